@@ -1,0 +1,317 @@
+//! The values of a comparison: what `lab` measures, what this crate decides over, what `report`
+//! shows. Times are nanoseconds, memory is bytes, samples are counts.
+
+/// Which of the two refs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Side {
+    /// The ref that the change starts from.
+    Base,
+    /// The ref with the change.
+    Head,
+}
+
+/// A row of [`Comparison::functions`].
+pub type FunctionRow = usize;
+
+/// What is compared first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Metric {
+    /// CPU time of the process tree.
+    CpuTime,
+    /// Wall time.
+    WallTime,
+}
+
+/// Where the CPU time of a run comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum CpuSource {
+    /// An inherited task-clock counter: exact, orphans included.
+    TaskClock,
+    /// `wait4`: misses orphans, and children whose parent ignores SIGCHLD.
+    Wait4,
+}
+
+/// What was measured of one run, whole process tree unless said otherwise.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Metrics {
+    /// CPU time.
+    pub cpu_ns: u64,
+    /// Who counted it.
+    pub cpu_source: CpuSource,
+    /// From the release of the stopped child to its end.
+    pub wall_ns: u64,
+    /// User part of the CPU time, by ticks: never to be used alone.
+    pub user_ns: u64,
+    /// System part of the CPU time, by ticks: never to be used alone.
+    pub system_ns: u64,
+    /// Time that the child was ready but waited for a CPU; `None` when the kernel does not tell.
+    pub run_queue_ns: Option<u64>,
+    /// Largest resident set of any one process of the tree.
+    pub peak_rss_bytes: u64,
+    /// Page faults, minor and major.
+    pub page_faults: u64,
+    /// Context switches.
+    pub context_switches: u64,
+    /// Instructions; `None` without a hardware counter.
+    pub instructions: Option<u64>,
+}
+
+/// Samples of one function in one run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FunctionTally {
+    /// Which.
+    pub function: FunctionRow,
+    /// Samples that have it anywhere on the stack, each once.
+    pub total: u64,
+    /// Samples whose leaf's inline chain holds it innermost among the functions of the user:
+    /// library code inlined into it counts as its own.
+    pub own: u64,
+    /// Samples whose innermost frame it is.
+    pub physical_self: u64,
+}
+
+/// What the profile of one run says.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Tally {
+    /// All samples.
+    pub samples: u64,
+    /// Samples whose stack is complete.
+    pub complete: u64,
+    /// Samples that the kernel dropped.
+    pub lost: u64,
+    /// C: samples whose leaf's inline chain holds a changed function, each once.
+    pub changed_own: u64,
+    /// D: samples with a changed function on the stack that are not in C.
+    pub changed_below: u64,
+    /// Functions that were seen, ordered by row.
+    pub functions: Vec<FunctionTally>,
+}
+
+/// One execution of the workload.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Run {
+    /// What was measured.
+    pub metrics: Metrics,
+    /// What was sampled; `None` where sampling is not permitted.
+    pub tally: Option<Tally>,
+}
+
+/// Which run of a pair came first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Order {
+    /// Base, then head.
+    BaseFirst,
+    /// Head, then base.
+    HeadFirst,
+}
+
+/// One run of base and one of head, back to back.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Pair {
+    /// Whose run came first, by a fair coin.
+    pub order: Order,
+    /// The run of base.
+    pub base: Run,
+    /// The run of head; in an A/A block, of the second copy of base.
+    pub head: Run,
+}
+
+/// How a function differs between the refs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Change {
+    /// In both, with changed lines.
+    Modified,
+    /// At head only.
+    Added,
+    /// At base only.
+    Removed,
+    /// Named by `--functions`, whatever the diff says.
+    Chosen,
+}
+
+/// One function of the comparison, the same row for both refs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Function {
+    /// What a person reads: `parse::number`.
+    pub name: String,
+    /// What identifies it across the refs: `src/parse.rs::number`. Unique in the table.
+    pub key: String,
+    /// File, relative to the top of the repository where it lies in it.
+    pub file: Option<String>,
+    /// First line at head, else at base, counted from 1.
+    pub line: Option<u32>,
+    /// How the diff touches it; `None` when it does not.
+    pub change: Option<Change>,
+}
+
+/// Lines of the diff that belong to no function.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutsideChange {
+    /// The file, at head unless it was removed.
+    pub file: String,
+    /// First changed line.
+    pub line: u32,
+    /// What lies there: `constant`, `macro`, `build file`, `lock file`, `other code`.
+    pub what: String,
+}
+
+/// A ref, resolved.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefFacts {
+    /// As the user wrote it.
+    pub name: String,
+    /// The commit.
+    pub commit: String,
+    /// The tree.
+    pub tree: String,
+    /// First line of the commit message.
+    pub subject: String,
+}
+
+/// What is known of the machine, to be shown and logged.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Machine {
+    /// CPU model.
+    pub cpu_model: String,
+    /// CPUs online.
+    pub cpus: u32,
+    /// Kernel release.
+    pub kernel: String,
+    /// Load average over a minute when the comparison began.
+    pub load: f64,
+    /// Event that was sampled; `None` where sampling is not permitted.
+    pub event: Option<String>,
+    /// Rate of sampling.
+    pub rate_hz: Option<u64>,
+    /// Which rung of the permission ladder ran, in words.
+    pub rung: String,
+    /// Why there is no attribution and what to do, where sampling is not permitted.
+    pub refusal: Option<String>,
+    /// Stolen time during the measurement, in per cent of all CPU time; `None` when unknown.
+    pub stolen_pct: Option<f64>,
+    /// Frequency governor, where there is one.
+    pub governor: Option<String>,
+}
+
+/// Whether both refs wrote the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum OutputCheck {
+    /// Standard output was the same in all runs.
+    Same,
+    /// Base and head wrote different things.
+    Different,
+    /// Even two runs of one ref differ, so that nothing follows.
+    Unstable,
+}
+
+/// What the user asked of the rule.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Rule {
+    /// d: the layout margin, a fraction (0.005).
+    pub margin: f64,
+    /// MEI: the minimum effect of interest, a fraction (0.01).
+    pub minimum_effect: f64,
+    /// At most so many pairs.
+    pub max_pairs: usize,
+    /// Half width of the interval to go on for, in fractions (0.005), at most a quarter of the
+    /// estimate.
+    pub precision: f64,
+    /// Floor of the total share above which a function is hot, a fraction (0.01).
+    pub hot_floor: f64,
+    /// Gain of the function itself that makes a micro-only keep, a fraction (0.2).
+    pub micro_threshold: f64,
+    /// Whether different output still allows a keep.
+    pub allow_different_output: bool,
+}
+
+impl Default for Rule {
+    fn default() -> Self {
+        Rule {
+            margin: 0.005,
+            minimum_effect: 0.01,
+            max_pairs: 150,
+            precision: 0.005,
+            hot_floor: 0.01,
+            micro_threshold: 0.2,
+            allow_different_output: false,
+        }
+    }
+}
+
+/// Everything that was measured in one comparison; the verdict is a function of this value.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Comparison {
+    /// The command, as both refs ran it.
+    pub command: Vec<String>,
+    /// The base ref.
+    pub base: RefFacts,
+    /// The head ref.
+    pub head: RefFacts,
+    /// The machine.
+    pub machine: Machine,
+    /// The rule that decides.
+    pub rule: Rule,
+    /// The primary metric, fixed after the warm-up pair.
+    pub metric: Metric,
+    /// Why it is the primary metric, in words, when it is not CPU time.
+    pub metric_reason: Option<String>,
+    /// Seed of the coin.
+    pub seed: u64,
+    /// A/A pairs of two separately built copies of base; may be empty.
+    pub placebo: Vec<Pair>,
+    /// The counted pairs in the order they ran.
+    pub pairs: Vec<Pair>,
+    /// Functions that were seen or changed.
+    pub functions: Vec<Function>,
+    /// Changed lines outside any function.
+    pub outside: Vec<OutsideChange>,
+    /// Whether anything but comments and white space changed.
+    pub code_changed: bool,
+    /// Standard output of both.
+    pub output: OutputCheck,
+    /// What a reader has to know, one sentence each.
+    pub warnings: Vec<String>,
+    /// Whether the time budget ended the measurement.
+    pub budget_used_up: bool,
+}
+
+/// The unit of an [`Estimate`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum EstimateUnit {
+    /// A plain ratio, head / base or a share of 1.
+    Ratio,
+    /// Natural logarithm of head / base.
+    LogRatio,
+    /// Nanoseconds.
+    Nanoseconds,
+    /// Bytes.
+    Bytes,
+    /// A count.
+    Count,
+}
+
+/// A measured effect with its uncertainty.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Estimate {
+    /// The point estimate.
+    pub value: f64,
+    /// Lower end of the interval; minus infinity when there is none yet.
+    pub low: f64,
+    /// Upper end of the interval; infinity when there is none yet.
+    pub high: f64,
+    /// Coverage of the interval: 0.99.
+    pub level: f64,
+    /// How many pairs or runs it rests on.
+    pub n: usize,
+    /// How it was computed.
+    pub method: &'static str,
+    /// Its unit.
+    pub unit: EstimateUnit,
+}
+
+impl Estimate {
+    /// Whether the interval leaves out `x`.
+    pub fn excludes(&self, x: f64) -> bool {
+        x < self.low || x > self.high
+    }
+}

@@ -1,0 +1,63 @@
+//! The profile value: what was sampled, as interned columnar tables.
+//!
+//! A [`Profile`] is a value. It knows no files, no clock, no machine: a recorder fills it through
+//! the [`Sink`] trait, a symbolizer names its locations, formats turn it into bytes and back, and
+//! everything else reads it. It does not symbolize, draw or decide.
+//!
+//! Data goes: rows into tables (by a `Sink`), locations to frames (by a symbolizer), samples to
+//! [`StackWeight`]s to [`CodeTotal`]s (here).
+//!
+//! ```
+//! use hotproof_profile::*;
+//!
+//! let mut profile = Profile::default();
+//! profile.weights = vec![Weight { name: "samples".into(), unit: Unit::Count }];
+//! let name = profile.strings.intern("work");
+//! let process = profile.processes.push(Process { pid: 1, name, start_ns: 0, end_ns: None });
+//! let thread = profile.threads.push(Thread { process, tid: 1, name, start_ns: 0, end_ns: None });
+//! let function = profile.functions.push(Function {
+//!     name,
+//!     linkage_name: name,
+//!     file: None,
+//!     line: None,
+//!     image: None,
+//!     source: Source::Import,
+//! });
+//! let location = profile.locations.push(Location::unresolved(None, 0x10, AddressKind::Ip));
+//! profile.set_frames(location, &[Frame { function, line: None, column: None, file: None }]);
+//! let stack = profile.stacks.push(Stack { parent: None, location });
+//! let sample = Sample {
+//!     thread,
+//!     time_ns: 5,
+//!     stack: Some(stack),
+//!     weights: &[1],
+//!     cpu: None,
+//!     end: StackEnd::Complete,
+//! };
+//! Sink::sample(&mut profile, &sample).unwrap();
+//! let totals = profile.code_totals(0, Inline::Expand);
+//! assert_eq!((totals[0].total, totals[0].self_weight), (1, 1));
+//! ```
+
+mod code;
+mod id;
+mod profile;
+mod rows;
+mod sink;
+mod table;
+mod totals;
+mod validate;
+
+pub use code::{Code, Inline, file_name, is_library_path};
+pub use id::{
+    FrameId, FunctionId, Id, ImageId, LocationId, MappingId, ProcessId, StackId, StringId,
+    SymbolId, ThreadId,
+};
+pub use profile::{InvalidProfile, Profile};
+pub use rows::{
+    AddressKind, Exit, Frame, Function, Host, Image, ImageKind, Location, LocationState, Lost,
+    Mapping, Meta, Process, Sample, Samples, Source, Stack, StackEnd, Symbol, Thread, Unit, Weight,
+};
+pub use sink::{Sink, SinkError};
+pub use table::{Strings, Table};
+pub use totals::{CodeTotal, StackWeight, totals_of_stacks};

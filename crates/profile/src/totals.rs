@@ -1,0 +1,159 @@
+//! Self and total weight of each function.
+
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use crate::code::{Code, Inline};
+use crate::id::{Id, LocationId, StackId};
+use crate::profile::Profile;
+
+/// The weight of all samples that have the same stack.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StackWeight {
+    /// The stack; `None` for samples that have none.
+    pub stack: Option<StackId>,
+    /// Sum of the chosen weight.
+    pub weight: i64,
+    /// How many samples.
+    pub samples: u64,
+}
+
+/// What one function holds of a profile. All weights are in the unit of the chosen column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CodeTotal {
+    /// Whose.
+    pub code: Code,
+    /// Weight of samples that have it anywhere on the stack; recursion counts once.
+    pub total: i64,
+    /// Weight of samples whose leaf it is.
+    pub self_weight: i64,
+    /// Weight of samples whose leaf it is when library code inlined into it counts as its own.
+    pub self_with_library: i64,
+    /// Samples that have it anywhere on the stack.
+    pub samples: u64,
+}
+
+impl Profile {
+    /// Adds up samples by stack, in the order of the stacks' ids, those without a stack first.
+    ///
+    /// # Panics
+    /// Panics when the profile has no weight column `weight`.
+    pub fn stack_weights(&self, weight: usize) -> Vec<StackWeight> {
+        let mut sums = vec![(0i64, 0u64); self.stacks.len() + 1];
+        let column = self
+            .samples
+            .weights
+            .get(weight)
+            .map_or(&[][..], Vec::as_slice);
+        assert!(
+            weight < self.weights.len(),
+            "the profile has no weight column {weight}"
+        );
+        for (stack, &value) in self.samples.stack.iter().zip(column) {
+            let slot = &mut sums[stack.map_or(0, |id| id.index() + 1)];
+            slot.0 += value;
+            slot.1 += 1;
+        }
+        let ids = std::iter::once(None).chain(self.stacks.ids().map(Some));
+        ids.zip(sums)
+            .filter(|&(_, (_, samples))| samples > 0)
+            .map(|(stack, (weight, samples))| StackWeight {
+                stack,
+                weight,
+                samples,
+            })
+            .collect()
+    }
+
+    /// The sum of a weight over all samples.
+    pub fn total_weight(&self, weight: usize) -> i64 {
+        self.samples
+            .weights
+            .get(weight)
+            .map_or(0, |column| column.iter().sum())
+    }
+
+    /// The code that a leaf's time belongs to when inlined library code counts as its caller's:
+    /// the innermost frame that is no library code, or else the outermost.
+    pub fn own_code_at(&self, location: LocationId) -> Code {
+        let user = |&code: &Code| match code {
+            Code::Function(id) => !self.is_library(id),
+            Code::Unnamed(_) | Code::Unmapped => true,
+        };
+        let mut chain = self.code_at(location, Inline::Expand);
+        let first = chain.find(user);
+        first.unwrap_or_else(|| {
+            let outermost = self.code_at(location, Inline::Expand).next_back();
+            outermost.unwrap_or(Code::Unmapped)
+        })
+    }
+
+    /// Self and total weight of all code that was seen, heaviest total first; ties are broken by
+    /// self weight, then by name.
+    ///
+    /// # Panics
+    /// Panics when the profile has no weight column `weight`.
+    pub fn code_totals(&self, weight: usize, inline: Inline) -> Vec<CodeTotal> {
+        totals_of_stacks(self, &self.stack_weights(weight), inline)
+    }
+}
+
+/// As [`Profile::code_totals`], of the given stacks alone.
+pub fn totals_of_stacks(
+    profile: &Profile,
+    stacks: &[StackWeight],
+    inline: Inline,
+) -> Vec<CodeTotal> {
+    let mut rows: FxHashMap<Code, CodeTotal> = FxHashMap::default();
+    let mut seen = FxHashSet::default();
+    for entry in stacks {
+        let mut add = |code: Code, change: &dyn Fn(&mut CodeTotal)| {
+            let empty = CodeTotal {
+                code,
+                total: 0,
+                self_weight: 0,
+                self_with_library: 0,
+                samples: 0,
+            };
+            change(rows.entry(code).or_insert(empty));
+        };
+        seen.clear();
+        let mut leaf = true;
+        for location in profile.path(entry.stack) {
+            for code in profile.code_at(location, inline) {
+                if leaf {
+                    add(code, &|row| row.self_weight += entry.weight);
+                    let own = match inline {
+                        Inline::Expand => profile.own_code_at(location),
+                        Inline::Physical => code,
+                    };
+                    add(own, &|row| row.self_with_library += entry.weight);
+                    leaf = false;
+                }
+                if seen.insert(code) {
+                    add(code, &|row| {
+                        row.total += entry.weight;
+                        row.samples += entry.samples;
+                    });
+                }
+            }
+        }
+        if leaf {
+            add(Code::Unmapped, &|row| {
+                row.total += entry.weight;
+                row.self_weight += entry.weight;
+                row.self_with_library += entry.weight;
+                row.samples += entry.samples;
+            });
+        }
+    }
+    let mut list: Vec<(String, CodeTotal)> = rows
+        .into_values()
+        .map(|row| (profile.code_name(row.code), row))
+        .collect();
+    list.sort_by(|(name_a, a), (name_b, b)| {
+        (b.total, b.self_weight)
+            .cmp(&(a.total, a.self_weight))
+            .then_with(|| name_a.cmp(name_b).then(a.code.cmp(&b.code)))
+    });
+    list.into_iter().map(|(_, row)| row).collect()
+}
