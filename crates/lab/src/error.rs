@@ -1,0 +1,246 @@
+//! Why a comparison could not be made, and whose fault that is.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Whose fault an error is; the command line turns it into an exit code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ErrorClass {
+    /// The user asked for something that cannot be: exit code 2.
+    Usage,
+    /// hotproof or the system failed: exit code 1.
+    Failure,
+    /// The environment refuses: exit code 20.
+    Environment,
+    /// The target, its build or its tests failed: exit code 21.
+    Target,
+    /// The user ended it.
+    Interrupted,
+}
+
+/// A comparison could not be made.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LabError {
+    /// Ctrl-C.
+    #[error("interrupted: everything that was made for the comparison is removed")]
+    Interrupted,
+    /// There is no git.
+    #[error("cannot start git: {source}; install it (apt-get install git)")]
+    NoGit {
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The directory is in no git checkout.
+    #[error(
+        "{directory} is not in a git repository, and compare needs two refs of one; go to a checkout, or make one with `git init`"
+    )]
+    NotARepository {
+        /// Where the user stands.
+        directory: PathBuf,
+    },
+    /// The repository has no working tree.
+    #[error(
+        "{directory} is a bare git repository without a working tree; clone it and compare in the clone"
+    )]
+    BareRepository {
+        /// Where the user stands.
+        directory: PathBuf,
+    },
+    /// A ref begins with `-`.
+    #[error(
+        "`{name}` cannot be a ref: it begins with `-`; options of hotproof go before the two refs, those of the workload after `--`"
+    )]
+    RefIsOption {
+        /// What the user wrote.
+        name: String,
+    },
+    /// A ref does not exist.
+    #[error("there is no ref `{name}` in {top}{}", nearest_text(.nearest))]
+    UnknownRef {
+        /// What the user wrote.
+        name: String,
+        /// The top of the checkout.
+        top: PathBuf,
+        /// Similar names, best first; may be empty.
+        nearest: Vec<String>,
+    },
+    /// A ref does not exist, and history is cut off.
+    #[error(
+        "there is no ref `{name}` in {top}, which is a shallow clone; fetch more with `git fetch --unshallow`, or a part with `git fetch --deepen=50`{}", nearest_text(.nearest)
+    )]
+    ShallowRef {
+        /// What the user wrote.
+        name: String,
+        /// The top of the checkout.
+        top: PathBuf,
+        /// Similar names, best first; may be empty.
+        nearest: Vec<String>,
+    },
+    /// Another call of git failed.
+    #[error("`git {arguments}` failed: {message}")]
+    Git {
+        /// What was asked of git.
+        arguments: String,
+        /// What it said.
+        message: String,
+    },
+    /// The directory that the user stands in is missing from a ref.
+    #[error(
+        "`{subdirectory}` does not exist in {side} ({name}); go to a directory that both refs have"
+    )]
+    NoSubdirectory {
+        /// Base or head.
+        side: String,
+        /// The ref.
+        name: String,
+        /// Relative to the top.
+        subdirectory: PathBuf,
+    },
+    /// No command was given.
+    #[error("what shall be run? give the workload after `--`")]
+    NoCommand,
+    /// `--functions` cannot be understood, or names what does not exist.
+    #[error("{0}")]
+    Functions(String),
+    /// A build failed.
+    #[error(
+        "the build of {checkout} ({name}) failed: `{command}` ended with {status}{}", tail_text(.tail)
+    )]
+    Build {
+        /// Base, head or copy.
+        checkout: &'static str,
+        /// The ref.
+        name: String,
+        /// What was run.
+        command: String,
+        /// How it ended.
+        status: String,
+        /// The end of its output.
+        tail: String,
+    },
+    /// The program does not exist.
+    #[error("cannot run `{program}` in {checkout} ({name}): {reason}")]
+    NoProgram {
+        /// Base, head or copy.
+        checkout: &'static str,
+        /// The ref.
+        name: String,
+        /// As the user wrote it.
+        program: String,
+        /// What is wrong and what to do.
+        reason: String,
+    },
+    /// A run failed.
+    #[error("the command failed in {checkout} ({name}): {how}{}", tail_text(.tail))]
+    Run {
+        /// Base, head or copy, or `the command` outside a comparison.
+        checkout: &'static str,
+        /// The ref.
+        name: String,
+        /// How it ended: `exit status 3`, `killed by signal 11`.
+        how: String,
+        /// The end of its standard error.
+        tail: String,
+    },
+    /// A run did not end.
+    #[error(
+        "the command did not end within {} s in {checkout} ({name}), and was killed with everything that it started; give it longer with --timeout{}", .timeout.as_secs_f64(), tail_text(.tail)
+    )]
+    Timeout {
+        /// Base, head or copy.
+        checkout: &'static str,
+        /// The ref.
+        name: String,
+        /// What was allowed.
+        timeout: Duration,
+        /// The end of its standard error.
+        tail: String,
+    },
+    /// Both sides would run one and the same program.
+    #[error(
+        "the trees of base and head differ, but both sides would run the very same program, {program}: {why}; name a program that each ref builds or contains (for example target/release/NAME or ./script), or a script of the repository as an argument"
+    )]
+    SameProgram {
+        /// Where it lies.
+        program: PathBuf,
+        /// How that came to be.
+        why: String,
+    },
+    /// The harness runs for a fixed time.
+    #[error(
+        "{harness} runs for a fixed time whatever the speed of the code, so its CPU time says nothing ({evidence}); run a fixed amount of work instead: a program or an example that does it once, for example `-- target/release/NAME input`, or say that it does fixed work with --fixed-work"
+    )]
+    AdaptiveHarness {
+        /// criterion, divan or libtest.
+        harness: &'static str,
+        /// How it was recognised.
+        evidence: String,
+    },
+    /// The machine is too noisy.
+    #[error(
+        "the machine is too noisy for a verdict: two builds of the same base differ by {spread_pct:.0} % from pair to pair ({metric}), and the limit is {limit_pct:.0} %; end what else runs, or give the workload more work per run"
+    )]
+    TooNoisy {
+        /// The primary metric, in words.
+        metric: &'static str,
+        /// Standard deviation of the A/A block.
+        spread_pct: f64,
+        /// Where it refuses.
+        limit_pct: f64,
+    },
+    /// The kernel refuses something that even end-to-end figures need.
+    #[error("cannot measure: {0}")]
+    Recorder(String),
+    /// A file or directory could not be used.
+    #[error("cannot {action} {path}: {source}")]
+    File {
+        /// What was tried: `create`.
+        action: &'static str,
+        /// With what.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}
+
+impl LabError {
+    /// Whose fault it is.
+    pub fn class(&self) -> ErrorClass {
+        match self {
+            LabError::Interrupted => ErrorClass::Interrupted,
+            LabError::NotARepository { .. }
+            | LabError::BareRepository { .. }
+            | LabError::RefIsOption { .. }
+            | LabError::UnknownRef { .. }
+            | LabError::ShallowRef { .. }
+            | LabError::NoSubdirectory { .. }
+            | LabError::NoCommand
+            | LabError::Functions(_)
+            | LabError::SameProgram { .. }
+            | LabError::AdaptiveHarness { .. } => ErrorClass::Usage,
+            LabError::NoGit { .. } | LabError::TooNoisy { .. } => ErrorClass::Environment,
+            LabError::Build { .. }
+            | LabError::NoProgram { .. }
+            | LabError::Run { .. }
+            | LabError::Timeout { .. } => ErrorClass::Target,
+            LabError::Git { .. } | LabError::Recorder(_) | LabError::File { .. } => {
+                ErrorClass::Failure
+            }
+        }
+    }
+}
+
+fn nearest_text(nearest: &[String]) -> String {
+    if nearest.is_empty() {
+        return String::new();
+    }
+    format!("; nearest: {}", nearest.join(", "))
+}
+
+fn tail_text(tail: &str) -> String {
+    if tail.is_empty() {
+        return String::new();
+    }
+    format!("\n{tail}")
+}
