@@ -314,4 +314,28 @@ impl Estimate {
     pub fn excludes(&self, x: f64) -> bool {
         x < self.low || x > self.high
     }
+
+    /// Whether both ends are finite.
+    pub fn is_bounded(&self) -> bool {
+        self.low.is_finite() && self.high.is_finite()
+    }
+
+    /// Half the width of the interval; infinite while an end is missing.
+    pub fn half_width(&self) -> f64 {
+        (self.high - self.low) / 2.0
+    }
+
+    /// The same estimate of the inverse of a positive quantity: a speedup from a ratio.
+    pub fn inverse(self) -> Estimate {
+        Estimate {
+            value: 1.0 / self.value,
+            low: 1.0 / self.high,
+            high: if self.low > 0.0 {
+                1.0 / self.low
+            } else {
+                f64::INFINITY
+            },
+            ..self
+        }
+    }
 }

@@ -1,0 +1,126 @@
+//! Which functions the change sits in, and whether the changed ones explain it.
+
+use crate::values::{Estimate, FunctionRow};
+
+/// Whether a function is on the hot path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Hot {
+    /// The lower bound of its total share is above the floor.
+    Yes,
+    /// The upper bound of its total share is below the floor.
+    No,
+    /// The samples do not tell.
+    Undecided,
+}
+
+/// The time of one function in a run, at base and at head.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct TimeChange {
+    /// Nanoseconds in a typical run of base.
+    pub base_ns: f64,
+    /// Nanoseconds in a typical run of head; `base_ns + delta.value`.
+    pub head_ns: f64,
+    /// head - base, nanoseconds, from the pairs.
+    pub delta: Estimate,
+    /// base / head with its interval (unit Ratio); `None` when the function has no time at one of
+    /// the refs, so that there is no ratio.
+    pub speedup: Option<Estimate>,
+}
+
+/// The share of a function in the CPU time of a run, at base and at head (unit Ratio, 0 to 1).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ShareChange {
+    /// At base.
+    pub base: Estimate,
+    /// At head.
+    pub head: Estimate,
+}
+
+impl ShareChange {
+    /// head - base in percentage points.
+    pub fn points(&self) -> f64 {
+        (self.head.value - self.base.value) * 100.0
+    }
+}
+
+/// What was found of one function.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FunctionResult {
+    /// The row of [`crate::Comparison::functions`].
+    pub row: FunctionRow,
+    /// Anywhere on the stack, recursion once.
+    pub total: TimeChange,
+    /// Own time: with library code inlined into it. Own times of all functions add up to the run.
+    pub own: TimeChange,
+    /// What is left without inlined library code.
+    pub physical_self: TimeChange,
+    /// Share of total time.
+    pub total_share: ShareChange,
+    /// Share of own time.
+    pub own_share: ShareChange,
+    /// Whether it is on the hot path: by its total share at base, or at head when it was added.
+    pub hot: Hot,
+    /// Samples with it on the stack, base runs.
+    pub base_samples: u64,
+    /// Samples with it on the stack, head runs.
+    pub head_samples: u64,
+    /// E-value against "its own time did not change"; 20 is reached by chance once in 20.
+    pub e_value: f64,
+    /// Whether e-BH marks it: of the marked rows at most 5 % are expected to be chance.
+    pub marked: bool,
+}
+
+/// How the end-to-end change relates to the changed functions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum AttributionKind {
+    /// The changed functions carry the change; the rest is still.
+    Explained,
+    /// The changed functions moved, and so did code that nobody touched.
+    PartlyExplained,
+    /// The whole moved, the changed functions did not: layout or environment is suspected.
+    NotExplained,
+    /// The changed functions moved, the whole did not visibly.
+    Masked,
+    /// Neither the whole nor the changed functions moved visibly.
+    NothingMoved,
+    /// No function changed by line, but build files, constants, macros or other code did.
+    NotAttributable,
+    /// Nothing but comments or formatting changed.
+    NoCodeChanged,
+    /// Nothing was sampled.
+    Unavailable,
+}
+
+/// The parts of the change, each nanoseconds of CPU time a run, each with its own interval.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Decomposition {
+    /// Delta: the whole.
+    pub whole: Estimate,
+    /// E: own time of the changed functions.
+    pub changed: Estimate,
+    /// I: what they call.
+    pub below: Estimate,
+    /// E + I.
+    pub explained: Estimate,
+    /// U = Delta - E - I: everything else.
+    pub unexplained: Estimate,
+    /// (E + I) / Delta (unit Ratio), interval from that of U; `None` unless Delta excludes 0.
+    pub explained_share: Option<Estimate>,
+    /// (C + D) / T at base (unit Ratio, 0 to 1): the most that can be won.
+    pub changed_share: Estimate,
+    /// (C + D) / T at head.
+    pub changed_share_head: Estimate,
+}
+
+/// Whether the changed functions explain the end-to-end change.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Attribution {
+    /// The answer.
+    pub kind: AttributionKind,
+    /// The parts; `None` when nothing was sampled or no pair was counted.
+    pub parts: Option<Decomposition>,
+    /// Whether any changed function is hot: `No` only when each of them is not.
+    pub hot: Hot,
+    /// The largest movers outside the changed functions, at most three, largest first.
+    pub movers: Vec<FunctionRow>,
+}

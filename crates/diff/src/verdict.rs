@@ -1,0 +1,146 @@
+//! The verdict, its words and its exit code.
+
+/// What to do with the change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Verdict {
+    /// Faster, and the changed functions carry it.
+    Keep,
+    /// Faster, but no function changed by line: what changed is told beside it.
+    KeepUnattributed,
+    /// The changed function is much faster; the whole is too large to show it.
+    KeepMicroOnly,
+    /// No useful gain.
+    Discard,
+    /// Slower.
+    Regression,
+    /// The measurement does not decide.
+    Inconclusive,
+    /// The changed functions hardly run.
+    NotOnHotPath,
+    /// The machine or the setup cannot give a verdict.
+    Refused,
+}
+
+impl Verdict {
+    /// All verdicts, in the order of their documentation.
+    pub const ALL: [Verdict; 8] = [
+        Verdict::Keep,
+        Verdict::KeepUnattributed,
+        Verdict::KeepMicroOnly,
+        Verdict::Discard,
+        Verdict::Regression,
+        Verdict::Inconclusive,
+        Verdict::NotOnHotPath,
+        Verdict::Refused,
+    ];
+
+    /// The word that a person reads first.
+    pub fn label(self) -> &'static str {
+        match self {
+            Verdict::Keep => "KEEP",
+            Verdict::KeepUnattributed => "KEEP, unattributed",
+            Verdict::KeepMicroOnly => "KEEP, micro-only",
+            Verdict::Discard => "DISCARD",
+            Verdict::Regression => "REGRESSION",
+            Verdict::Inconclusive => "INCONCLUSIVE",
+            Verdict::NotOnHotPath => "NOT ON THE HOT PATH",
+            Verdict::Refused => "REFUSED",
+        }
+    }
+
+    /// The stable name for machines.
+    pub fn id(self) -> &'static str {
+        match self {
+            Verdict::Keep => "keep",
+            Verdict::KeepUnattributed => "keep_unattributed",
+            Verdict::KeepMicroOnly => "keep_micro_only",
+            Verdict::Discard => "discard",
+            Verdict::Regression => "regression",
+            Verdict::Inconclusive => "inconclusive",
+            Verdict::NotOnHotPath => "not_on_hot_path",
+            Verdict::Refused => "refused",
+        }
+    }
+
+    /// How the process ends.
+    pub fn exit_code(self) -> ExitCode {
+        match self {
+            Verdict::Keep | Verdict::KeepUnattributed | Verdict::KeepMicroOnly => ExitCode::Keep,
+            Verdict::Discard => ExitCode::Discard,
+            Verdict::Regression => ExitCode::Regression,
+            Verdict::Inconclusive => ExitCode::Inconclusive,
+            Verdict::NotOnHotPath => ExitCode::NotOnHotPath,
+            Verdict::Refused => ExitCode::Refused,
+        }
+    }
+}
+
+/// How the process ends, for all commands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ExitCode {
+    /// Keep; yes; done.
+    Keep,
+    /// hotproof itself failed.
+    Failure,
+    /// The command line makes no sense.
+    Usage,
+    /// Discard.
+    Discard,
+    /// Regression.
+    Regression,
+    /// Inconclusive; undecided.
+    Inconclusive,
+    /// Not on the hot path; no.
+    NotOnHotPath,
+    /// The environment refuses.
+    Refused,
+    /// The target, its build or its tests failed.
+    TargetFailed,
+}
+
+impl ExitCode {
+    /// All codes, ascending.
+    pub const ALL: [ExitCode; 9] = [
+        ExitCode::Keep,
+        ExitCode::Failure,
+        ExitCode::Usage,
+        ExitCode::Discard,
+        ExitCode::Regression,
+        ExitCode::Inconclusive,
+        ExitCode::NotOnHotPath,
+        ExitCode::Refused,
+        ExitCode::TargetFailed,
+    ];
+
+    /// The number.
+    pub fn code(self) -> u8 {
+        match self {
+            ExitCode::Keep => 0,
+            ExitCode::Failure => 1,
+            ExitCode::Usage => 2,
+            ExitCode::Discard => 10,
+            ExitCode::Regression => 11,
+            ExitCode::Inconclusive => 12,
+            ExitCode::NotOnHotPath => 13,
+            ExitCode::Refused => 20,
+            ExitCode::TargetFailed => 21,
+        }
+    }
+
+    /// What it means, for `--help`.
+    pub fn meaning(self) -> &'static str {
+        match self {
+            ExitCode::Keep => "keep, yes, done",
+            ExitCode::Failure => "hotproof itself failed",
+            ExitCode::Usage => "the command line makes no sense",
+            ExitCode::Discard => "discard: no useful gain",
+            ExitCode::Regression => "regression: slower",
+            ExitCode::Inconclusive => "inconclusive, undecided",
+            ExitCode::NotOnHotPath => "not on the hot path, no",
+            ExitCode::Refused => {
+                "the environment refuses: permission, machine too noisy, unlike builds"
+            }
+            ExitCode::TargetFailed => "the target, its build or its tests failed",
+        }
+    }
+}
