@@ -1,0 +1,65 @@
+//! Why a run could not be recorded at all.
+
+use std::io;
+
+use hotproof_profile::SinkError;
+
+/// Why a run could not be recorded at all. Refused perf events are no error: see
+/// [`crate::Sampled::No`].
+#[derive(Debug, thiserror::Error)]
+pub enum RecordError {
+    /// The command has no word.
+    #[error("the command is empty: name a program to run")]
+    EmptyCommand,
+    /// No such program.
+    #[error("program {program} not found in {searched}: check its spelling or give its path")]
+    NotFound {
+        /// As the user wrote it.
+        program: String,
+        /// Where it was looked for.
+        searched: String,
+    },
+    /// The program exists but cannot be executed.
+    #[error("{path} cannot be executed ({reason}): name an executable file")]
+    NotExecutable {
+        /// What was found.
+        path: String,
+        /// Why not.
+        reason: String,
+    },
+    /// The working directory is missing.
+    #[error("working directory {path} cannot be entered: {source}")]
+    Directory {
+        /// The directory asked for.
+        path: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A file for the target's input or output.
+    #[error("{what} cannot be opened: {source}")]
+    Redirect {
+        /// Which one.
+        what: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The target could not be started.
+    #[error("{program} could not be started: {source}")]
+    Spawn {
+        /// The program.
+        program: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A system call of the recorder failed.
+    #[error("{what} failed: {source}")]
+    System {
+        /// Which call, for what.
+        what: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The sink could not take a row, for example because its disk is full.
+    #[error("the recording could not be stored: {0}")]
+    Sink(#[source] SinkError),
+}

@@ -1,0 +1,150 @@
+//! What came of a run.
+
+use std::time::Duration;
+
+use hotproof_profile::{Exit, Lost};
+
+/// How far a recording has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Progress {
+    /// Since the target's start.
+    pub elapsed: Duration,
+    /// Samples so far.
+    pub samples: u64,
+    /// Samples that the kernel dropped so far.
+    pub lost: u64,
+    /// Threads seen so far.
+    pub threads: u32,
+}
+
+/// What came of a run. The samples themselves went to the sink.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Recording {
+    /// How the target ended; `None` when the recording was interrupted before that.
+    pub exit: Option<Exit>,
+    /// Why the recording ended.
+    pub ended: Ended,
+    /// What the run cost.
+    pub counts: Counts,
+    /// Whether and how it was sampled.
+    pub sampled: Sampled,
+    /// Samples that went to the sink.
+    pub samples: u64,
+    /// What the kernel or the recorder dropped.
+    pub lost: Lost,
+    /// Samples whose stack reaches the thread's start.
+    pub complete_samples: u64,
+    /// CPU time that the recording thread used for this run.
+    pub recorder_cpu_ns: u64,
+    /// What a reader has to know, one sentence each; the same as in the profile's meta.
+    pub notes: Vec<String>,
+}
+
+/// Why a recording ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// The target ended of its own accord, or something else killed it.
+    Exited,
+    /// It ran into the timeout and was killed.
+    TimedOut,
+    /// The stop flag was set.
+    Interrupted,
+}
+
+/// What a run cost, over the target and its descendants unless said otherwise.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Counts {
+    /// CPU time.
+    pub cpu_ns: u64,
+    /// Who counted `cpu_ns`.
+    pub cpu_source: CpuSource,
+    /// Wall time from exec to exit.
+    pub wall_ns: u64,
+    /// CPU time in user mode by the kernel's ticks; without descendants nobody waited for.
+    pub user_ns: u64,
+    /// CPU time in the kernel by the kernel's ticks; without descendants nobody waited for.
+    pub system_ns: u64,
+    /// Time that the target's main thread was ready but waited for a CPU; `None` where the kernel
+    /// keeps no such account.
+    pub run_queue_ns: Option<u64>,
+    /// Largest resident set of one process among the target and those it waited for.
+    pub peak_rss_bytes: u64,
+    /// Page faults, minor and major.
+    pub page_faults: u64,
+    /// Context switches, voluntary and not.
+    pub context_switches: u64,
+    /// Instructions retired in user mode; `None` where there is no such counter.
+    pub instructions: Option<u64>,
+}
+
+/// Who counted CPU time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CpuSource {
+    /// An inherited task clock: exact, with orphans.
+    TaskClock,
+    /// `wait4`: without descendants that nobody waited for.
+    Wait4,
+}
+
+/// Whether and how a run was sampled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Sampled {
+    /// With perf events.
+    Yes {
+        /// `cycles` or `cpu-clock`.
+        event: String,
+        /// What was permitted.
+        rung: Rung,
+        /// Samples a second asked for.
+        rate_hz: u64,
+    },
+    /// Not asked for.
+    Off,
+    /// The machine refuses; the run was still counted as far as that goes.
+    No(Refusal),
+}
+
+/// How much of the machine perf events may see.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rung {
+    /// User code and the kernel.
+    KernelAndUser,
+    /// User code only.
+    UserOnly,
+}
+
+impl Rung {
+    /// In words, for the profile's meta.
+    pub fn description(self) -> &'static str {
+        match self {
+            Rung::KernelAndUser => "perf events, kernel and user",
+            Rung::UserOnly => "perf events, user only",
+        }
+    }
+}
+
+/// What perf events permit here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ladder {
+    /// They work.
+    Events {
+        /// `cycles` or `cpu-clock`.
+        event: String,
+        /// What they may see.
+        rung: Rung,
+    },
+    /// They do not.
+    Refused(Refusal),
+}
+
+/// Why perf events cannot be had, and what would help.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{what} ({read}); {remedy}")]
+pub struct Refusal {
+    /// What was refused.
+    pub what: String,
+    /// The values read: the error, `perf_event_paranoid`, the user id.
+    pub read: String,
+    /// What to do.
+    pub remedy: String,
+}

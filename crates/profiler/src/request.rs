@@ -1,0 +1,158 @@
+//! What to run and how to watch it.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+/// What to run and how to watch it.
+///
+/// [`Request::new`] gives the defaults; fields are set one by one from there.
+#[derive(Debug)]
+pub struct Request {
+    /// The program and its arguments. A program without a slash is searched for in the `PATH` of
+    /// the environment that the target gets, as `execvp` does.
+    pub command: Vec<OsString>,
+    /// Working directory of the target; `None` keeps ours.
+    pub directory: Option<PathBuf>,
+    /// Environment of the target.
+    pub environment: Environment,
+    /// Where the target reads from.
+    pub stdin: Stdin,
+    /// Where the target's standard output goes.
+    pub stdout: Stdout,
+    /// Where the target's standard error goes.
+    pub stderr: Stderr,
+    /// Whether to sample.
+    pub sampling: Sampling,
+    /// Samples to take in each second of CPU time of each thread.
+    pub rate_hz: u64,
+    /// How stacks are taken.
+    pub stacks: StackMode,
+    /// Kills the target after this time; with [`Group::Own`] together with everything that it
+    /// started in its process group.
+    pub timeout: Option<Duration>,
+    /// Whether the target gets a process group of its own.
+    pub group: Group,
+    /// Set from outside (a signal handler) to end the recording properly and early.
+    pub stop: Arc<AtomicBool>,
+}
+
+/// The rate that is used when nobody asks for another: close to 1,000 a second, and prime, so
+/// that it does not beat against the usual timers.
+pub const DEFAULT_RATE_HZ: u64 = 997;
+
+/// Bytes of stack that are copied with each sample when nobody asks for another size.
+///
+/// Just under 32 KiB: whole stacks for almost every program, while a ring holds twice as many
+/// samples as with the kernel's ceiling.
+pub const DEFAULT_STACK_BYTES: u32 = 32_000;
+
+impl Request {
+    /// A request with the defaults: everything inherited, sampled at [`DEFAULT_RATE_HZ`], stacks
+    /// unwound by CFI, no timeout, a process group of its own.
+    pub fn new<S: Into<OsString>>(command: impl IntoIterator<Item = S>) -> Request {
+        Request {
+            command: command.into_iter().map(Into::into).collect(),
+            directory: None,
+            environment: Environment::Inherit,
+            stdin: Stdin::Inherit,
+            stdout: Stdout::Inherit,
+            stderr: Stderr::Inherit,
+            sampling: Sampling::Events,
+            rate_hz: DEFAULT_RATE_HZ,
+            stacks: StackMode::Dwarf {
+                bytes: DEFAULT_STACK_BYTES,
+            },
+            timeout: None,
+            group: Group::Own,
+            stop: Arc::new(AtomicBool::new(false)),
+        }
+    }
+}
+
+/// The environment of the target.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Environment {
+    /// Ours.
+    #[default]
+    Inherit,
+    /// These variables and no others.
+    Exactly(Vec<(OsString, OsString)>),
+}
+
+/// Where the target reads from.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Stdin {
+    /// Our standard input.
+    #[default]
+    Inherit,
+    /// Nothing.
+    Null,
+    /// A file, opened anew for this run.
+    File(PathBuf),
+}
+
+/// Where the target's standard output goes.
+#[derive(Debug, Default)]
+pub enum Stdout {
+    /// To ours.
+    #[default]
+    Inherit,
+    /// Nowhere.
+    Null,
+    /// To our standard error.
+    Stderr,
+    /// Into an open file.
+    File(File),
+}
+
+/// Where the target's standard error goes.
+#[derive(Debug, Default)]
+pub enum Stderr {
+    /// To ours.
+    #[default]
+    Inherit,
+    /// Nowhere.
+    Null,
+    /// Into an open file.
+    File(File),
+}
+
+/// Whether a run is sampled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Sampling {
+    /// With perf events.
+    #[default]
+    Events,
+    /// Not at all: the target is only run and counted.
+    Off,
+}
+
+/// How stacks are taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StackMode {
+    /// Registers and a copy of the stack, unwound through call frame information.
+    Dwarf {
+        /// Bytes of stack to copy with each sample: a multiple of 8, at most 65,528 (the
+        /// kernel's ceiling). Other values are rounded down.
+        bytes: u32,
+    },
+    /// The kernel's walk along frame pointers; the first frames, where a function without a frame
+    /// would hide its caller, come from registers and a small copy of the stack.
+    FramePointer,
+    /// Only the address that was executed.
+    None,
+}
+
+/// Whether the target gets a process group of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Group {
+    /// Its own, so that it can be killed whole.
+    #[default]
+    Own,
+    /// Ours, so that Ctrl-C at the terminal reaches it too.
+    Inherit,
+}
