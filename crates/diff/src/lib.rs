@@ -2,6 +2,7 @@
 //! functions of values.
 
 mod attribution;
+pub mod changes;
 mod conclusion;
 mod values;
 mod verdict;
