@@ -1,0 +1,142 @@
+//! What the headers of an ELF file say, read once.
+
+use std::ops::Range;
+
+use object::elf;
+use object::read::elf::{ElfFile64, FileHeader, ProgramHeader};
+use object::{LittleEndian, Object, ObjectSection};
+
+/// The instruction set of a binary.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Arch {
+    /// x86-64.
+    X86_64,
+    /// 64-bit Arm.
+    Aarch64,
+    /// Another one, by its ELF machine number.
+    Other(u16),
+}
+
+/// What an ELF file is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum FileKind {
+    /// A program with fixed addresses (`ET_EXEC`).
+    Fixed,
+    /// A shared library or a position-independent program (`ET_DYN`).
+    Relocatable,
+    /// An object file or a kernel module (`ET_REL`): its addresses are not final.
+    Object,
+    /// A core dump or something else.
+    Other,
+}
+
+/// A `PT_LOAD` program header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Segment {
+    /// Where its bytes begin in the file.
+    pub file_offset: u64,
+    /// How many bytes it has in the file.
+    pub file_size: u64,
+    /// Its address as linked.
+    pub svma: u64,
+    /// How many bytes it takes in memory.
+    pub size: u64,
+    /// Whether it is mapped executable.
+    pub executable: bool,
+}
+
+/// `.gnu_debuglink`: the name and checksum of the file with the debug information.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DebugLink {
+    /// File name without a folder.
+    pub name: String,
+    /// CRC-32 of the whole file.
+    pub crc: u32,
+}
+
+/// A section header, with its name.
+#[derive(Debug)]
+pub(crate) struct SectionFact {
+    pub(crate) name: String,
+    pub(crate) svma: u64,
+    pub(crate) size: u64,
+}
+
+/// All facts that are read on opening.
+#[derive(Debug)]
+pub(crate) struct Facts {
+    pub(crate) arch: Arch,
+    pub(crate) kind: FileKind,
+    pub(crate) segments: Vec<Segment>,
+    pub(crate) sections: Vec<SectionFact>,
+    /// Where the build-id lies in the file.
+    pub(crate) build_id: Option<Range<usize>>,
+    pub(crate) debug_link: Option<DebugLink>,
+}
+
+pub(crate) type Elf<'data> = ElfFile64<'data, LittleEndian>;
+
+/// Reads the headers. The error is what `object` could not read.
+pub(crate) fn read(data: &[u8]) -> Result<Facts, object::read::Error> {
+    let elf = Elf::parse(data)?;
+    let build_id = elf.build_id()?.and_then(|id| range_within(data, id));
+    let debug_link = elf.gnu_debuglink()?.map(|(name, crc)| DebugLink {
+        name: String::from_utf8_lossy(name).into_owned(),
+        crc,
+    });
+    let mut sections = Vec::new();
+    for section in elf.sections() {
+        sections.push(SectionFact {
+            name: String::from_utf8_lossy(section.name_bytes()?).into_owned(),
+            svma: section.address(),
+            size: section.size(),
+        });
+    }
+    Ok(Facts {
+        arch: arch(&elf),
+        kind: kind(&elf),
+        segments: segments(&elf),
+        sections,
+        build_id,
+        debug_link,
+    })
+}
+
+fn arch(elf: &Elf<'_>) -> Arch {
+    match elf.elf_header().e_machine(elf.endian()) {
+        elf::EM_X86_64 => Arch::X86_64,
+        elf::EM_AARCH64 => Arch::Aarch64,
+        other => Arch::Other(other.0),
+    }
+}
+
+fn kind(elf: &Elf<'_>) -> FileKind {
+    match elf.elf_header().e_type(elf.endian()) {
+        elf::ET_EXEC => FileKind::Fixed,
+        elf::ET_DYN => FileKind::Relocatable,
+        elf::ET_REL => FileKind::Object,
+        _ => FileKind::Other,
+    }
+}
+
+fn segments(elf: &Elf<'_>) -> Vec<Segment> {
+    let endian = elf.endian();
+    elf.elf_program_headers()
+        .iter()
+        .filter(|header| header.p_type(endian) == elf::PT_LOAD)
+        .map(|header| Segment {
+            file_offset: header.p_offset(endian),
+            file_size: header.p_filesz(endian),
+            svma: header.p_vaddr(endian),
+            size: header.p_memsz(endian),
+            executable: header.p_flags(endian).contains(elf::PF_X),
+        })
+        .collect()
+}
+
+/// Where `part`, a slice of `whole`, begins and ends in it.
+fn range_within(whole: &[u8], part: &[u8]) -> Option<Range<usize>> {
+    let start = (part.as_ptr() as usize).checked_sub(whole.as_ptr() as usize)?;
+    let end = start.checked_add(part.len())?;
+    (end <= whole.len() && !part.is_empty()).then_some(start..end)
+}

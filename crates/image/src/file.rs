@@ -1,0 +1,219 @@
+//! One mapped binary.
+
+use std::borrow::Cow;
+use std::path::{Path, PathBuf};
+
+use object::{Object, ObjectSection};
+
+use crate::error::ImageError;
+use crate::facts::{self, Arch, DebugLink, Elf, Facts, FileKind, Segment};
+use crate::mapped::Bytes;
+
+/// A compressed section may not grow by more than this: zlib cannot exceed 1,032 to 1.
+const LARGEST_EXPANSION: u64 = 1_100;
+/// A compressed section that is short may still grow to this many bytes.
+const EXPANSION_FLOOR_BYTES: u64 = 16 << 20;
+/// No section is decompressed beyond this many bytes.
+const LARGEST_SECTION_BYTES: u64 = 8 << 30;
+
+/// One ELF binary, mapped into memory or owned, with the facts of its headers.
+///
+/// It is `Send` and `Sync`; share it by `Arc`.
+#[derive(Debug)]
+pub struct ImageFile {
+    path: PathBuf,
+    bytes: Bytes,
+    facts: Facts,
+}
+
+/// A section's contents and place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Section<'data> {
+    /// Its address as linked; 0 when it is not loaded.
+    pub svma: u64,
+    /// Its size in memory, in bytes; that of the compressed form when it is compressed.
+    pub size: u64,
+    /// Its contents, decompressed; empty for a section without bytes in the file (`.bss`, or
+    /// `.text` in a debug file).
+    pub data: Cow<'data, [u8]>,
+}
+
+impl ImageFile {
+    /// Maps a file and reads its headers.
+    ///
+    /// # Errors
+    /// When the file cannot be read, is no regular file, is no 64-bit little-endian ELF file, or
+    /// is cut or damaged.
+    pub fn open(path: &Path) -> Result<ImageFile, ImageError> {
+        Self::new(path.to_owned(), Bytes::map(path)?)
+    }
+
+    /// An image of bytes that are no file of their own; `name` stands for its path.
+    ///
+    /// # Errors
+    /// As [`ImageFile::open`], without those of the file system.
+    pub fn from_bytes(name: &str, bytes: Vec<u8>) -> Result<ImageFile, ImageError> {
+        Self::new(PathBuf::from(name), Bytes::Owned(bytes))
+    }
+
+    fn new(path: PathBuf, bytes: Bytes) -> Result<ImageFile, ImageError> {
+        let data = bytes.as_slice();
+        check_ident(&path, data)?;
+        let facts = facts::read(data).map_err(|error| ImageError::Damaged {
+            path: path.clone(),
+            size: data.len() as u64,
+            detail: lower_first(&error.to_string()),
+        })?;
+        Ok(ImageFile { path, bytes, facts })
+    }
+
+    /// The whole file.
+    pub fn data(&self) -> &[u8] {
+        self.bytes.as_slice()
+    }
+
+    /// The path it was opened by, or the name it was given.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The GNU build-id; `None` when the linker wrote none.
+    pub fn build_id(&self) -> Option<&[u8]> {
+        self.data().get(self.facts.build_id.clone()?)
+    }
+
+    /// The instruction set.
+    pub fn arch(&self) -> Arch {
+        self.facts.arch
+    }
+
+    /// What the file is for.
+    pub fn kind(&self) -> FileKind {
+        self.facts.kind
+    }
+
+    /// Where the separate debug file is said to be; `None` when the file does not say.
+    pub fn debug_link(&self) -> Option<&DebugLink> {
+        self.facts.debug_link.as_ref()
+    }
+
+    /// All `PT_LOAD` segments in the order of the file.
+    pub fn segments(&self) -> &[Segment] {
+        &self.facts.segments
+    }
+
+    /// The lowest loadable address, from which relative addresses count; 0 without segments.
+    pub fn base_svma(&self) -> u64 {
+        let lowest = self.segments().iter().map(|segment| segment.svma).min();
+        lowest.unwrap_or(0)
+    }
+
+    /// The linked address of a byte of the file, by its executable segments alone.
+    ///
+    /// Two segments can share a page of the file, so that a read-only one covers the same offset
+    /// with another address; code is never found there. `None` when no executable segment holds
+    /// the offset.
+    pub fn svma_of_file_offset(&self, file_offset: u64) -> Option<u64> {
+        let mut code = self.segments().iter().filter(|segment| segment.executable);
+        code.find_map(|segment| {
+            let into = file_offset.checked_sub(segment.file_offset)?;
+            (into < segment.file_size).then(|| segment.svma.wrapping_add(into))
+        })
+    }
+
+    /// The address of a byte of the file relative to [`ImageFile::base_svma`], by its executable
+    /// segments alone; `None` when none of them holds the offset.
+    pub fn relative_of_file_offset(&self, file_offset: u64) -> Option<u64> {
+        let svma = self.svma_of_file_offset(file_offset)?;
+        svma.checked_sub(self.base_svma())
+    }
+
+    /// Whether a section of this name exists.
+    pub fn has_section(&self, name: &str) -> bool {
+        self.facts.sections.iter().any(|fact| fact.name == name)
+    }
+
+    /// The linked addresses of a section, without reading its contents; `None` when there is none.
+    pub fn section_svma(&self, name: &str) -> Option<std::ops::Range<u64>> {
+        let fact = self.facts.sections.iter().find(|fact| fact.name == name)?;
+        Some(fact.svma..fact.svma.saturating_add(fact.size))
+    }
+
+    /// A section by name, decompressed; `.debug_x` finds `.zdebug_x` too. `None` when there is none.
+    ///
+    /// # Errors
+    /// When its bytes lie outside the file, or its compressed form is damaged or claims to grow
+    /// beyond all reason.
+    pub fn section(&self, name: &str) -> Result<Option<Section<'_>>, ImageError> {
+        let failed = |detail: String| ImageError::Section {
+            path: self.path.clone(),
+            section: name.to_owned(),
+            detail,
+        };
+        let damaged = |error: object::read::Error| failed(lower_first(&error.to_string()));
+        let elf = Elf::parse(self.data()).map_err(damaged)?;
+        let Some(section) = elf.section_by_name(name) else {
+            return Ok(None);
+        };
+        let compressed = section.compressed_data().map_err(damaged)?;
+        if compressed.format != object::CompressionFormat::None {
+            let found = compressed.uncompressed_size;
+            let limit = expansion_limit(compressed.data.len() as u64);
+            if found > limit {
+                return Err(failed(format!(
+                    "it claims {found} bytes from {} compressed ones, expected at most {limit}",
+                    compressed.data.len()
+                )));
+            }
+        }
+        Ok(Some(Section {
+            svma: section.address(),
+            size: section.size(),
+            data: compressed.decompress().map_err(damaged)?,
+        }))
+    }
+}
+
+/// The most bytes that a compressed section of this length may decompress to.
+fn expansion_limit(compressed_bytes: u64) -> u64 {
+    compressed_bytes
+        .saturating_mul(LARGEST_EXPANSION)
+        .clamp(EXPANSION_FLOOR_BYTES, LARGEST_SECTION_BYTES)
+}
+
+/// Checks the first bytes, so that the commonest errors are told in plain words.
+fn check_ident(path: &Path, data: &[u8]) -> Result<(), ImageError> {
+    if !data.starts_with(b"\x7fELF") {
+        return Err(ImageError::NotElf {
+            path: path.to_owned(),
+            found: first_bytes(data),
+        });
+    }
+    // e_ident: byte 4 is the class (1: 32-bit, 2: 64-bit), byte 5 the order (1: little, 2: big).
+    let found = match (data.get(4), data.get(5)) {
+        (Some(2), Some(1)) => return Ok(()),
+        (Some(1), Some(1)) => "a 32-bit ELF file",
+        (Some(1 | 2), Some(2)) => "a big-endian ELF file",
+        (Some(_), Some(_)) => "an ELF file of unknown class or byte order",
+        _ => "an ELF file cut in its first bytes",
+    };
+    Err(ImageError::Unsupported {
+        path: path.to_owned(),
+        found,
+    })
+}
+
+fn first_bytes(data: &[u8]) -> String {
+    if data.is_empty() {
+        return "nothing (it is empty)".to_owned();
+    }
+    let hex: Vec<String> = data.iter().take(4).map(|b| format!("{b:02x}")).collect();
+    hex.join(" ")
+}
+
+/// The errors of `object` are sentences; ours are fragments.
+fn lower_first(text: &str) -> String {
+    let mut chars = text.chars();
+    let first = chars.next().map(|c| c.to_ascii_lowercase());
+    first.into_iter().chain(chars).collect()
+}

@@ -1,0 +1,53 @@
+//! The bytes of a file, mapped or owned: the only unsafe code of this crate.
+#![allow(unsafe_code)]
+
+use std::fs::File;
+use std::path::Path;
+
+use crate::error::ImageError;
+
+/// Bytes of an image.
+#[derive(Debug)]
+pub(crate) enum Bytes {
+    /// A private, read-only mapping of a file.
+    Mapped(memmap2::Mmap),
+    /// Bytes that did not come from a file.
+    Owned(Vec<u8>),
+}
+
+impl Bytes {
+    /// Maps a regular file.
+    pub(crate) fn map(path: &Path) -> Result<Bytes, ImageError> {
+        let io = |source| ImageError::Io {
+            path: path.to_owned(),
+            source,
+        };
+        // Opening a pipe or a device can block or act, so the kind is looked at first.
+        let kind = std::fs::metadata(path).map_err(io)?.file_type();
+        if !kind.is_file() {
+            return Err(ImageError::NotAFile {
+                path: path.to_owned(),
+                found: if kind.is_dir() {
+                    "a directory"
+                } else {
+                    "a device, a pipe or a socket"
+                },
+            });
+        }
+        let file = File::open(path).map_err(io)?;
+        // SAFETY: the mapping is private and read-only, and nothing here writes to the file. Another
+        // process could still truncate the file in place, which ends in SIGBUS, or change its
+        // bytes; compilers, linkers and package managers replace binaries by unlink or rename, and
+        // the kernel refuses writes to one that is being executed. All readers of these bytes check
+        // every offset and length they find there, so changed contents give errors, not faults.
+        let map = unsafe { memmap2::Mmap::map(&file) }.map_err(io)?;
+        Ok(Bytes::Mapped(map))
+    }
+
+    pub(crate) fn as_slice(&self) -> &[u8] {
+        match self {
+            Bytes::Mapped(map) => map,
+            Bytes::Owned(bytes) => bytes,
+        }
+    }
+}
