@@ -1,1 +1,3 @@
-//! stub
+//! Black-box tests: the built binary, real targets, real repositories.
+
+mod layering;

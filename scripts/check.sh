@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# All that CI runs: the README's two commands, formatting, lints and documentation.
+# Installs what a new Debian or Ubuntu machine lacks. Usage: scripts/check.sh
+set -euo pipefail
+cd "$(dirname "$0")/.."
+started=$SECONDS
+
+step() { printf '\n== %s (%d s)\n' "$*" "$((SECONDS - started))"; }
+
+step "what this machine lacks"
+need=()
+command -v cc >/dev/null || need+=(build-essential)
+command -v git >/dev/null || need+=(git)
+command -v objcopy >/dev/null || need+=(binutils)
+command -v go >/dev/null || need+=(golang-go) # `go tool pprof` reads what we write
+if [ ${#need[@]} -gt 0 ]; then
+    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+        apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${need[@]}" >/dev/null
+    else
+        echo "not installed, and not allowed to install: ${need[*]}"
+    fi
+fi
+rustup component add rustfmt clippy >/dev/null 2>&1 || true # already there, or no rustup: the steps below tell
+
+probe=$(mktemp)
+trap 'rm -f "$probe"' EXIT
+cc -o "$probe" scripts/perf-opens.c
+if why=$("$probe"); then
+    export HOTPROOF_REQUIRE_PERF=1
+    echo "perf events open here: a live test that skips is a failure"
+else
+    echo "perf events do not open here ($why): live tests are skipped and say so"
+fi
+
+step "formatting"
+cargo fmt --all --check
+
+step "lints"
+cargo clippy --locked --workspace --all-targets -- -D warnings
+
+step "documentation"
+RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --document-private-items --quiet
+
+step "tests: cargo test"
+cargo test --locked
+
+step "the first command of the README: cargo run --release -- demo"
+cargo run --locked --release --quiet -- demo
+
+step "done"
