@@ -1,1 +1,43 @@
-//! stub
+//! Bytes to profile and back.
+//!
+//! | format | write | read | cannot carry |
+//! |---|---|---|---|
+//! | [`native`] | yes | yes | nothing: a profile comes back as it was |
+//! | [`folded`] | yes | no | addresses, lines, images, times, threads of one name apart, more than one weight |
+//! | [`pprof`] | yes | no | times, CPUs, symbols, who named a function, more than one mapping of an image |
+//!
+//! It takes [`std::io::Read`] and [`std::io::Write`], never a path, and asks neither clock nor
+//! machine: equal profiles give equal bytes in every format. It does not symbolize, and it draws
+//! nothing. A reader trusts no byte: declared sizes are held against limits and against what is
+//! really there before memory is taken, and a profile is validated before it is handed out.
+//!
+//! Data goes: rows to columns to chunks ([`native::Writer`], which a recorder can fill as it
+//! goes), chunks to rows ([`native::read`]), rows to another format ([`folded::write`],
+//! [`pprof::write`]). [`sniff`] names what a file looks like, for the error of a reader.
+//!
+//! ```
+//! use hotproof_formats::{folded, native, pprof};
+//! use hotproof_profile::Profile;
+//!
+//! let profile = Profile::default();
+//! let mut file = Vec::new();
+//! native::write(&profile, &mut file)?;
+//! assert_eq!(native::read(&file[..])?, profile);
+//!
+//! let mut gzip = Vec::new();
+//! pprof::write(&profile, &mut gzip)?;
+//! assert!(folded::lines(&profile, &folded::Options::default()).is_empty());
+//!
+//! let error = native::read(&gzip[..]).unwrap_err();
+//! assert!(error.to_string().contains("gzip data, perhaps a pprof profile"));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod error;
+pub mod folded;
+pub mod native;
+pub mod pprof;
+mod sniff;
+
+pub use error::WriteError;
+pub use sniff::{Kind, SNIFF_BYTES, sniff};

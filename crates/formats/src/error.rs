@@ -1,0 +1,33 @@
+//! Why a profile could not be written, whatever the format.
+
+use std::io;
+
+use hotproof_profile::InvalidProfile;
+
+/// Why a profile could not be written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum WriteError {
+    /// The profile refers to rows that it does not have: a bug of whoever filled it.
+    #[error("the profile cannot be written, it contradicts itself: {0}")]
+    Invalid(#[from] InvalidProfile),
+    /// A text is longer than a reader would accept.
+    #[error("a text of {bytes} bytes is longer than the file format allows ({limit} bytes)")]
+    TextTooLong {
+        /// How long it is.
+        bytes: usize,
+        /// How long it may be.
+        limit: usize,
+    },
+    /// The weight column asked for does not exist.
+    #[error("the profile has no weight column {column}; its columns are: {columns}")]
+    NoWeight {
+        /// Which was asked for, counted from 0.
+        column: usize,
+        /// The names of those that exist, separated by commas.
+        columns: String,
+    },
+    /// The bytes could not be written.
+    #[error("writing the profile failed: {0}")]
+    Io(#[from] io::Error),
+}

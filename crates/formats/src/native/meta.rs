@@ -1,0 +1,73 @@
+//! The facts about the whole recording, to their message and back.
+
+use hotproof_profile::{Exit, Host, Lost, Meta};
+
+use super::schema;
+
+pub(super) fn to_message(meta: &Meta) -> schema::Meta {
+    schema::Meta {
+        command: meta.command.clone(),
+        started_unix_ns: meta.started_unix_ns,
+        duration_ns: meta.duration_ns,
+        clock: meta.clock.clone(),
+        event: meta.event.clone(),
+        period: meta.period,
+        rate_hz: meta.rate_hz,
+        rung: meta.rung.clone(),
+        unwinder: meta.unwinder.clone(),
+        cpu_time_ns: meta.cpu_time_ns,
+        recorder_cpu_ns: meta.recorder_cpu_ns,
+        exit_code: meta.exit.and_then(|exit| match exit {
+            Exit::Code(code) => Some(code),
+            Exit::Signal(_) => None,
+        }),
+        exit_signal: meta.exit.and_then(|exit| match exit {
+            Exit::Code(_) => None,
+            Exit::Signal(signal) => Some(signal),
+        }),
+        lost_samples: meta.lost.samples,
+        lost_records: meta.lost.records,
+        throttled: meta.lost.throttled,
+        host_arch: meta.host.arch.clone(),
+        host_kernel: meta.host.kernel.clone(),
+        host_cpu_model: meta.host.cpu_model.clone(),
+        host_cpus: meta.host.cpus,
+        notes: meta.notes.clone(),
+    }
+}
+
+/// `None` when the target both exited and was killed.
+pub(super) fn from_message(message: schema::Meta) -> Option<Meta> {
+    let exit = match (message.exit_code, message.exit_signal) {
+        (None, None) => None,
+        (Some(code), None) => Some(Exit::Code(code)),
+        (None, Some(signal)) => Some(Exit::Signal(signal)),
+        (Some(_), Some(_)) => return None,
+    };
+    Some(Meta {
+        command: message.command,
+        started_unix_ns: message.started_unix_ns,
+        duration_ns: message.duration_ns,
+        clock: message.clock,
+        event: message.event,
+        period: message.period,
+        rate_hz: message.rate_hz,
+        rung: message.rung,
+        unwinder: message.unwinder,
+        cpu_time_ns: message.cpu_time_ns,
+        recorder_cpu_ns: message.recorder_cpu_ns,
+        exit,
+        lost: Lost {
+            samples: message.lost_samples,
+            records: message.lost_records,
+            throttled: message.throttled,
+        },
+        host: Host {
+            arch: message.host_arch,
+            kernel: message.host_kernel,
+            cpu_model: message.host_cpu_model,
+            cpus: message.host_cpus,
+        },
+        notes: message.notes,
+    })
+}

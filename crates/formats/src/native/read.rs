@@ -1,0 +1,167 @@
+//! Bytes to profile.
+
+use std::io::{self, BufReader, Read};
+
+use hotproof_profile::{InvalidProfile, Profile};
+use prost::Message;
+
+use super::chunk::{ChunkKind, ChunkReader, VERSION};
+use super::{meta, rows, schema};
+use crate::sniff::Kind;
+
+/// How much a reader is willing to hold in memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Largest chunk, compressed or not, in bytes.
+    pub chunk_bytes: u32,
+    /// All chunks together after decompression, in bytes. The profile in memory takes a small
+    /// multiple of it.
+    pub total_bytes: u64,
+}
+
+impl Default for Limits {
+    /// 16 MiB a chunk, 4 GiB in all: some hundred million samples.
+    fn default() -> Self {
+        Limits {
+            chunk_bytes: 16 << 20,
+            total_bytes: 4 << 30,
+        }
+    }
+}
+
+/// Why bytes are no readable profile.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReadError {
+    /// The bytes are something else.
+    #[error("not a hotproof profile: it looks like {found}; record one with `hotproof record`")]
+    NotAProfile {
+        /// What they look like.
+        found: Kind,
+    },
+    /// Another version of the format.
+    #[error(
+        "this file is hotproof profile version {found}; this hotproof reads version {VERSION}: use the hotproof that wrote it, or record again"
+    )]
+    WrongVersion {
+        /// The file's version.
+        found: u32,
+    },
+    /// The file ends too early.
+    #[error(
+        "the profile is cut after {bytes} bytes: {what} is missing from chunk {chunk}; the copy or the recording was interrupted: copy it again, or record again"
+    )]
+    Cut {
+        /// Its length.
+        bytes: u64,
+        /// The first chunk that is not whole, counted from 0.
+        chunk: u64,
+        /// What of that chunk is missing.
+        what: &'static str,
+    },
+    /// The bytes contradict themselves.
+    #[error("the profile is damaged: chunk {chunk}: {what}; copy it again, or record again")]
+    Corrupt {
+        /// The chunk, counted from 0.
+        chunk: u64,
+        /// What is wrong with it.
+        what: &'static str,
+    },
+    /// The profile is larger than the reader is allowed to hold.
+    #[error("the profile is larger than {limit_bytes} bytes, which is what a reader accepts")]
+    TooLarge {
+        /// [`Limits::total_bytes`].
+        limit_bytes: u64,
+    },
+    /// Every chunk is whole, but rows refer to rows that do not exist.
+    #[error("the profile contradicts itself: {0}; record again")]
+    Invalid(#[from] InvalidProfile),
+    /// The bytes could not be read.
+    #[error("reading the profile failed: {0}")]
+    Io(#[from] io::Error),
+}
+
+/// What could be read of a profile.
+#[derive(Debug)]
+pub struct Recovered {
+    /// All rows of the whole chunks.
+    pub profile: Profile,
+    /// [`ReadError::Cut`] or [`ReadError::Corrupt`]: why the rest is missing; `None` when nothing
+    /// is.
+    pub missing: Option<ReadError>,
+}
+
+/// Reads a whole profile.
+///
+/// # Errors
+/// Any [`ReadError`]; also when the file is cut. [`read_recovering`] accepts that.
+pub fn read(input: impl Read) -> Result<Profile, ReadError> {
+    let recovered = read_recovering(input)?;
+    recovered.missing.map_or(Ok(recovered.profile), Err)
+}
+
+/// Reads every whole chunk up to the first that is cut or damaged.
+///
+/// # Errors
+/// When not even the header is whole, when the profile is too large or contradicts itself, and
+/// when the input fails.
+pub fn read_recovering(input: impl Read) -> Result<Recovered, ReadError> {
+    read_within(input, Limits::default())
+}
+
+/// As [`read_recovering`], with other limits than the usual ones.
+///
+/// # Errors
+/// As [`read_recovering`].
+pub fn read_within(input: impl Read, limits: Limits) -> Result<Recovered, ReadError> {
+    let mut chunks = ChunkReader::new(BufReader::new(input), limits)?;
+    let mut profile = Profile::default();
+    let missing = match read_chunks(&mut chunks, &mut profile) {
+        Ok(()) => None,
+        Err(error @ (ReadError::Cut { .. } | ReadError::Corrupt { .. })) => Some(error),
+        Err(error) => return Err(error),
+    };
+    profile.validate()?;
+    Ok(Recovered { profile, missing })
+}
+
+fn read_chunks<R: Read>(
+    chunks: &mut ChunkReader<R>,
+    profile: &mut Profile,
+) -> Result<(), ReadError> {
+    loop {
+        let chunk = chunks.chunks;
+        let corrupt = |what| ReadError::Corrupt { chunk, what };
+        let unreadable = |_| corrupt("it is no message of this version");
+        let (kind, bytes) = chunks.next()?;
+        match kind {
+            ChunkKind::Rows => {
+                let message = schema::Rows::decode(&bytes[..]).map_err(unreadable)?;
+                rows::append(profile, message).map_err(corrupt)?;
+            }
+            ChunkKind::Meta => {
+                let message = schema::Meta::decode(&bytes[..]).map_err(unreadable)?;
+                profile.meta = meta::from_message(message)
+                    .ok_or_else(|| corrupt("the target both exited and was killed"))?;
+            }
+            ChunkKind::End => {
+                let message = schema::End::decode(&bytes[..]).map_err(unreadable)?;
+                if message != counts(profile, chunk) {
+                    return Err(corrupt("the counts at the end differ from what was read"));
+                }
+                return chunks.expect_end();
+            }
+        }
+    }
+}
+
+/// What the end chunk has to say about what was read.
+fn counts(profile: &Profile, chunks: u64) -> schema::End {
+    schema::End {
+        chunks,
+        strings: profile.strings.len() as u64,
+        locations: profile.locations.len() as u64,
+        stacks: profile.stacks.len() as u64,
+        samples: profile.samples.len() as u64,
+    }
+}

@@ -1,0 +1,117 @@
+//! Images and their addresses as pprof's mappings.
+
+use hotproof_profile::{Id, ImageId, ImageKind, Location, LocationState, Mapping, Profile};
+
+use super::build::Texts;
+use super::schema;
+
+/// One mapping for each image, by the image's id.
+pub(super) struct Mappings {
+    /// Index is the image's; `id` is one more.
+    rows: Vec<schema::Mapping>,
+    kernel: Vec<bool>,
+}
+
+impl Mappings {
+    pub(super) fn of(profile: &Profile, texts: &mut Texts) -> Self {
+        let mut rows: Vec<schema::Mapping> = profile
+            .images
+            .iter()
+            .map(|(id, image)| {
+                let hex = image.build_id.iter().map(|byte| format!("{byte:02x}"));
+                schema::Mapping {
+                    id: id.index() as u64 + 1,
+                    filename: texts.id(&profile.strings[image.path]),
+                    build_id: texts.id(&hex.collect::<String>()),
+                    ..schema::Mapping::default()
+                }
+            })
+            .collect();
+        let mut placed = vec![false; rows.len()];
+        for (_, mapping) in profile.mappings.iter() {
+            place(&mut rows, &mut placed, mapping);
+        }
+        let kernel = profile.images.iter();
+        let kernel = kernel
+            .map(|(_, image)| image.kind == ImageKind::Kernel)
+            .collect();
+        let mut mappings = Mappings { rows, kernel };
+        mappings.state_names(profile);
+        for (_, location) in profile.locations.iter() {
+            if let Some(image) = location.image.filter(|image| !placed[image.index()]) {
+                let past = mappings.address(location).saturating_add(1);
+                let row = &mut mappings.rows[image.index()];
+                row.memory_limit = row.memory_limit.max(past);
+            }
+        }
+        mappings
+    }
+
+    /// Says of each mapping what is known of its locations: pprof asks symbolizers for the rest.
+    fn state_names(&mut self, profile: &Profile) {
+        for (_, location) in profile.locations.iter() {
+            let Some(image) = location.image.filter(|_| is_named(location)) else {
+                continue;
+            };
+            let row = &mut self.rows[image.index()];
+            row.has_functions = true;
+            row.has_inline_frames |= location.frames.len() > 1;
+            for frame in location.frame_ids().map(|id| &profile.frames[id]) {
+                row.has_filenames |= profile.functions[frame.function].file.is_some();
+                row.has_line_numbers |= frame.line.is_some();
+            }
+        }
+    }
+
+    /// The address at run time, as the module's documentation defines it.
+    pub(super) fn address(&self, location: &Location) -> u64 {
+        let Some(image) = location.image else {
+            return location.address;
+        };
+        if self.kernel[image.index()] {
+            return location.address;
+        }
+        let row = &self.rows[image.index()];
+        row.memory_start
+            .wrapping_sub(row.file_offset)
+            .wrapping_add(location.address)
+    }
+
+    /// The id of the image's mapping.
+    pub(super) fn id(&self, image: ImageId) -> u64 {
+        self.rows[image.index()].id
+    }
+
+    /// The main program first, because pprof takes the first mapping for it.
+    pub(super) fn into_rows(mut self, main: Option<ImageId>) -> Vec<schema::Mapping> {
+        if let Some(main) = main {
+            self.rows[..=main.index()].rotate_right(1);
+        }
+        self.rows
+    }
+}
+
+/// Takes start, end and offset from the image's first mapping.
+fn place(rows: &mut [schema::Mapping], placed: &mut [bool], mapping: &Mapping) {
+    let image = mapping.image.index();
+    if !std::mem::replace(&mut placed[image], true) {
+        let row = &mut rows[image];
+        row.memory_start = mapping.start;
+        row.memory_limit = mapping.end;
+        row.file_offset = mapping.file_offset;
+    }
+}
+
+pub(super) fn is_named(location: &Location) -> bool {
+    location.state == LocationState::Resolved && !location.frames.is_empty()
+}
+
+/// The first ELF image that was mapped into a process.
+pub(super) fn main_image(profile: &Profile) -> Option<ImageId> {
+    let mut mapped = profile
+        .mappings
+        .iter()
+        .filter(|(_, row)| row.process.is_some());
+    let main = mapped.find(|(_, row)| profile.images[row.image].kind == ImageKind::Elf)?;
+    Some(main.1.image)
+}

@@ -1,0 +1,383 @@
+//! Arbitrary valid profiles, extreme numbers included.
+
+use hotproof_profile::*;
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+/// Row numbers are drawn freely and brought into range when the rows are put together.
+type Pick = u32;
+
+#[derive(Debug, Clone)]
+struct Raw {
+    meta: Meta,
+    weights: Vec<(String, Unit)>,
+    texts: Vec<String>,
+    processes: Vec<(u32, Pick, u64, Option<u64>)>,
+    threads: Vec<(Pick, u32, Pick, u64, Option<u64>)>,
+    images: Vec<(Pick, Vec<u8>, ImageKind)>,
+    mappings: Vec<(Option<Pick>, u64, u64, u64, Pick, u64, Option<u64>)>,
+    symbols: Vec<(Pick, Pick, u64, u64)>,
+    functions: Vec<(Pick, Pick, Option<Pick>, Option<u32>, Option<Pick>, Source)>,
+    frames: Vec<(Pick, Option<u32>, Option<u32>, Option<Pick>)>,
+    locations: Vec<(
+        Option<Pick>,
+        u64,
+        AddressKind,
+        Option<Pick>,
+        Pick,
+        Pick,
+        LocationState,
+    )>,
+    stacks: Vec<(Option<Pick>, Pick)>,
+    samples: Vec<(Pick, u64, Option<Pick>, Option<u32>, StackEnd, [i64; 3])>,
+}
+
+/// Small numbers, any numbers, and the ends of the range.
+fn wide() -> impl Strategy<Value = u64> + Clone {
+    prop_oneof![0..9u64, any::<u64>(), Just(u64::MAX), Just(1 << 63)]
+}
+
+fn narrow() -> impl Strategy<Value = u32> + Clone {
+    prop_oneof![0..9u32, any::<u32>(), Just(u32::MAX)]
+}
+
+fn signed() -> impl Strategy<Value = i64> + Clone {
+    prop_oneof![Just(1), any::<i64>(), Just(i64::MIN), Just(i64::MAX)]
+}
+
+fn maybe<S: Strategy + Clone>(strategy: S) -> impl Strategy<Value = Option<S::Value>> {
+    proptest::option::of(strategy)
+}
+
+fn text() -> impl Strategy<Value = String> + Clone {
+    prop_oneof!["[a-c]{0,3}", r"[ ;\\\n\r0-9._a-b]{0,6}", any::<String>()]
+}
+
+fn unit() -> impl Strategy<Value = Unit> {
+    use Unit::*;
+    proptest::sample::select(vec![Count, Nanoseconds, Bytes, Cycles, Instructions])
+}
+
+fn image_kind() -> impl Strategy<Value = ImageKind> {
+    use ImageKind::*;
+    proptest::sample::select(vec![Elf, Vdso, Kernel, Module, Jit, Anonymous])
+}
+
+fn source() -> impl Strategy<Value = Source> {
+    use Source::*;
+    let all = vec![
+        Dwarf,
+        SymbolTable,
+        DynamicSymbols,
+        UnwindTable,
+        Kallsyms,
+        PerfMap,
+        Import,
+    ];
+    proptest::sample::select(all)
+}
+
+fn address_kind() -> impl Strategy<Value = AddressKind> {
+    use AddressKind::*;
+    proptest::sample::select(vec![Ip, ReturnAddress, Adjusted])
+}
+
+fn state() -> impl Strategy<Value = LocationState> {
+    use LocationState::*;
+    proptest::sample::select(vec![Unresolved, Resolved, Unknown])
+}
+
+fn stack_end() -> impl Strategy<Value = StackEnd> {
+    use StackEnd::*;
+    proptest::sample::select(vec![Complete, Truncated, Failed, Unknown])
+}
+
+fn exit() -> impl Strategy<Value = Option<Exit>> {
+    prop_oneof![
+        Just(None),
+        any::<i32>().prop_map(|code| Some(Exit::Code(code))),
+        any::<i32>().prop_map(|signal| Some(Exit::Signal(signal))),
+    ]
+}
+
+fn meta() -> impl Strategy<Value = Meta> {
+    let texts = (text(), text(), text(), text(), text(), text(), text());
+    let numbers = (wide(), wide(), wide(), wide(), narrow());
+    let maybes = (
+        maybe(wide()),
+        maybe(wide()),
+        maybe(wide()),
+        maybe(wide()),
+        maybe(wide()),
+    );
+    let lists = (vec(text(), 0..3), vec(text(), 0..3));
+    (texts, numbers, maybes, lists, exit()).prop_map(|(texts, numbers, maybes, lists, exit)| Meta {
+        command: lists.0,
+        started_unix_ns: maybes.0,
+        duration_ns: numbers.0,
+        clock: texts.0,
+        event: texts.1,
+        period: maybes.1,
+        rate_hz: maybes.2,
+        rung: texts.2,
+        unwinder: texts.3,
+        cpu_time_ns: maybes.3,
+        recorder_cpu_ns: maybes.4,
+        exit,
+        lost: Lost {
+            samples: numbers.1,
+            records: numbers.2,
+            throttled: numbers.3,
+        },
+        host: Host {
+            arch: texts.4,
+            kernel: texts.5,
+            cpu_model: texts.6,
+            cpus: numbers.4,
+        },
+        notes: lists.1,
+    })
+}
+
+fn raw() -> impl Strategy<Value = Raw> {
+    let pick = narrow;
+    let world = (
+        vec((narrow(), pick(), wide(), maybe(wide())), 0..4),
+        vec((pick(), narrow(), pick(), wide(), maybe(wide())), 0..4),
+        vec((pick(), vec(any::<u8>(), 0..4), image_kind()), 0..4),
+        vec(
+            (
+                maybe(pick()),
+                wide(),
+                wide(),
+                wide(),
+                pick(),
+                wide(),
+                maybe(wide()),
+            ),
+            0..4,
+        ),
+    );
+    let code = (
+        vec((pick(), pick(), wide(), wide()), 0..4),
+        vec(
+            (
+                pick(),
+                pick(),
+                maybe(pick()),
+                maybe(narrow()),
+                maybe(pick()),
+                source(),
+            ),
+            0..5,
+        ),
+        vec(
+            (pick(), maybe(narrow()), maybe(narrow()), maybe(pick())),
+            0..6,
+        ),
+        vec(
+            (
+                maybe(pick()),
+                wide(),
+                address_kind(),
+                maybe(pick()),
+                pick(),
+                pick(),
+                state(),
+            ),
+            0..6,
+        ),
+        vec((maybe(pick()), pick()), 0..8),
+    );
+    let sample = (
+        pick(),
+        wide(),
+        maybe(pick()),
+        maybe(narrow()),
+        stack_end(),
+        [signed(), signed(), signed()],
+    );
+    let weights = vec((text(), unit()), 0..4);
+    let texts = vec(text(), 0..6);
+    (meta(), weights, texts, world, code, vec(sample, 0..20)).prop_map(
+        |(meta, weights, texts, world, code, samples)| Raw {
+            meta,
+            weights,
+            texts,
+            processes: world.0,
+            threads: world.1,
+            images: world.2,
+            mappings: world.3,
+            symbols: code.0,
+            functions: code.1,
+            frames: code.2,
+            locations: code.3,
+            stacks: code.4,
+            samples,
+        },
+    )
+}
+
+/// Any profile that `validate` accepts.
+pub(crate) fn profile() -> impl Strategy<Value = Profile> {
+    raw().prop_map(|raw| build(&raw))
+}
+
+/// The id that was picked; `None` when the table is empty.
+fn id<I: Id>(pick: Pick, len: usize) -> Option<I> {
+    (len > 0).then(|| I::from_index(pick as usize % len))
+}
+
+/// Puts rows together table by table; rows whose reference nothing can satisfy are left out.
+fn build(raw: &Raw) -> Profile {
+    let mut p = Profile {
+        meta: raw.meta.clone(),
+        ..Profile::default()
+    };
+    p.weights = raw
+        .weights
+        .iter()
+        .map(|(name, unit)| Weight {
+            name: name.clone(),
+            unit: *unit,
+        })
+        .collect();
+    p.samples.weights = vec![Vec::new(); p.weights.len()];
+    for text in &raw.texts {
+        p.strings.intern(text);
+    }
+    build_world(&mut p, raw);
+    build_code(&mut p, raw);
+    for &(thread, time_ns, stack, cpu, end, weights) in &raw.samples {
+        let Some(thread) = id(thread, p.threads.len()) else {
+            continue;
+        };
+        let stack = stack.and_then(|stack| id(stack, p.stacks.len()));
+        let weights = &weights[..p.weights.len()];
+        let sample = Sample {
+            thread,
+            time_ns,
+            stack,
+            weights,
+            cpu,
+            end,
+        };
+        Sink::sample(&mut p, &sample).unwrap();
+    }
+    p.validate().unwrap();
+    p
+}
+
+fn build_world(p: &mut Profile, raw: &Raw) {
+    let texts = p.strings.len();
+    for &(pid, name, start_ns, end_ns) in &raw.processes {
+        let Some(name) = id(name, texts) else {
+            continue;
+        };
+        p.processes.push(Process {
+            pid,
+            name,
+            start_ns,
+            end_ns,
+        });
+    }
+    for &(process, tid, name, start_ns, end_ns) in &raw.threads {
+        let ids = id(process, p.processes.len()).zip(id(name, texts));
+        let Some((process, name)) = ids else { continue };
+        p.threads.push(Thread {
+            process,
+            tid,
+            name,
+            start_ns,
+            end_ns,
+        });
+    }
+    for (path, build_id, kind) in &raw.images {
+        let Some(path) = id(*path, texts) else {
+            continue;
+        };
+        p.images.push(Image {
+            path,
+            build_id: build_id.clone(),
+            kind: *kind,
+        });
+    }
+    for &(process, start, end, file_offset, image, from_ns, to_ns) in &raw.mappings {
+        let Some(image) = id(image, p.images.len()) else {
+            continue;
+        };
+        let process = process.and_then(|process| id(process, p.processes.len()));
+        p.mappings.push(Mapping {
+            process,
+            start,
+            end,
+            file_offset,
+            image,
+            from_ns,
+            to_ns,
+        });
+    }
+}
+
+fn build_code(p: &mut Profile, raw: &Raw) {
+    let (texts, images) = (p.strings.len(), p.images.len());
+    for &(image, name, address, size) in &raw.symbols {
+        let Some((image, linkage_name)) = id(image, images).zip(id(name, texts)) else {
+            continue;
+        };
+        p.symbols.push(Symbol {
+            image,
+            linkage_name,
+            address,
+            size,
+        });
+    }
+    for &(name, linkage_name, file, line, image, source) in &raw.functions {
+        let ids = id(name, texts).zip(id(linkage_name, texts));
+        let Some((name, linkage_name)) = ids else {
+            continue;
+        };
+        let file = file.and_then(|file| id(file, texts));
+        let image = image.and_then(|image| id(image, images));
+        p.functions.push(Function {
+            name,
+            linkage_name,
+            file,
+            line,
+            image,
+            source,
+        });
+    }
+    for &(function, line, column, file) in &raw.frames {
+        let Some(function) = id(function, p.functions.len()) else {
+            continue;
+        };
+        let file = file.and_then(|file| id(file, texts));
+        p.frames.push(Frame {
+            function,
+            line,
+            column,
+            file,
+        });
+    }
+    let frames = p.frames.len() as u32;
+    for &(image, address, kind, symbol, first, count, state) in &raw.locations {
+        let start = first % (frames + 1);
+        let end = start + count % (frames - start + 1);
+        p.locations.push(Location {
+            image: image.and_then(|image| id(image, images)),
+            address,
+            kind,
+            symbol: symbol.and_then(|symbol| id(symbol, p.symbols.len())),
+            frames: start..end,
+            state,
+        });
+    }
+    for &(parent, location) in &raw.stacks {
+        let Some(location) = id(location, p.locations.len()) else {
+            continue;
+        };
+        let parent = parent.and_then(|parent| id(parent, p.stacks.len()));
+        p.stacks.push(Stack { parent, location });
+    }
+}
