@@ -211,7 +211,7 @@ fn locations(rows: &[Location]) -> schema::Locations {
     let state = |row: &Location| match row.state {
         LocationState::Unresolved => schema::LocationState::Unresolved.into(),
         LocationState::Resolved => schema::LocationState::Resolved.into(),
-        LocationState::Unknown => schema::LocationState::Unknown.into(),
+        LocationState::Unknown => schema::LocationState::UnknownName.into(),
     };
     // A range whose end comes before its start is refused by `Profile::validate`.
     let frame_count = |row: &Location| row.frames.end.saturating_sub(row.frames.start);
@@ -243,7 +243,7 @@ fn samples(rows: &[SampleRow], weights: &[Vec<i64>]) -> schema::Samples {
             StackEnd::Complete => schema::StackEnd::Complete,
             StackEnd::Truncated => schema::StackEnd::Truncated,
             StackEnd::Failed => schema::StackEnd::Failed,
-            StackEnd::Unknown => schema::StackEnd::Unknown,
+            StackEnd::Unknown => schema::StackEnd::UnknownEnd,
         };
         i64::from(i32::from(end))
     };

@@ -243,7 +243,7 @@ fn location_state(number: i32) -> Result<LocationState, Fault> {
     Ok(match known(number)? {
         schema::LocationState::Unresolved => LocationState::Unresolved,
         schema::LocationState::Resolved => LocationState::Resolved,
-        schema::LocationState::Unknown => LocationState::Unknown,
+        schema::LocationState::UnknownName => LocationState::Unknown,
     })
 }
 
@@ -316,7 +316,7 @@ fn stack_end(number: i64) -> Result<StackEnd, Fault> {
         schema::StackEnd::Complete => StackEnd::Complete,
         schema::StackEnd::Truncated => StackEnd::Truncated,
         schema::StackEnd::Failed => StackEnd::Failed,
-        schema::StackEnd::Unknown => StackEnd::Unknown,
+        schema::StackEnd::UnknownEnd => StackEnd::Unknown,
     })
 }
 

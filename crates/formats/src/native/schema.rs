@@ -199,7 +199,7 @@ pub(crate) enum AddressKind {
 pub(crate) enum LocationState {
     Unresolved = 0,
     Resolved = 1,
-    Unknown = 2,
+    UnknownName = 2,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -232,7 +232,7 @@ pub(crate) enum StackEnd {
     Complete = 0,
     Truncated = 1,
     Failed = 2,
-    Unknown = 3,
+    UnknownEnd = 3,
 }
 
 #[derive(Clone, PartialEq, Message)]

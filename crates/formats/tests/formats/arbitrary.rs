@@ -6,6 +6,19 @@ use proptest::prelude::*;
 
 /// Row numbers are drawn freely and brought into range when the rows are put together.
 type Pick = u32;
+type RawMapping = (Option<Pick>, u64, u64, u64, Pick, u64, Option<u64>);
+type RawFunction = (Pick, Pick, Option<Pick>, Option<u32>, Option<Pick>, Source);
+type RawFrame = (Pick, Option<u32>, Option<u32>, Option<Pick>);
+type RawLocation = (
+    Option<Pick>,
+    u64,
+    AddressKind,
+    Option<Pick>,
+    Pick,
+    Pick,
+    LocationState,
+);
+type RawSample = (Pick, u64, Option<Pick>, Option<u32>, StackEnd, [i64; 3]);
 
 #[derive(Debug, Clone)]
 struct Raw {
@@ -15,21 +28,13 @@ struct Raw {
     processes: Vec<(u32, Pick, u64, Option<u64>)>,
     threads: Vec<(Pick, u32, Pick, u64, Option<u64>)>,
     images: Vec<(Pick, Vec<u8>, ImageKind)>,
-    mappings: Vec<(Option<Pick>, u64, u64, u64, Pick, u64, Option<u64>)>,
+    mappings: Vec<RawMapping>,
     symbols: Vec<(Pick, Pick, u64, u64)>,
-    functions: Vec<(Pick, Pick, Option<Pick>, Option<u32>, Option<Pick>, Source)>,
-    frames: Vec<(Pick, Option<u32>, Option<u32>, Option<Pick>)>,
-    locations: Vec<(
-        Option<Pick>,
-        u64,
-        AddressKind,
-        Option<Pick>,
-        Pick,
-        Pick,
-        LocationState,
-    )>,
+    functions: Vec<RawFunction>,
+    frames: Vec<RawFrame>,
+    locations: Vec<RawLocation>,
     stacks: Vec<(Option<Pick>, Pick)>,
-    samples: Vec<(Pick, u64, Option<Pick>, Option<u32>, StackEnd, [i64; 3])>,
+    samples: Vec<RawSample>,
 }
 
 /// Small numbers, any numbers, and the ends of the range.
