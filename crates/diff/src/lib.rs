@@ -4,6 +4,7 @@
 mod attribution;
 pub mod changes;
 mod conclusion;
+pub mod statistics;
 mod values;
 mod verdict;
 
@@ -12,7 +13,8 @@ pub use attribution::{
 };
 pub use conclusion::{
     Conclusion, Evidence, MetricRow, Noise, Outcome, Quantity, SampleFacts, Step, StopReason,
-    conclude, next_step,
+    conclude, next_step, noise,
 };
+pub use statistics::{Direction, PairedTest, Sequence, log_ratio, share_interval};
 pub use values::*;
 pub use verdict::{ExitCode, Verdict};

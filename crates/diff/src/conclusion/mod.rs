@@ -1,6 +1,15 @@
 //! What a comparison says: the value that `report` shows and that the exit code comes from.
 
+mod checks;
+mod conclude;
+mod metrics;
+
+pub(crate) use checks::FEWEST_PAIRS;
+pub use checks::noise;
+pub use conclude::conclude;
+
 use crate::attribution::{Attribution, FunctionResult};
+use crate::statistics::Sequence;
 use crate::values::{Comparison, Estimate, EstimateUnit, Metric};
 use crate::verdict::Verdict;
 
@@ -205,13 +214,5 @@ pub enum StopReason {
 
 /// Whether another pair is needed, for the pairs counted so far.
 pub fn next_step(comparison: &Comparison) -> Step {
-    let _ = comparison;
-    Step::Continue
-}
-
-/// The verdict and everything that is shown with it: a pure function of what was measured.
-#[expect(clippy::todo)]
-pub fn conclude(comparison: &Comparison) -> Conclusion {
-    let _ = comparison;
-    todo!("lands within the hour")
+    Sequence::of(comparison).step()
 }

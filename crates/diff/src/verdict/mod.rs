@@ -1,5 +1,11 @@
 //! The verdict, its words and its exit code.
 
+mod table;
+mod words;
+
+pub(crate) use table::{Facts, decide};
+pub(crate) use words::sentence;
+
 /// What to do with the change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Verdict {

@@ -1,5 +1,13 @@
 //! Which functions the change sits in, and whether the changed ones explain it.
 
+mod functions;
+mod parts;
+mod series;
+
+pub(crate) use functions::function_results;
+pub(crate) use parts::attribute;
+pub(crate) use series::Sampled;
+
 use crate::values::{Estimate, FunctionRow};
 
 /// Whether a function is on the hot path.
@@ -60,6 +68,8 @@ pub struct FunctionResult {
     pub own_share: ShareChange,
     /// Whether it is on the hot path: by its total share at base, or at head when it was added.
     pub hot: Hot,
+    /// The total share that [`FunctionResult::hot`] was decided on.
+    pub hot_share: Estimate,
     /// Samples with it on the stack, base runs.
     pub base_samples: u64,
     /// Samples with it on the stack, head runs.
@@ -87,6 +97,10 @@ pub enum AttributionKind {
     NotAttributable,
     /// Nothing but comments or formatting changed.
     NoCodeChanged,
+    /// Something was sampled, but too little to say anything.
+    TooFewSamples,
+    /// The gain or loss is one of waiting, which samples of CPU time do not see.
+    Waiting,
     /// Nothing was sampled.
     Unavailable,
 }

@@ -1,0 +1,157 @@
+//! The parts of the change, and what they say together.
+
+use super::series::Sampled;
+use super::{Attribution, AttributionKind, Decomposition, FunctionResult, Hot};
+use crate::conclusion::Outcome;
+use crate::statistics::{LEVEL, share_interval};
+use crate::values::{Comparison, Estimate, EstimateUnit, FunctionRow, Metric, Side, Tally};
+
+/// With fewer samples on a side nothing is attributed: not even a share of one per cent would be
+/// told from none.
+const FEWEST_SAMPLES: u64 = 500;
+
+/// So many movers outside the changed functions are named.
+const MOVERS: usize = 3;
+
+/// Whether the changed functions explain the change.
+pub(crate) fn attribute(
+    comparison: &Comparison,
+    sampled: &Sampled<'_>,
+    functions: &[FunctionResult],
+    outcome: Outcome,
+) -> Attribution {
+    let parts = (sampled.len() > 0).then(|| decompose(sampled));
+    Attribution {
+        kind: kind(comparison, sampled, parts.as_ref(), outcome),
+        parts,
+        hot: hot(comparison, functions),
+        movers: movers(comparison, functions),
+    }
+}
+
+fn decompose(sampled: &Sampled<'_>) -> Decomposition {
+    let both = |tally: &Tally| (tally.changed_own + tally.changed_below).min(tally.samples);
+    let share = |side: Side| {
+        let runs = sampled.pairs.iter().map(|pair| pair.side(side).tally);
+        let shares: Vec<(u64, u64)> = runs.map(|tally| (both(tally), tally.samples)).collect();
+        share_interval(&shares, LEVEL)
+    };
+    let whole = sampled.whole().delta();
+    let explained = sampled.series(both).delta();
+    let unexplained = sampled.series(|tally| tally.samples - both(tally)).delta();
+    Decomposition {
+        explained_share: explained_share(&whole, &explained, &unexplained),
+        whole,
+        changed: sampled.series(|tally| tally.changed_own).delta(),
+        below: sampled.series(|tally| tally.changed_below).delta(),
+        explained,
+        unexplained,
+        changed_share: share(Side::Base),
+        changed_share_head: share(Side::Head),
+    }
+}
+
+/// (E + I) / Delta. Its error is that of U, in which the noise of C has cancelled, over Delta.
+fn explained_share(
+    whole: &Estimate,
+    explained: &Estimate,
+    unexplained: &Estimate,
+) -> Option<Estimate> {
+    if !whole.excludes(0.0) {
+        return None;
+    }
+    let ends = [
+        1.0 - unexplained.low / whole.value,
+        1.0 - unexplained.high / whole.value,
+    ];
+    let value = explained.value / whole.value;
+    Some(Estimate {
+        value,
+        low: ends[0].min(ends[1]).min(value),
+        high: ends[0].max(ends[1]).max(value),
+        method: "ratio of Hodges-Lehmann times, interval from the unexplained part",
+        unit: EstimateUnit::Ratio,
+        ..*whole
+    })
+}
+
+fn kind(
+    comparison: &Comparison,
+    sampled: &Sampled<'_>,
+    parts: Option<&Decomposition>,
+    outcome: Outcome,
+) -> AttributionKind {
+    let any_changed = comparison.functions.iter().any(|f| f.change.is_some());
+    let decided = matches!(outcome, Outcome::Faster | Outcome::Slower);
+    if !comparison.code_changed {
+        return AttributionKind::NoCodeChanged;
+    }
+    let Some(parts) = parts else {
+        return AttributionKind::Unavailable;
+    };
+    if sampled.samples(Side::Base).min(sampled.samples(Side::Head)) < FEWEST_SAMPLES {
+        AttributionKind::TooFewSamples
+    } else if !any_changed {
+        AttributionKind::NotAttributable
+    } else if comparison.metric == Metric::WallTime && decided && !parts.whole.excludes(0.0) {
+        AttributionKind::Waiting
+    } else {
+        let mei_ns = sampled.unit_ns * comparison.rule.minimum_effect;
+        kind_of_parts(parts, outcome, mei_ns)
+    }
+}
+
+fn kind_of_parts(parts: &Decomposition, outcome: Outcome, mei_ns: f64) -> AttributionKind {
+    // The test that decided may have seen the whole move although its interval, which later pairs
+    // have changed, holds 0 again.
+    let decided = matches!(outcome, Outcome::Faster | Outcome::Slower);
+    let moved = decided || parts.whole.excludes(0.0);
+    let against = parts.explained.value * parts.whole.value < 0.0;
+    match (moved, parts.explained.excludes(0.0)) {
+        (false, false) => AttributionKind::NothingMoved,
+        (false, true) => AttributionKind::Masked,
+        (true, false) => AttributionKind::NotExplained,
+        // The changed functions went one way and the whole the other.
+        (true, true) if against => AttributionKind::NotExplained,
+        (true, true) => {
+            let rest = parts
+                .unexplained
+                .low
+                .abs()
+                .max(parts.unexplained.high.abs());
+            if rest <= (0.25 * parts.whole.value.abs()).max(mei_ns / 2.0) {
+                AttributionKind::Explained
+            } else {
+                AttributionKind::PartlyExplained
+            }
+        }
+    }
+}
+
+/// Hot when any changed function is, not hot when all are known not to be.
+fn hot(comparison: &Comparison, functions: &[FunctionResult]) -> Hot {
+    let mut changed = functions
+        .iter()
+        .filter(|result| comparison.functions[result.row].change.is_some())
+        .map(|result| result.hot)
+        .peekable();
+    if changed.peek().is_none() {
+        return Hot::Undecided;
+    }
+    changed.fold(Hot::No, |all, one| match (all, one) {
+        (Hot::Yes, _) | (_, Hot::Yes) => Hot::Yes,
+        (Hot::No, Hot::No) => Hot::No,
+        _ => Hot::Undecided,
+    })
+}
+
+/// Rows are ordered by the size of their own delta already.
+fn movers(comparison: &Comparison, functions: &[FunctionResult]) -> Vec<FunctionRow> {
+    functions
+        .iter()
+        .filter(|result| comparison.functions[result.row].change.is_none())
+        .filter(|result| result.own.delta.value != 0.0)
+        .take(MOVERS)
+        .map(|result| result.row)
+        .collect()
+}

@@ -1,0 +1,207 @@
+//! What could make a verdict wrong, and what was not looked at.
+
+use super::{Noise, Quantity, SampleFacts};
+use crate::statistics::{hodges_lehmann, log_ratio, robust_sd, standard_deviation};
+use crate::values::{Comparison, CpuSource, Metric, Order, OutputCheck, Pair, Run};
+use crate::verdict::Facts;
+
+/// Fewer pairs than this cannot bound an interval: see `statistics::sequence`.
+pub(crate) const FEWEST_PAIRS: usize = 11;
+
+/// With fewer samples on a side the shares of small functions are hardly known.
+const FEW_SAMPLES: u64 = 2_000;
+
+/// What the A/A block says of the machine; `None` for fewer than two pairs.
+///
+/// Cheap, so that a hopeless machine can be refused before the first counted pair.
+pub fn noise(placebo: &[Pair], metric: Metric) -> Option<Noise> {
+    let values: Vec<f64> = placebo
+        .iter()
+        .filter_map(|pair| log_ratio(pair, metric))
+        .collect();
+    (values.len() >= 2).then(|| Noise {
+        sd: standard_deviation(&values),
+        shift: hodges_lehmann(&values).exp_m1(),
+        pairs: values.len(),
+    })
+}
+
+/// Samples of all counted pairs.
+pub(super) fn sample_facts(comparison: &Comparison) -> SampleFacts {
+    let mut facts = SampleFacts::default();
+    for pair in &comparison.pairs {
+        let both = [(&pair.base, &mut facts.base), (&pair.head, &mut facts.head)];
+        for (run, samples) in both {
+            if let Some(tally) = &run.tally {
+                *samples += tally.samples;
+                facts.complete += tally.complete;
+                facts.lost += tally.lost;
+            }
+        }
+    }
+    facts
+}
+
+/// One sentence for each thing that could make the verdict wrong, those of the comparison first.
+pub(super) fn warnings(facts: &Facts<'_>, samples: &SampleFacts) -> Vec<String> {
+    let comparison = facts.comparison;
+    let found = [
+        stolen(comparison),
+        order_effect(comparison),
+        placebo_shift(facts),
+        disagreement(facts),
+        sleeping(comparison),
+        inexact(comparison),
+        unmeasured(comparison),
+        unstable_output(comparison),
+        different_output(comparison),
+    ];
+    let mut all = comparison.warnings.clone();
+    all.extend(found.into_iter().flatten());
+    all.extend(sampling(comparison, samples));
+    all
+}
+
+/// What nobody has looked at.
+pub(super) fn not_checked(comparison: &Comparison) -> Vec<String> {
+    let runs = || comparison.pairs.iter().flat_map(|p| [&p.base, &p.head]);
+    let mut all = vec!["code layout".to_owned(), "tests".to_owned()];
+    if runs().any(|run| run.metrics.instructions.is_none()) {
+        all.push("instruction counts".to_owned());
+    }
+    if comparison.placebo.is_empty() && !comparison.pairs.is_empty() {
+        all.push("how much two builds of the same code differ".to_owned());
+    }
+    all
+}
+
+fn stolen(comparison: &Comparison) -> Option<String> {
+    let stolen = comparison.machine.stolen_pct.filter(|pct| *pct > 5.0)?;
+    Some(format!(
+        "other virtual machines took {stolen:.1} % of the CPU time while this was measured"
+    ))
+}
+
+/// Whether the second run of a pair is slower or faster than the first, beyond noise and beyond
+/// the minimum effect. The coin keeps it out of the verdict, but it widens the interval.
+fn order_effect(comparison: &Comparison) -> Option<String> {
+    let of = |order: Order| -> Vec<f64> {
+        let pairs = comparison.pairs.iter().filter(|pair| pair.order == order);
+        pairs
+            .filter_map(|pair| log_ratio(pair, comparison.metric))
+            .collect()
+    };
+    let (base_first, head_first) = (of(Order::BaseFirst), of(Order::HeadFirst));
+    if base_first.len() < 5 || head_first.len() < 5 {
+        return None;
+    }
+    // Half the difference of the two centres, because the second run is head in one of them and
+    // base in the other.
+    let effect = (hodges_lehmann(&base_first) - hodges_lehmann(&head_first)) / 2.0;
+    let error_squared = |values: &[f64]| robust_sd(values).powi(2) / values.len() as f64;
+    let error = (error_squared(&base_first) + error_squared(&head_first)).sqrt() / 2.0;
+    let notable = 2.0 * effect.abs() > comparison.rule.minimum_effect && effect.abs() > 3.0 * error;
+    notable.then(|| {
+        format!(
+            "the second run of a pair is {:.1} % {} than the first, whichever side it is",
+            effect.exp_m1().abs() * 100.0,
+            if effect > 0.0 { "slower" } else { "faster" }
+        )
+    })
+}
+
+/// Whether two builds of the same base differ by more than the margin, beyond noise.
+fn placebo_shift(facts: &Facts<'_>) -> Option<String> {
+    let noise = facts.noise?;
+    let error = noise.sd / (noise.pairs as f64).sqrt();
+    let notable =
+        noise.shift.abs() > facts.comparison.rule.margin && noise.shift.abs() > 3.0 * error;
+    notable.then(|| {
+        format!(
+            "two builds of the same base differ by {:.1} %, which is more than the margin",
+            noise.shift.abs() * 100.0
+        )
+    })
+}
+
+fn disagreement(facts: &Facts<'_>) -> Option<String> {
+    facts.cpu_and_wall_disagree().then(|| {
+        "CPU time and wall time moved in opposite directions, beyond the noise of both".to_owned()
+    })
+}
+
+/// Whether the runs wait more than they compute, of their own accord.
+fn sleeping(comparison: &Comparison) -> Option<String> {
+    let asleep = |run: &Run| {
+        let metrics = &run.metrics;
+        let busy = metrics.cpu_ns + metrics.run_queue_ns.unwrap_or(0);
+        metrics.wall_ns > 0 && busy < metrics.wall_ns / 2
+    };
+    let runs = comparison.pairs.iter().flat_map(|p| [&p.base, &p.head]);
+    let count = runs.filter(|run| asleep(run)).count();
+    let mostly = count > comparison.pairs.len() && comparison.metric == Metric::CpuTime;
+    mostly.then(|| {
+        "the runs wait more than they compute, and CPU time says nothing about waiting".to_owned()
+    })
+}
+
+fn inexact(comparison: &Comparison) -> Option<String> {
+    let mut runs = comparison.pairs.iter().flat_map(|p| [&p.base, &p.head]);
+    runs.any(|run| run.metrics.cpu_source == CpuSource::Wait4)
+        .then(|| {
+            "CPU time comes from wait4, which misses processes that nobody waited for".to_owned()
+        })
+}
+
+fn unmeasured(comparison: &Comparison) -> Option<String> {
+    let ratios = |pair: &&Pair| log_ratio(pair, comparison.metric).is_none();
+    let count = comparison.pairs.iter().filter(ratios).count();
+    let name = Quantity::from(comparison.metric).name();
+    (count > 0).then(|| format!("{count} pairs measured no {name} at all and are left out"))
+}
+
+fn unstable_output(comparison: &Comparison) -> Option<String> {
+    (comparison.output == OutputCheck::Unstable).then(|| {
+        "output differs from run to run of one ref, so that equal results are not shown".to_owned()
+    })
+}
+
+fn different_output(comparison: &Comparison) -> Option<String> {
+    let allowed = comparison.rule.allow_different_output;
+    (comparison.output == OutputCheck::Different && allowed)
+        .then(|| "base and head print different output, which was allowed".to_owned())
+}
+
+fn sampling(comparison: &Comparison, samples: &SampleFacts) -> Vec<String> {
+    let all = samples.base + samples.head;
+    if all == 0 {
+        return Vec::new();
+    }
+    let mut found = Vec::new();
+    let lost = samples.lost as f64 / (samples.lost + all) as f64;
+    if lost > 0.005 {
+        found.push(format!("{:.1} % of the samples were lost", lost * 100.0));
+    }
+    let complete = samples.complete as f64 / all as f64;
+    if complete < 0.95 {
+        found.push(format!(
+            "only {:.1} % of the stacks are complete, so that total times are too small",
+            complete * 100.0
+        ));
+    }
+    let fewest = samples.base.min(samples.head);
+    if fewest < FEW_SAMPLES {
+        found.push(format!(
+            "there are only {fewest} samples a side; longer runs or more of them give more"
+        ));
+    }
+    let sampled = |pair: &&Pair| pair.base.tally.is_some() && pair.head.tally.is_some();
+    let pairs = comparison.pairs.iter().filter(sampled).count();
+    if pairs < comparison.pairs.len() {
+        found.push(format!(
+            "only {pairs} of {} pairs were sampled",
+            comparison.pairs.len()
+        ));
+    }
+    found
+}

@@ -1,0 +1,114 @@
+//! Means of values between 0 and 1: shares of samples.
+//!
+//! Betting against a hypothesised mean m: the wealth of a bettor who stakes the fraction f is the
+//! product of 1 + f * (x / m - 1), a martingale when the mean is m. Averaged over a grid of
+//! fractions and taken for both directions it gives an interval that needs no assumption on the
+//! shape of the values: Waudby-Smith and Ramdas 2024, the hedged grid Kelly interval.
+
+use crate::values::{Estimate, EstimateUnit};
+
+/// Fractions staked: enough steps for means known to one part in a hundred thousand.
+const FRACTIONS: usize = 13;
+
+fn fractions() -> impl Iterator<Item = f64> {
+    (0..FRACTIONS as i32).map(|i| 0.999 * 0.4_f64.powi(i))
+}
+
+/// How dispersed shares may be beyond the binomial where a single run cannot tell. Measured 0.03
+/// to 1.19 over programs with and without phases.
+const DISPERSION_OF_ONE_RUN: f64 = 1.5;
+
+/// An interval for the mean of independent values between 0 and 1, each with a weight that says
+/// how often it was seen. Values outside 0 to 1 are moved to the nearer end.
+pub fn bounded_mean_interval(values: &[(f64, f64)], level: f64) -> Estimate {
+    let clipped: Vec<(f64, f64)> = values
+        .iter()
+        .map(|&(x, weight)| (x.clamp(0.0, 1.0), weight))
+        .collect();
+    let mirrored: Vec<(f64, f64)> = clipped.iter().map(|&(x, w)| (1.0 - x, w)).collect();
+    let weight: f64 = clipped.iter().map(|(_, w)| w).sum();
+    let sum: f64 = clipped.iter().map(|(x, w)| x * w).sum();
+    let value = if weight > 0.0 { sum / weight } else { f64::NAN };
+    let log_threshold = (2.0 / (1.0 - level)).ln();
+    let low = lower_bound(&clipped, value, log_threshold);
+    let high = 1.0 - lower_bound(&mirrored, 1.0 - value, log_threshold);
+    Estimate {
+        value,
+        low,
+        high,
+        level,
+        n: values.len(),
+        method: "mean, interval by betting",
+        unit: EstimateUnit::Ratio,
+    }
+}
+
+/// The largest mean that is rejected for being too small, between 0 and the mean itself.
+fn lower_bound(values: &[(f64, f64)], mean: f64, log_threshold: f64) -> f64 {
+    if mean.is_nan() || mean <= 0.0 {
+        return 0.0;
+    }
+    let (mut rejected, mut kept) = (0.0, mean);
+    for _ in 0..40 {
+        let middle = (rejected + kept) / 2.0;
+        if log_wealth_above(values, middle) >= log_threshold {
+            rejected = middle;
+        } else {
+            kept = middle;
+        }
+    }
+    rejected
+}
+
+fn log_wealth_above(values: &[(f64, f64)], mean: f64) -> f64 {
+    let logs: Vec<f64> = fractions()
+        .map(|fraction| {
+            let gain = |x: f64| (1.0 + fraction * (x / mean - 1.0)).ln();
+            values.iter().map(|&(x, weight)| weight * gain(x)).sum()
+        })
+        .collect();
+    let largest = logs.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let sum: f64 = logs.iter().map(|log: &f64| (log - largest).exp()).sum();
+    largest + (sum / FRACTIONS as f64).ln()
+}
+
+/// The share of samples that belong to a function, with an interval that holds what sampling and
+/// the differences between runs add: `(samples of the function, all samples)` of each run.
+///
+/// Binomial error alone is wrong for profiles, so the counts are divided by how much the runs are
+/// dispersed beyond it (never by less than 1): Pearson's statistic over its degrees of freedom.
+/// NaN with an interval of 0 to 1 when there is no sample.
+pub fn share_interval(runs: &[(u64, u64)], level: f64) -> Estimate {
+    let hits: u64 = runs.iter().map(|(hits, _)| hits).sum();
+    let samples: u64 = runs.iter().map(|(_, samples)| samples).sum();
+    let dispersion = dispersion(runs, hits as f64 / samples as f64);
+    let weights = [
+        (1.0, hits as f64 / dispersion),
+        (0.0, samples.saturating_sub(hits) as f64 / dispersion),
+    ];
+    Estimate {
+        n: runs.len(),
+        method: "share of samples, interval by betting, widened by dispersion over runs",
+        ..bounded_mean_interval(&weights, level)
+    }
+}
+
+fn dispersion(runs: &[(u64, u64)], share: f64) -> f64 {
+    let variance = share * (1.0 - share);
+    let counted: Vec<(f64, f64)> = runs
+        .iter()
+        .filter(|(_, samples)| *samples > 0)
+        .map(|&(hits, samples)| (hits as f64, samples as f64))
+        .collect();
+    if counted.len() < 2 {
+        return DISPERSION_OF_ONE_RUN;
+    }
+    if variance.is_nan() || variance <= 0.0 {
+        return 1.0;
+    }
+    let statistic: f64 = counted
+        .iter()
+        .map(|(hits, samples)| (hits - samples * share).powi(2) / (samples * variance))
+        .sum();
+    (statistic / (counted.len() - 1) as f64).max(1.0)
+}

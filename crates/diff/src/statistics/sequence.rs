@@ -1,0 +1,241 @@
+//! The rule that decides, pair by pair.
+
+use super::process::{Direction, PairedTest, Wealth};
+use super::robust::robust_sd;
+use super::{DECIDES, DECIDES_NO_EFFECT, LEVEL};
+use crate::conclusion::{Evidence, Outcome, Step, StopReason};
+use crate::values::{Comparison, Estimate, EstimateUnit, Metric, Pair, Rule, Run};
+
+/// Fewer A/A pairs than this do not tell the spread.
+pub(crate) const PAIRS_FOR_PRIOR: usize = 5;
+
+/// The spread of x that is assumed before it is known: 0.03 for CPU time, 0.2 for wall time.
+pub fn default_prior_scale(metric: Metric) -> f64 {
+    match metric {
+        Metric::CpuTime => 0.03,
+        Metric::WallTime => 0.2,
+    }
+}
+
+/// x = ln(head / base) of a pair; `None` when one of the runs measured 0.
+pub fn log_ratio(pair: &Pair, metric: Metric) -> Option<f64> {
+    let time_ns = |run: &Run| match metric {
+        Metric::CpuTime => run.metrics.cpu_ns,
+        Metric::WallTime => run.metrics.wall_ns,
+    };
+    let (base, head) = (time_ns(&pair.base), time_ns(&pair.head));
+    (base > 0 && head > 0).then(|| (head as f64 / base as f64).ln())
+}
+
+/// One of the four hypotheses of the rule, grown pair by pair.
+#[derive(Debug, Clone, PartialEq)]
+struct Hypothesis {
+    theta: f64,
+    direction: Direction,
+    wealth: Wealth,
+}
+
+impl Hypothesis {
+    fn new(theta: f64, direction: Direction) -> Self {
+        Hypothesis {
+            theta,
+            direction,
+            wealth: Wealth::new(),
+        }
+    }
+
+    fn log_value(&self) -> f64 {
+        self.wealth.log_value()
+    }
+}
+
+/// The sequential test of a comparison: values go in one by one, and after each the outcome is
+/// known.
+///
+/// The outcome is the first one reached. It is reached when the current E-value crosses its
+/// threshold for the first time, that is, when the supremum does.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sequence {
+    rule: Rule,
+    test: PairedTest,
+    faster: Hypothesis,
+    slower: Hypothesis,
+    above_minus_mei: Hypothesis,
+    below_plus_mei: Hypothesis,
+    decided: Option<(Outcome, usize)>,
+}
+
+impl Sequence {
+    /// An empty sequence; `prior_scale` is the spread of x that the first pairs are measured with.
+    pub fn new(rule: Rule, prior_scale: f64) -> Self {
+        let margin = rule.margin.min(rule.minimum_effect);
+        let mei = rule.minimum_effect;
+        Sequence {
+            rule,
+            test: PairedTest::new(prior_scale),
+            faster: Hypothesis::new(-margin, Direction::Below),
+            slower: Hypothesis::new(margin, Direction::Above),
+            above_minus_mei: Hypothesis::new(-mei, Direction::Above),
+            below_plus_mei: Hypothesis::new(mei, Direction::Below),
+            decided: None,
+        }
+    }
+
+    /// An empty sequence with the spread that the A/A block shows.
+    pub fn with_placebo(rule: Rule, metric: Metric, placebo: &[Pair]) -> Self {
+        Sequence::new(rule, prior_scale(metric, placebo))
+    }
+
+    /// The sequence of a comparison, all its pairs counted.
+    pub fn of(comparison: &Comparison) -> Self {
+        let metric = comparison.metric;
+        let mut sequence = Sequence::with_placebo(comparison.rule, metric, &comparison.placebo);
+        for x in comparison.pairs.iter().filter_map(|p| log_ratio(p, metric)) {
+            sequence.push(x);
+        }
+        sequence
+    }
+
+    /// Counts the next pair: x = ln(head / base), finite.
+    pub fn push(&mut self, x: f64) {
+        let scale = self.test.next_scale();
+        self.test.push(x);
+        for hypothesis in [
+            &mut self.faster,
+            &mut self.slower,
+            &mut self.above_minus_mei,
+            &mut self.below_plus_mei,
+        ] {
+            let u = hypothesis.direction.sign() * (x - hypothesis.theta) / scale;
+            hypothesis.wealth.grow(u);
+            if self.test.values().len().is_multiple_of(100) {
+                hypothesis.wealth.rescale();
+            }
+        }
+        if self.decided.is_none() {
+            self.decided = self.reached().map(|outcome| (outcome, self.pairs()));
+        }
+    }
+
+    /// What the current E-values say, whatever was reached before.
+    fn reached(&self) -> Option<Outcome> {
+        if !interval_can_be_finite(self.pairs()) {
+            return None;
+        }
+        if self.faster.wealth.reaches(DECIDES) {
+            Some(Outcome::Faster)
+        } else if self.slower.wealth.reaches(DECIDES) {
+            Some(Outcome::Slower)
+        } else if self.above_minus_mei.wealth.reaches(DECIDES_NO_EFFECT)
+            && self.below_plus_mei.wealth.reaches(DECIDES_NO_EFFECT)
+        {
+            Some(Outcome::NoEffect)
+        } else {
+            None
+        }
+    }
+
+    /// Pairs so far.
+    pub fn pairs(&self) -> usize {
+        self.test.values().len()
+    }
+
+    /// The values so far, in order.
+    pub fn values(&self) -> &[f64] {
+        self.test.values()
+    }
+
+    /// The outcome; undecided until one is reached.
+    pub fn outcome(&self) -> Outcome {
+        self.decided
+            .map_or(Outcome::Undecided, |(outcome, _)| outcome)
+    }
+
+    /// After how many pairs the outcome was reached.
+    pub fn decided_at(&self) -> Option<usize> {
+        self.decided.map(|(_, pairs)| pairs)
+    }
+
+    /// ln(head / base) with its 99 % interval; infinite ends for fewer than 11 pairs.
+    pub fn interval(&self) -> Estimate {
+        self.test.interval(LEVEL, EstimateUnit::LogRatio)
+    }
+
+    /// The current E-values.
+    pub fn evidence(&self) -> Evidence {
+        Evidence {
+            faster: self.faster.log_value().exp(),
+            slower: self.slower.log_value().exp(),
+            above_minus_mei: self.above_minus_mei.log_value().exp(),
+            below_plus_mei: self.below_plus_mei.log_value().exp(),
+        }
+    }
+
+    /// Whether another pair is needed.
+    pub fn step(&self) -> Step {
+        if self.pairs() >= self.rule.max_pairs {
+            Step::Stop(StopReason::MaxPairs)
+        } else if self.decided.is_some() && self.is_precise() {
+            Step::Stop(StopReason::Precise)
+        } else {
+            Step::Continue
+        }
+    }
+
+    /// Whether the interval of the change, in fractions, is as narrow as asked for.
+    fn is_precise(&self) -> bool {
+        let interval = self.interval();
+        let half_width = (interval.high.exp() - interval.low.exp()) / 2.0;
+        let change = interval.value.exp_m1().abs();
+        interval.is_bounded() && half_width <= self.rule.precision.max(0.25 * change)
+    }
+
+    /// How many further pairs would decide, if the effect is what it looks like; `None` when
+    /// decided, or when the effect looks like lying right on a threshold.
+    ///
+    /// A bet of the right size gains u^2 / 2 in logarithms a pair for an effect of u spreads, so
+    /// ln(1/alpha) takes 2 ln(1/alpha) / u^2 pairs, and 1.5 more units pay for the mixture.
+    pub fn projected_pairs(&self) -> Option<usize> {
+        if self.decided.is_some() || self.pairs() == 0 {
+            return None;
+        }
+        let x = self.interval().value;
+        let spread = self.test.next_scale();
+        let margin = self.rule.margin.min(self.rule.minimum_effect);
+        let needed = |distance: f64, bar: f64| {
+            (distance > 0.0).then(|| (bar.ln() + 1.5) * 2.0 * (spread / distance).powi(2))
+        };
+        let total = [
+            needed(x.abs() - margin, DECIDES),
+            needed(self.rule.minimum_effect - x.abs(), DECIDES_NO_EFFECT),
+        ]
+        .into_iter()
+        .flatten()
+        .fold(f64::INFINITY, f64::min);
+        let further = (total - self.pairs() as f64).ceil().max(1.0);
+        (further < 100_000.0).then_some(further as usize)
+    }
+}
+
+/// The spread of the A/A block, or the default without one.
+pub(crate) fn prior_scale(metric: Metric, placebo: &[Pair]) -> f64 {
+    let values: Vec<f64> = placebo
+        .iter()
+        .filter_map(|pair| log_ratio(pair, metric))
+        .collect();
+    if values.len() < PAIRS_FOR_PRIOR {
+        default_prior_scale(metric)
+    } else {
+        robust_sd(&values)
+    }
+}
+
+/// Whether so many pairs can bound an interval at all: the largest possible E-value, all bets
+/// won, must reach the threshold. True from 11 pairs on.
+fn interval_can_be_finite(pairs: usize) -> bool {
+    let mut best = Wealth::new();
+    for _ in 0..pairs.min(20) {
+        best.grow(f64::INFINITY);
+    }
+    best.reaches(DECIDES)
+}

@@ -1,0 +1,176 @@
+//! From what was found to what to do: the one table that decides.
+
+use super::Verdict;
+use crate::attribution::{Attribution, AttributionKind, FunctionResult, Hot};
+use crate::conclusion::{FEWEST_PAIRS, MetricRow, Noise, Outcome, Quantity};
+use crate::values::{Comparison, FunctionRow, OutputCheck};
+
+/// Above this spread of the primary metric over the A/A pairs there is no verdict.
+const HOPELESS_SD: f64 = 0.3;
+
+/// A base run that takes less CPU time consists of starting up.
+const SHORTEST_RUN_NS: f64 = 5e6;
+
+/// Everything that the table looks at.
+pub(crate) struct Facts<'a> {
+    pub(crate) comparison: &'a Comparison,
+    pub(crate) outcome: Outcome,
+    pub(crate) pairs: usize,
+    pub(crate) metrics: &'a [MetricRow],
+    pub(crate) noise: Option<Noise>,
+    pub(crate) projected_pairs: Option<usize>,
+    pub(crate) functions: &'a [FunctionResult],
+    pub(crate) attribution: &'a Attribution,
+}
+
+/// Why the verdict is what it is.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Reason {
+    TooNoisy { sd: f64 },
+    NoCodeChanged,
+    NothingMeasured,
+    OutputsDiffer,
+    RunTooShort { cpu_ns: f64 },
+    Explained,
+    PartlyExplained,
+    NotAttributable,
+    Waiting,
+    Unavailable,
+    NotExplained,
+    TooFewSamples,
+    CpuAndWallDisagree,
+    Slower,
+    MicroOnly { function: FunctionRow, gain: f64 },
+    NotOnHotPath,
+    NoEffect,
+    TooFewPairs,
+    Undecided,
+}
+
+/// The verdict and its reason, by the table of rules: the first row that fits.
+pub(crate) fn decide(facts: &Facts<'_>) -> (Verdict, Reason) {
+    if let Some(noise) = facts.noise
+        && noise.sd > HOPELESS_SD
+    {
+        return (Verdict::Refused, Reason::TooNoisy { sd: noise.sd });
+    }
+    if !facts.comparison.code_changed && facts.outcome != Outcome::Slower {
+        return (Verdict::Discard, Reason::NoCodeChanged);
+    }
+    match obstacle(facts) {
+        Some(reason) => (Verdict::Inconclusive, reason),
+        None => by_outcome(facts),
+    }
+}
+
+/// What stands in the way of any verdict.
+fn obstacle(facts: &Facts<'_>) -> Option<Reason> {
+    let differ = facts.comparison.output == OutputCheck::Different
+        && !facts.comparison.rule.allow_different_output;
+    let cpu_ns = facts.row(Quantity::CpuTime).map_or(0.0, |row| row.base);
+    if differ {
+        Some(Reason::OutputsDiffer)
+    } else if facts.pairs == 0 {
+        Some(Reason::NothingMeasured)
+    } else if cpu_ns < SHORTEST_RUN_NS {
+        Some(Reason::RunTooShort { cpu_ns })
+    } else {
+        None
+    }
+}
+
+fn by_outcome(facts: &Facts<'_>) -> (Verdict, Reason) {
+    match facts.outcome {
+        Outcome::Faster => faster(facts),
+        Outcome::Slower => (Verdict::Regression, Reason::Slower),
+        Outcome::NoEffect | Outcome::Undecided => not_faster(facts),
+    }
+}
+
+fn faster(facts: &Facts<'_>) -> (Verdict, Reason) {
+    if facts.cpu_and_wall_disagree() {
+        return (Verdict::Inconclusive, Reason::CpuAndWallDisagree);
+    }
+    match facts.attribution.kind {
+        AttributionKind::Explained => (Verdict::Keep, Reason::Explained),
+        // Masked would say that the whole did not move; the outcome says that it did.
+        AttributionKind::PartlyExplained | AttributionKind::Masked => {
+            (Verdict::Keep, Reason::PartlyExplained)
+        }
+        AttributionKind::NotAttributable => (Verdict::KeepUnattributed, Reason::NotAttributable),
+        AttributionKind::Waiting => (Verdict::KeepUnattributed, Reason::Waiting),
+        AttributionKind::Unavailable => (Verdict::KeepUnattributed, Reason::Unavailable),
+        AttributionKind::TooFewSamples => (Verdict::Inconclusive, Reason::TooFewSamples),
+        AttributionKind::NotExplained
+        | AttributionKind::NothingMoved
+        | AttributionKind::NoCodeChanged => (Verdict::Inconclusive, Reason::NotExplained),
+    }
+}
+
+fn not_faster(facts: &Facts<'_>) -> (Verdict, Reason) {
+    if let Some((function, gain)) = facts.micro_gain() {
+        return (Verdict::KeepMicroOnly, Reason::MicroOnly { function, gain });
+    }
+    match (facts.outcome, facts.attribution.hot) {
+        (Outcome::NoEffect, Hot::No) => (Verdict::NotOnHotPath, Reason::NotOnHotPath),
+        (Outcome::NoEffect, _) => (Verdict::Discard, Reason::NoEffect),
+        _ if facts.pairs < FEWEST_PAIRS => (Verdict::Inconclusive, Reason::TooFewPairs),
+        _ => (Verdict::Inconclusive, Reason::Undecided),
+    }
+}
+
+impl Facts<'_> {
+    pub(crate) fn row(&self, quantity: Quantity) -> Option<&MetricRow> {
+        self.metrics.iter().find(|row| row.quantity == quantity)
+    }
+
+    /// Whether CPU time and wall time moved in opposite directions, each beyond its noise.
+    pub(crate) fn cpu_and_wall_disagree(&self) -> bool {
+        let direction = |quantity| {
+            let ratio = self.row(quantity)?.ratio?;
+            ratio.excludes(1.0).then_some(ratio.value > 1.0)
+        };
+        match (direction(Quantity::CpuTime), direction(Quantity::WallTime)) {
+            (Some(cpu), Some(wall)) => cpu != wall,
+            _ => false,
+        }
+    }
+
+    /// The hot changed function whose own gain, hidden in the whole, is large enough for a keep:
+    /// the changed functions gained beyond noise, and nothing else lost beyond noise.
+    ///
+    /// The gain is that of its own or its total time, whichever is larger; its interval has to
+    /// leave out no gain, and its total time must not have grown.
+    fn micro_gain(&self) -> Option<(FunctionRow, f64)> {
+        let parts = self.attribution.parts.as_ref()?;
+        let gained = parts.explained.high < 0.0;
+        let rest_lost = parts.unexplained.low > 0.0;
+        let kind = self.attribution.kind;
+        // A gain that is visible end to end, yet below the minimum effect, counts like a masked
+        // one.
+        let fits = matches!(
+            kind,
+            AttributionKind::Masked | AttributionKind::Explained | AttributionKind::PartlyExplained
+        );
+        if !fits || !gained || rest_lost {
+            return None;
+        }
+        let candidates = self.functions.iter().filter_map(|result| {
+            let changed = self.comparison.functions[result.row].change.is_some();
+            let candidate = changed && result.hot == Hot::Yes && result.total.delta.value < 0.0;
+            let gain = own_gain(result)?;
+            let enough = gain >= self.comparison.rule.micro_threshold;
+            (candidate && enough).then_some((result.row, gain))
+        });
+        candidates.max_by(|a, b| a.1.total_cmp(&b.1).then(b.0.cmp(&a.0)))
+    }
+}
+
+/// By which fraction the function's own or total time fell, beyond noise.
+fn own_gain(result: &FunctionResult) -> Option<f64> {
+    [result.own, result.total]
+        .into_iter()
+        .filter(|change| change.delta.high < 0.0 && change.base_ns > 0.0)
+        .map(|change| -change.delta.value / change.base_ns)
+        .max_by(f64::total_cmp)
+}

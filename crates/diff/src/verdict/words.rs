@@ -1,0 +1,350 @@
+//! The one sentence of each verdict.
+
+use super::table::{Facts, Reason};
+use crate::attribution::{AttributionKind, Decomposition, Hot};
+use crate::conclusion::{FEWEST_PAIRS, MetricRow};
+use crate::values::{Estimate, FunctionRow, Metric};
+
+/// The sentence, ready for a commit message; it does not repeat the verdict's word.
+pub(crate) fn sentence(facts: &Facts<'_>, reason: Reason) -> String {
+    match reason {
+        Reason::TooNoisy { sd } => format!(
+            "the machine is too noisy: two builds of the same base differ by {} from pair to pair, and above 30 % nothing can be told.",
+            percent(sd)
+        ),
+        Reason::NoCodeChanged => {
+            "nothing but comments or formatting changed, so there is nothing to measure.".to_owned()
+        }
+        Reason::NothingMeasured => "no pair of runs was measured.".to_owned(),
+        Reason::OutputsDiffer => format!(
+            "base and head print different output, so their times are those of different work; {}.",
+            effect(facts)
+        ),
+        Reason::RunTooShort { cpu_ns } => format!(
+            "a run takes only {:.1} ms of CPU time, most of it for starting up; give the workload more work.",
+            cpu_ns / 1e6
+        ),
+        Reason::Explained => format!("{}, and {}.", effect(facts), explained(facts)),
+        Reason::PartlyExplained => format!("{}; {}.", effect(facts), partly(facts)),
+        Reason::NotAttributable => format!(
+            "{}, though no function changed by line: {} did.",
+            effect(facts),
+            outside(facts)
+        ),
+        Reason::Waiting => format!(
+            "{}, which is time spent waiting: samples of CPU time cannot say where.",
+            effect(facts)
+        ),
+        Reason::Unavailable => format!(
+            "{}; which functions carry it is unknown, because nothing was sampled.",
+            effect(facts)
+        ),
+        Reason::NotExplained => format!(
+            "{}, but {} did not get faster with it: code layout or the environment is suspected.",
+            effect(facts),
+            changed_names(facts)
+        ),
+        Reason::TooFewSamples => format!(
+            "{}, but there are too few samples to say whether {} did it; give the workload more work.",
+            effect(facts),
+            changed_names(facts)
+        ),
+        Reason::CpuAndWallDisagree => format!(
+            "CPU time and wall time moved in opposite directions: {}.",
+            both_times(facts)
+        ),
+        Reason::Slower => format!("{}{}.", effect(facts), slower_because(facts)),
+        Reason::MicroOnly { function, gain } => micro_only(facts, function, gain),
+        Reason::NotOnHotPath => not_on_hot_path(facts),
+        Reason::NoEffect => format!(
+            "no difference of {} or more: {}.",
+            percent(facts.comparison.rule.minimum_effect),
+            effect(facts)
+        ),
+        Reason::TooFewPairs => format!(
+            "{} counted, and fewer than {FEWEST_PAIRS} pairs cannot decide anything; give more time or a shorter workload.",
+            counted(facts.pairs)
+        ),
+        Reason::Undecided => undecided(facts),
+    }
+}
+
+/// `head is 4.9 % faster (99 % interval 4.3 to 5.5)`.
+fn effect(facts: &Facts<'_>) -> String {
+    let Some(row) = facts.metrics.first() else {
+        return "nothing was measured".to_owned();
+    };
+    effect_of(row, metric_word(facts))
+}
+
+/// CPU time is what everyone means; wall time is named.
+fn metric_word(facts: &Facts<'_>) -> &'static str {
+    match facts.comparison.metric {
+        Metric::CpuTime => "",
+        Metric::WallTime => " by wall time",
+    }
+}
+
+fn effect_of(row: &MetricRow, suffix: &str) -> String {
+    let change = row.head / row.base - 1.0;
+    let Some(ratio) = row.ratio.filter(Estimate::is_bounded) else {
+        return format!(
+            "head looks {}{suffix}, without an interval yet",
+            signed(change, 1)
+        );
+    };
+    let digits = digits_for(ratio.half_width());
+    let point = if is_shown_as_zero(change, digits) {
+        "head is as fast as base".to_owned()
+    } else {
+        format!("head is {}", signed(change, digits))
+    };
+    format!(
+        "{point}{suffix} (99 % interval {})",
+        range(ratio.low - 1.0, ratio.high - 1.0, change, digits)
+    )
+}
+
+/// `4.3 to 5.5` when both ends lie on the side of the estimate, else with words.
+fn range(low: f64, high: f64, change: f64, digits: usize) -> String {
+    if change < 0.0 && high <= 0.0 {
+        format!("{} to {}", number(high, digits), number(low, digits))
+    } else if change > 0.0 && low >= 0.0 {
+        format!("{} to {}", number(low, digits), number(high, digits))
+    } else {
+        format!("{} to {}", signed(low, digits), signed(high, digits))
+    }
+}
+
+/// Two digits after the point for intervals narrower than a fifth of a per cent, else one.
+fn digits_for(half_width: f64) -> usize {
+    if half_width < 0.001 { 2 } else { 1 }
+}
+
+fn is_shown_as_zero(fraction: f64, digits: usize) -> bool {
+    number(fraction, digits)
+        .chars()
+        .all(|c| matches!(c, '0' | '.'))
+}
+
+/// The size of a fraction in per cent, without sign and unit.
+fn number(fraction: f64, digits: usize) -> String {
+    format!("{:.digits$}", (fraction * 100.0).abs())
+}
+
+/// `4.9 % faster` for a negative change of time.
+fn signed(change: f64, digits: usize) -> String {
+    let word = if change > 0.0 { "slower" } else { "faster" };
+    format!("{} % {word}", number(change, digits))
+}
+
+/// `1 %`, `0.5 %`, `24.7 %`.
+fn percent(fraction: f64) -> String {
+    let text = number(fraction, 1);
+    format!("{} %", text.strip_suffix(".0").unwrap_or(&text))
+}
+
+/// The changed functions that can be meant: the hot ones, or all when none is known to be hot.
+fn changed_rows(facts: &Facts<'_>) -> Vec<FunctionRow> {
+    let is_changed = |row: FunctionRow| facts.comparison.functions[row].change.is_some();
+    let hot: Vec<FunctionRow> = facts
+        .functions
+        .iter()
+        .filter(|result| is_changed(result.row) && result.hot == Hot::Yes)
+        .map(|result| result.row)
+        .collect();
+    if hot.is_empty() {
+        let rows = 0..facts.comparison.functions.len();
+        rows.filter(|&row| is_changed(row)).collect()
+    } else {
+        hot
+    }
+}
+
+/// `parse::number`, `a and b`, `the 5 changed functions`.
+fn changed_names(facts: &Facts<'_>) -> String {
+    let rows = changed_rows(facts);
+    let name = |row: FunctionRow| facts.comparison.functions[row].name.clone();
+    match rows.as_slice() {
+        [] => "the changed code".to_owned(),
+        [one] => name(*one),
+        [one, two] => format!("{} and {}", name(*one), name(*two)),
+        more => format!("the {} changed functions", more.len()),
+    }
+}
+
+/// `explains` for one function, `explain` for several.
+fn verb(facts: &Facts<'_>, one: &'static str, several: &'static str) -> &'static str {
+    if changed_rows(facts).len() < 2 {
+        one
+    } else {
+        several
+    }
+}
+
+fn explained(facts: &Facts<'_>) -> String {
+    let share = explained_share(facts).unwrap_or(1.0);
+    let how_much = if share >= 0.95 {
+        "all".to_owned()
+    } else {
+        format!("{:.0} %", share * 100.0)
+    };
+    format!(
+        "{} {} {how_much} of it",
+        changed_names(facts),
+        verb(facts, "explains", "explain")
+    )
+}
+
+fn explained_share(facts: &Facts<'_>) -> Option<f64> {
+    let parts = facts.attribution.parts.as_ref()?;
+    parts.explained_share.map(|share| share.value)
+}
+
+/// What of a change sits in the changed functions, and what does not.
+fn partly(facts: &Facts<'_>) -> String {
+    let names = changed_names(facts);
+    let gained = verb(facts, "changed", "changed");
+    match (&facts.attribution.parts, explained_share(facts)) {
+        (Some(parts), Some(share)) if parts.unexplained.excludes(0.0) && share < 1.0 => format!(
+            "{:.0} % of it sits in code that you did not touch{}",
+            (1.0 - share) * 100.0,
+            movers(facts)
+        ),
+        (Some(parts), Some(_)) if parts.unexplained.excludes(0.0) => format!(
+            "{names} gained more than that, and code that you did not touch lost{}",
+            movers(facts)
+        ),
+        (Some(parts), Some(share)) => format!(
+            "{names} {} {:.0} % of it, and the rest is not known better than {}",
+            verb(facts, "carries", "carry"),
+            share * 100.0,
+            milliseconds_range(&parts.unexplained)
+        ),
+        _ => format!("{names} {gained} with it"),
+    }
+}
+
+fn movers(facts: &Facts<'_>) -> String {
+    let rows = &facts.attribution.movers;
+    if rows.is_empty() {
+        return String::new();
+    }
+    let name = |row: &FunctionRow| facts.comparison.functions[*row].name.as_str();
+    let names: Vec<&str> = rows.iter().map(name).collect();
+    format!(", most of all in {}", names.join(", "))
+}
+
+fn milliseconds_range(estimate: &Estimate) -> String {
+    format!(
+        "{:+.2} to {:+.2} ms",
+        estimate.low / 1e6,
+        estimate.high / 1e6
+    )
+}
+
+fn outside(facts: &Facts<'_>) -> String {
+    let mut what: Vec<&str> = Vec::new();
+    for change in &facts.comparison.outside {
+        if !what.contains(&change.what.as_str()) {
+            what.push(&change.what);
+        }
+    }
+    match what.as_slice() {
+        [] => "code outside of functions".to_owned(),
+        some => some.join(", "),
+    }
+}
+
+fn both_times(facts: &Facts<'_>) -> String {
+    let one = |row: &MetricRow| {
+        let change = row.head / row.base - 1.0;
+        format!("{} {}", row.quantity.name(), signed(change, 1))
+    };
+    let rows: Vec<String> = facts.metrics.iter().take(2).map(one).collect();
+    rows.join(", ")
+}
+
+fn slower_because(facts: &Facts<'_>) -> String {
+    match facts.attribution.kind {
+        AttributionKind::Explained => format!(", and {}", explained(facts)),
+        AttributionKind::PartlyExplained => format!("; {}", partly(facts)),
+        AttributionKind::NotExplained => format!(
+            ", though not in {}: code layout or the environment is suspected",
+            changed_names(facts)
+        ),
+        AttributionKind::NotAttributable => {
+            format!(
+                ", though no function changed by line: {} did",
+                outside(facts)
+            )
+        }
+        _ => String::new(),
+    }
+}
+
+fn micro_only(facts: &Facts<'_>, function: FunctionRow, gain: f64) -> String {
+    let result = facts.functions.iter().find(|result| result.row == function);
+    let share = result.map_or(f64::NAN, |result| result.hot_share.value);
+    format!(
+        "{} got {} faster; it holds {} of the run, so the end-to-end gain is below what {} can show.",
+        facts.comparison.functions[function].name,
+        percent(gain),
+        percent(share),
+        pairs(facts.pairs)
+    )
+}
+
+fn not_on_hot_path(facts: &Facts<'_>) -> String {
+    let at_most = facts.attribution.parts.as_ref().map_or(f64::NAN, at_most);
+    format!(
+        "{} {} at most {} of the run, and {}.",
+        changed_names(facts),
+        verb(facts, "holds", "hold"),
+        percent(at_most),
+        effect(facts)
+    )
+}
+
+fn at_most(parts: &Decomposition) -> f64 {
+    parts.changed_share.high.max(parts.changed_share_head.high)
+}
+
+/// `between 0.3 % slower and 1.4 % faster after 150 pairs; about 240 more would decide 0.5 %.`
+fn undecided(facts: &Facts<'_>) -> String {
+    let ratio = facts.metrics.first().and_then(|row| row.ratio);
+    let found = match ratio.filter(Estimate::is_bounded) {
+        Some(ratio) => {
+            let digits = digits_for(ratio.half_width());
+            format!(
+                "head is between {} and {}{} after {}",
+                signed(ratio.high - 1.0, digits),
+                signed(ratio.low - 1.0, digits),
+                metric_word(facts),
+                pairs(facts.pairs)
+            )
+        }
+        None => format!("{} and no interval yet", counted(facts.pairs)),
+    };
+    match facts.projected_pairs {
+        Some(more) => format!(
+            "{found}; about {more} more would decide {}.",
+            percent(facts.comparison.rule.margin)
+        ),
+        None => format!("{found}; more pairs would hardly decide it."),
+    }
+}
+
+fn pairs(count: usize) -> String {
+    match count {
+        1 => "1 pair".to_owned(),
+        more => format!("{more} pairs"),
+    }
+}
+
+fn counted(count: usize) -> String {
+    match count {
+        1 => "only 1 pair was".to_owned(),
+        more => format!("only {more} pairs were"),
+    }
+}
