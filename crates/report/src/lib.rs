@@ -1,1 +1,30 @@
-//! stub
+//! What people and agents read: tables, flame graphs, summaries, JSON documents and log lines.
+//!
+//! Everything here is a function of values. It returns texts (with escape codes where colour
+//! supports the words; callers print through a stream that strips them) or writes into a
+//! `Write`; it never prints, measures or decides, and knows no clock, no file and no terminal:
+//! the width is a parameter.
+//!
+//! Data goes: a profile to a [`functions::table`], a [`record::summary`] or a flame graph.
+//!
+//! ```
+//! use hotproof_profile::Profile;
+//! use hotproof_report::functions::{Options, table};
+//!
+//! let profile = Profile::default();
+//! let text = table(&profile, &Options::default()).unwrap();
+//! assert!(text.contains("no samples"));
+//! ```
+
+mod census;
+pub mod flamegraph;
+pub mod functions;
+mod grid;
+pub mod names;
+pub mod numbers;
+mod places;
+mod prose;
+pub mod quality;
+pub mod record;
+pub mod schema;
+mod style;

@@ -1,0 +1,205 @@
+//! Totals by function as a person counts functions: rows of the profile that have one name and
+//! one declared place (instances of a generic, copies in several images) are one function.
+
+use std::collections::{BTreeMap, HashMap};
+
+use hotproof_profile::{Code, Id, Inline, LocationId, Profile, StackId, StackWeight, Unit};
+
+/// A row number of [`Census::entries`].
+pub(crate) type EntryId = usize;
+
+/// One function and what it holds. Weights are in the unit of [`Measure::weight`].
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Entry {
+    /// One of its rows in the profile.
+    pub(crate) code: Code,
+    /// Its name, as the profile has it.
+    pub(crate) name: String,
+    /// Whether it is library code.
+    pub(crate) library: bool,
+    /// Weight of the samples that have it anywhere on the stack; recursion counts once.
+    pub(crate) total: i64,
+    /// Weight of the samples whose innermost frame it is.
+    pub(crate) self_weight: i64,
+    /// As `self_weight`, when library code inlined into it counts as its own.
+    pub(crate) own: i64,
+    /// Samples that have it anywhere on the stack.
+    pub(crate) samples: u64,
+}
+
+/// The weight column that shares are taken of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Measure {
+    /// The column of [`hotproof_profile::Samples::weights`].
+    pub(crate) weight: usize,
+    /// Its unit.
+    pub(crate) unit: Unit,
+}
+
+impl Measure {
+    /// The column that says most about time: nanoseconds, else cycles, else instructions, else
+    /// the first; `None` when the profile has no weight at all.
+    pub(crate) fn of(profile: &Profile) -> Option<Self> {
+        let rank = |unit| match unit {
+            Unit::Nanoseconds => 0,
+            Unit::Cycles => 1,
+            Unit::Instructions => 2,
+            Unit::Count | Unit::Bytes => 3,
+        };
+        let columns = profile.weights.iter().enumerate();
+        columns
+            .min_by_key(|(index, weight)| (rank(weight.unit), *index))
+            .map(|(weight, row)| Measure {
+                weight,
+                unit: row.unit,
+            })
+    }
+}
+
+/// All functions of a profile with their weights.
+#[derive(Debug, Clone)]
+pub(crate) struct Census {
+    /// The functions that were seen, in the order in which the stacks show them.
+    pub(crate) entries: Vec<Entry>,
+    /// Weight of the samples that were looked at.
+    pub(crate) weight: i64,
+    /// How many samples those are.
+    pub(crate) samples: u64,
+    /// Functions at each location, innermost first; empty where the profile has no location.
+    at: Vec<Vec<EntryId>>,
+    /// Whose own time a leaf at each location is.
+    own_at: Vec<EntryId>,
+    /// The entry of samples without a stack.
+    nowhere: EntryId,
+}
+
+impl Census {
+    /// Counts the given stacks.
+    pub(crate) fn of(profile: &Profile, stacks: &[StackWeight], inline: Inline) -> Self {
+        let mut census = Census::unweighted(profile, inline);
+        let mut last_seen = vec![usize::MAX; census.entries.len()];
+        for (turn, stack) in stacks.iter().enumerate() {
+            census.add(profile, stack, turn, &mut last_seen);
+        }
+        census
+    }
+
+    /// The functions of all locations, without weights.
+    fn unweighted(profile: &Profile, inline: Inline) -> Self {
+        let mut groups = Groups::default();
+        let mut at = Vec::with_capacity(profile.locations.len());
+        let mut own_at = Vec::with_capacity(profile.locations.len());
+        for location in profile.locations.ids() {
+            let codes = profile.code_at(location, inline);
+            let list: Vec<EntryId> = codes.map(|code| groups.entry(profile, code)).collect();
+            own_at.push(match inline {
+                Inline::Expand => groups.entry(profile, profile.own_code_at(location)),
+                Inline::Physical => list.first().copied().unwrap_or_default(),
+            });
+            at.push(list);
+        }
+        let nowhere = groups.entry(profile, Code::Unmapped);
+        Census {
+            entries: groups.entries,
+            weight: 0,
+            samples: 0,
+            at,
+            own_at,
+            nowhere,
+        }
+    }
+
+    fn add(
+        &mut self,
+        profile: &Profile,
+        stack: &StackWeight,
+        turn: usize,
+        last_seen: &mut [usize],
+    ) {
+        self.weight += stack.weight;
+        self.samples += stack.samples;
+        let (innermost, own) = self.leaf_of(profile, stack.stack);
+        self.entries[innermost].self_weight += stack.weight;
+        self.entries[own].own += stack.weight;
+        let mut visit = |id: EntryId| {
+            if last_seen[id] != turn {
+                last_seen[id] = turn;
+                self.entries[id].total += stack.weight;
+                self.entries[id].samples += stack.samples;
+            }
+        };
+        if stack.stack.is_none() {
+            visit(self.nowhere);
+        }
+        for location in profile.path(stack.stack) {
+            self.at[location.index()].iter().for_each(|&id| visit(id));
+        }
+    }
+
+    /// The innermost function of a stack, and whose own time it is.
+    fn leaf_of(&self, profile: &Profile, stack: Option<StackId>) -> (EntryId, EntryId) {
+        match profile.path(stack).next() {
+            Some(leaf) => (self.functions_at(leaf)[0], self.own_at[leaf.index()]),
+            None => (self.nowhere, self.nowhere),
+        }
+    }
+
+    /// The functions at a location, innermost first; never empty.
+    pub(crate) fn functions_at(&self, location: LocationId) -> &[EntryId] {
+        &self.at[location.index()]
+    }
+
+    /// The functions of a stack, leaf first; those of one inline chain innermost first.
+    pub(crate) fn path<'a>(
+        &'a self,
+        profile: &'a Profile,
+        stack: Option<StackId>,
+    ) -> impl Iterator<Item = EntryId> + 'a {
+        let none = stack.is_none().then_some(self.nowhere);
+        let named = profile
+            .path(stack)
+            .flat_map(|location| self.functions_at(location).iter().copied());
+        named.chain(none)
+    }
+}
+
+/// `part / whole`, or 0 when there is no whole.
+pub(crate) fn share(part: i64, whole: i64) -> f64 {
+    if whole == 0 {
+        0.0
+    } else {
+        part as f64 / whole as f64
+    }
+}
+
+/// Finds out which rows of the function table are one function.
+#[derive(Default)]
+struct Groups {
+    entries: Vec<Entry>,
+    by_code: HashMap<Code, EntryId>,
+    by_place: BTreeMap<(String, String), EntryId>,
+}
+
+impl Groups {
+    fn entry(&mut self, profile: &Profile, code: Code) -> EntryId {
+        if let Some(&id) = self.by_code.get(&code) {
+            return id;
+        }
+        let name = profile.code_name(code);
+        let place = (name.clone(), profile.code_place(code));
+        let id = *self.by_place.entry(place).or_insert_with(|| {
+            self.entries.push(Entry {
+                code,
+                name,
+                library: matches!(code, Code::Function(f) if profile.is_library(f)),
+                total: 0,
+                self_weight: 0,
+                own: 0,
+                samples: 0,
+            });
+            self.entries.len() - 1
+        });
+        self.by_code.insert(code, id);
+        id
+    }
+}

@@ -1,0 +1,57 @@
+//! `hotproof report`: the functions of a profile by total, self, and self with inlined library
+//! code.
+
+mod json;
+mod screen;
+mod selection;
+
+use hotproof_profile::Inline;
+use regex::Regex;
+
+pub use json::json;
+pub use screen::table;
+pub use selection::Sort;
+
+/// What to show.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Which figure orders the rows.
+    pub sort: Sort,
+    /// At most so many rows; `None` shows all.
+    pub top: Option<usize>,
+    /// Rows whose total is below this, in per cent, are left out and counted.
+    pub min_percent: f64,
+    /// Looks only at samples that have a matching function on the stack; shares stay shares of
+    /// the whole profile.
+    pub focus: Option<Regex>,
+    /// Whether inlined functions are functions of their own.
+    pub inline: Inline,
+    /// Columns of the terminal; `usize::MAX` cuts nothing.
+    pub width: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            sort: Sort::Total,
+            top: None,
+            min_percent: 0.5,
+            focus: None,
+            inline: Inline::Expand,
+            width: 100,
+        }
+    }
+}
+
+/// Why a profile cannot be shown.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FunctionsError {
+    /// Samples without a weight say nothing.
+    #[error(
+        "the profile has {samples} samples but no weight column, so no share can be computed; record it again or convert it from its source"
+    )]
+    NoWeight {
+        /// How many samples there are.
+        samples: usize,
+    },
+}

@@ -1,0 +1,235 @@
+//! The table on a terminal.
+
+use anstyle::Style;
+use hotproof_profile::{Code, Profile};
+
+use super::selection::{Others, Selection, select};
+use super::{FunctionsError, Options};
+use crate::census::{Entry, share};
+use crate::grid::{Cell, Column, Grid};
+use crate::names::{clean, cut_middle};
+use crate::numbers::{TimeUnit, count, counted, percent, time};
+use crate::places::Places;
+use crate::prose::{flow, paragraph, styled_paragraph};
+use crate::quality::{Quality, sampled_ns};
+use crate::style::{CAUTION, FAINT, PLAIN, STRONG, paint};
+
+/// A function whose own share is above this is where time goes, and is printed in bold.
+const HEAVY_SELF: f64 = 0.05;
+
+/// The functions of a profile, as a table with a header line, a legend and notes.
+///
+/// # Errors
+/// When the samples carry no weight.
+pub fn table(profile: &Profile, options: &Options) -> Result<String, FunctionsError> {
+    let mut out = header(profile, options.width);
+    if profile.samples.is_empty() {
+        out.push_str(&empty(profile, options.width));
+        return Ok(out);
+    }
+    let selection = select(profile, options)?;
+    if let Some(focus) = &options.focus {
+        out.push_str(&focus_line(focus.as_str(), &selection, options.width));
+    }
+    if selection.samples > 0 {
+        out.push('\n');
+        out.push_str(&rows(profile, &selection, options.width));
+    }
+    if selection.samples > 0 {
+        out.push_str(&legend(options.width));
+    }
+    out.push_str(&notes(profile, options.width));
+    Ok(out)
+}
+
+/// Command, CPU time, wall time, samples, rate, event.
+pub(crate) fn header(profile: &Profile, width: usize) -> String {
+    let meta = &profile.meta;
+    let mut segments = Vec::new();
+    if !meta.command.is_empty() {
+        segments.push(cut_middle(&clean(&meta.command.join(" ")), width));
+    }
+    let wall = time(meta.duration_ns as f64);
+    segments.push(match meta.cpu_time_ns {
+        Some(cpu) => format!("{} CPU in {wall} wall", time(cpu as f64)),
+        None => format!("{wall} wall"),
+    });
+    let rate = match (meta.rate_hz, meta.period) {
+        (Some(rate), _) => format!(" at {} Hz", count(rate)),
+        (None, Some(period)) => format!(", one in {}", count(period)),
+        (None, None) => String::new(),
+    };
+    let samples = counted(profile.samples.len() as u64, "sample");
+    segments.push(if meta.event.is_empty() {
+        format!("{samples}{rate}")
+    } else {
+        format!("{samples}{rate} ({})", clean(&meta.event))
+    });
+    let text = flow(&segments, 2, width);
+    match meta.command.first() {
+        Some(_) => {
+            let command = &segments[0];
+            paint(STRONG, command) + &text[command.len()..]
+        }
+        None => text,
+    }
+}
+
+/// What to say of a profile without a sample.
+fn empty(profile: &Profile, width: usize) -> String {
+    let meta = &profile.meta;
+    let why = match (meta.cpu_time_ns, meta.lost.samples) {
+        (_, lost) if lost > 0 => format!("no samples: all {} were lost", count(lost)),
+        (Some(cpu), _) => format!(
+            "no samples: the command used {} of CPU time",
+            time(cpu as f64)
+        ),
+        (None, _) => "no samples: nothing is known of where the time went".to_owned(),
+    };
+    let cure = "record a longer run, or more often: hotproof record -F 9973 -- CMD; a command that mostly waits has no hot path";
+    let mut out = String::from("\n");
+    out.push_str(&styled_paragraph("", CAUTION, 2, &why, width));
+    out.push_str(&paragraph("", 2, cure, width));
+    out.push('\n');
+    out.push_str(&notes(profile, width));
+    out
+}
+
+fn focus_line(pattern: &str, selection: &Selection, width: usize) -> String {
+    let text = if selection.samples == 0 {
+        format!("no sample has a function that matches {pattern}")
+    } else {
+        format!(
+            "only stacks with a function that matches {pattern}: {}, {} of the whole",
+            counted(selection.samples, "sample"),
+            percent(share(selection.weight, selection.whole))
+        )
+    };
+    paragraph("focus", 7, &text, width)
+}
+
+fn rows(profile: &Profile, selection: &Selection, width: usize) -> String {
+    let mut grid = Grid::new(
+        vec![
+            Column::figures("total"),
+            Column::figures("self"),
+            Column::figures("+lib"),
+            Column::figures("time").optional(1),
+            Column::figures("samples").optional(3),
+            Column::names("function", 24),
+            Column::names("", 12).optional(2),
+        ],
+        2,
+    );
+    let places = Places::of([profile]);
+    let clock = Clock::of(profile, selection.whole);
+    for entry in &selection.rows {
+        grid.row(row(profile, entry, selection.whole, &clock, &places));
+    }
+    if selection.others.functions > 0 {
+        grid.row(others_row(&selection.others, selection.whole));
+    }
+    grid.render(width)
+}
+
+/// Turns weights into time.
+struct Clock {
+    /// Nanoseconds that the whole profile stands for; `None` when unknown.
+    whole_ns: Option<f64>,
+    unit: TimeUnit,
+    whole: i64,
+}
+
+impl Clock {
+    /// The counted CPU time where there is one, because samples may cover a little less.
+    fn of(profile: &Profile, whole: i64) -> Self {
+        let counted = profile.meta.cpu_time_ns.map(|ns| ns as f64);
+        let whole_ns = counted.or_else(|| sampled_ns(profile));
+        Clock {
+            whole_ns,
+            unit: TimeUnit::of(whole_ns.unwrap_or(0.0)),
+            whole,
+        }
+    }
+
+    fn show(&self, weight: i64) -> String {
+        let shown = |ns| self.unit.show(share(weight, self.whole) * ns);
+        self.whole_ns.map(shown).unwrap_or_default()
+    }
+}
+
+fn row(profile: &Profile, entry: &Entry, whole: i64, clock: &Clock, places: &Places) -> Vec<Cell> {
+    let figure = |weight| Cell::from(percent(share(weight, whole)));
+    let style = name_style(entry, whole);
+    vec![
+        figure(entry.total),
+        figure(entry.self_weight),
+        figure(entry.own),
+        Cell::from(clock.show(entry.total)),
+        Cell::from(count(entry.samples)),
+        Cell::styled(&entry.name, style),
+        Cell::styled(&place(profile, entry.code, places), FAINT),
+    ]
+}
+
+/// Where the code is declared; nothing when its name says the image already.
+fn place(profile: &Profile, code: Code, places: &Places) -> String {
+    match code {
+        Code::Function(_) => places.place(profile, code),
+        Code::Unnamed(_) | Code::Unmapped => String::new(),
+    }
+}
+
+fn name_style(entry: &Entry, whole: i64) -> Style {
+    if share(entry.own.max(entry.self_weight), whole) >= HEAVY_SELF {
+        STRONG
+    } else if entry.library {
+        FAINT
+    } else {
+        PLAIN
+    }
+}
+
+fn others_row(others: &Others, whole: i64) -> Vec<Cell> {
+    let blank = || Cell::from("");
+    vec![
+        blank(),
+        Cell::from(percent(share(others.self_weight, whole))),
+        Cell::from(percent(share(others.own, whole))),
+        blank(),
+        blank(),
+        Cell::styled(&counted(others.functions, "other"), FAINT),
+        blank(),
+    ]
+}
+
+fn legend(width: usize) -> String {
+    let text = "total: in the function and what it calls; self: in it alone; +lib: self with inlined library code; time, samples: of the total";
+    let mut out = String::from("\n");
+    for line in crate::prose::wrap(text, width.saturating_sub(2)) {
+        out.push_str("  ");
+        out.push_str(&paint(FAINT, &line));
+        out.push('\n');
+    }
+    out
+}
+
+/// Warnings, how it was recorded, and what the recorder noted.
+fn notes(profile: &Profile, width: usize) -> String {
+    let mut out = String::new();
+    for warning in Quality::of(profile).warnings() {
+        out.push_str(&styled_paragraph("  warning", CAUTION, 12, &warning, width));
+    }
+    for note in &profile.meta.notes {
+        out.push_str(&paragraph("  note", 12, note, width));
+    }
+    let how: Vec<&str> = [&profile.meta.rung, &profile.meta.unwinder]
+        .into_iter()
+        .filter(|text| !text.is_empty())
+        .map(String::as_str)
+        .collect();
+    if !how.is_empty() {
+        out.push_str(&paragraph("  recorded", 12, &how.join("; "), width));
+    }
+    out
+}

@@ -1,0 +1,114 @@
+//! Which samples are looked at, which rows are shown and in which order.
+
+use hotproof_profile::{Profile, StackWeight};
+use regex::Regex;
+
+use super::{FunctionsError, Options};
+use crate::census::{Census, Entry, Measure};
+
+/// The figure that orders the rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Sort {
+    /// In the function and in what it calls.
+    #[default]
+    Total,
+    /// In the function alone.
+    SelfWeight,
+    /// In the function alone, with library code that was inlined into it.
+    Library,
+}
+
+/// What was left out of the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Others {
+    pub(super) functions: u64,
+    pub(super) self_weight: i64,
+    pub(super) own: i64,
+}
+
+/// The rows to show.
+pub(super) struct Selection {
+    /// Ordered as asked for.
+    pub(super) rows: Vec<Entry>,
+    pub(super) others: Others,
+    /// Samples that were looked at.
+    pub(super) samples: u64,
+    /// Their weight.
+    pub(super) weight: i64,
+    /// Weight of the whole profile, which shares refer to.
+    pub(super) whole: i64,
+}
+
+pub(super) fn select(profile: &Profile, options: &Options) -> Result<Selection, FunctionsError> {
+    let measure = Measure::of(profile).ok_or(FunctionsError::NoWeight {
+        samples: profile.samples.len(),
+    })?;
+    let stacks = profile.stack_weights(measure.weight);
+    let whole = stacks.iter().map(|stack| stack.weight).sum();
+    let stacks = match &options.focus {
+        Some(pattern) => focused(profile, &stacks, options, pattern),
+        None => stacks,
+    };
+    let census = Census::of(profile, &stacks, options.inline);
+    let (weight, samples) = (census.weight, census.samples);
+    let (rows, others) = chosen_rows(profile, census.entries, options, whole);
+    Ok(Selection {
+        rows,
+        others,
+        samples,
+        weight,
+        whole,
+    })
+}
+
+/// The stacks that hold a function whose name matches.
+fn focused(
+    profile: &Profile,
+    stacks: &[StackWeight],
+    options: &Options,
+    pattern: &Regex,
+) -> Vec<StackWeight> {
+    let census = Census::of(profile, &[], options.inline);
+    let hits: Vec<bool> = census
+        .entries
+        .iter()
+        .map(|entry| pattern.is_match(&entry.name))
+        .collect();
+    let on_stack = |stack: &StackWeight| census.path(profile, stack.stack).any(|id| hits[id]);
+    stacks.iter().copied().filter(on_stack).collect()
+}
+
+fn chosen_rows(
+    profile: &Profile,
+    entries: Vec<Entry>,
+    options: &Options,
+    whole: i64,
+) -> (Vec<Entry>, Others) {
+    let seen = entries.into_iter().filter(|entry| entry.samples > 0);
+    let mut rows: Vec<(String, Entry)> = seen
+        .map(|entry| (profile.code_place(entry.code), entry))
+        .collect();
+    let key = |entry: &Entry| match options.sort {
+        Sort::Total => (entry.total, entry.self_weight, entry.own),
+        Sort::SelfWeight => (entry.self_weight, entry.own, entry.total),
+        Sort::Library => (entry.own, entry.self_weight, entry.total),
+    };
+    rows.sort_by(|(place_a, a), (place_b, b)| {
+        let by_weight = key(b).cmp(&key(a));
+        by_weight.then_with(|| (&a.name, place_a).cmp(&(&b.name, place_b)))
+    });
+    let limit = options.min_percent / 100.0 * whole as f64;
+    let top = options.top.unwrap_or(usize::MAX);
+    let mut others = Others::default();
+    let mut shown = Vec::new();
+    for (_, entry) in rows {
+        if shown.len() < top && entry.total as f64 >= limit {
+            shown.push(entry);
+        } else {
+            others.functions += 1;
+            others.self_weight += entry.self_weight;
+            others.own += entry.own;
+        }
+    }
+    (shown, others)
+}

@@ -1,0 +1,199 @@
+//! How far a profile can be trusted: what was lost, what is cut, what has no name, what was missed.
+
+use std::collections::BTreeMap;
+
+use hotproof_profile::{Code, Id, Inline, LocationState, Profile, Source, StackEnd, Unit};
+
+use crate::names::clean;
+use crate::numbers::{counted, percent};
+
+/// Below this share of the counted CPU time a profile has missed something.
+const LOW_COVERAGE: f64 = 0.9;
+/// Above this share of the counted CPU time samples stand for more than there was.
+const HIGH_COVERAGE: f64 = 1.1;
+/// Above this share of incomplete stacks the totals of callers are doubtful.
+const MANY_INCOMPLETE: f64 = 0.01;
+/// Above this share of frames without a name the table needs a word.
+const MANY_UNNAMED: f64 = 0.01;
+
+/// What is missing from a profile. Shares are fractions of 1.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Quality {
+    /// Samples that are there.
+    pub samples: u64,
+    /// Samples that the kernel dropped.
+    pub lost_samples: u64,
+    /// Other records that the kernel dropped.
+    pub lost_records: u64,
+    /// Samples whose stack reaches the thread's start, of those where that is known; `None` when
+    /// it is known of none.
+    pub complete: Option<f64>,
+    /// Frames that have a name, of all frames of all samples; `None` without a frame.
+    pub symbolized: Option<f64>,
+    /// CPU time that the samples stand for, of the counted CPU time; `None` when either is
+    /// unknown.
+    pub coverage: Option<f64>,
+    /// Where the frames without a name lie, with their share of all frames, largest first.
+    pub unnamed: Vec<(String, f64)>,
+}
+
+impl Quality {
+    /// Looks at a whole profile.
+    pub fn of(profile: &Profile) -> Self {
+        let (symbolized, unnamed) = named_share(profile);
+        Quality {
+            samples: profile.samples.len() as u64,
+            lost_samples: profile.meta.lost.samples,
+            lost_records: profile.meta.lost.records,
+            complete: complete_share(profile),
+            symbolized,
+            coverage: coverage(profile),
+            unnamed,
+        }
+    }
+
+    /// Lost samples as a share of all that should be there.
+    pub fn lost_share(&self) -> f64 {
+        let all = self.lost_samples + self.samples;
+        if all == 0 {
+            0.0
+        } else {
+            self.lost_samples as f64 / all as f64
+        }
+    }
+
+    /// What a reader of the figures has to know, one sentence each, the gravest first.
+    pub fn warnings(&self) -> Vec<String> {
+        let mut list = Vec::new();
+        if self.lost_samples > 0 {
+            list.push(format!(
+                "{} lost ({} of all): the kernel dropped them because they were not read in time; record with a lower rate (-F)",
+                counted(self.lost_samples, "sample"),
+                percent(self.lost_share())
+            ));
+        }
+        if self.lost_records > 0 {
+            list.push(format!(
+                "{} of mappings and forks lost: some frames may be named wrongly or not at all",
+                counted(self.lost_records, "record")
+            ));
+        }
+        let coverage = self.coverage.filter(|_| self.samples > 0);
+        if let Some(sentence) = coverage.and_then(coverage_warning) {
+            list.push(sentence);
+        }
+        if let Some(complete) = self.complete.filter(|&share| 1.0 - share > MANY_INCOMPLETE) {
+            list.push(format!(
+                "{} of stacks do not reach the start of their thread: the totals of callers are too low by up to that much",
+                percent(1.0 - complete)
+            ));
+        }
+        if let Some(named) = self.symbolized.filter(|&share| 1.0 - share > MANY_UNNAMED) {
+            list.push(unnamed_warning(1.0 - named, &self.unnamed));
+        }
+        list
+    }
+}
+
+fn coverage_warning(coverage: f64) -> Option<String> {
+    if coverage < LOW_COVERAGE {
+        Some(format!(
+            "the samples stand for only {} of the CPU time that was counted: short-lived processes or threads may be missing",
+            percent(coverage)
+        ))
+    } else if coverage > HIGH_COVERAGE {
+        Some(format!(
+            "the samples stand for {} of the CPU time that was counted: shares are right, times are not",
+            percent(coverage)
+        ))
+    } else {
+        None
+    }
+}
+
+fn unnamed_warning(share: f64, unnamed: &[(String, f64)]) -> String {
+    let places: Vec<String> = unnamed
+        .iter()
+        .take(3)
+        .map(|(name, share)| format!("{} {}", clean(name), percent(*share)))
+        .collect();
+    format!(
+        "{} of frames have no name ({}): build with debug information, or install debug symbols",
+        percent(share),
+        places.join(", ")
+    )
+}
+
+fn complete_share(profile: &Profile) -> Option<f64> {
+    let known = |end: &&StackEnd| **end != StackEnd::Unknown;
+    let all = profile.samples.end.iter().filter(known).count();
+    let complete = profile
+        .samples
+        .end
+        .iter()
+        .filter(|&&end| end == StackEnd::Complete);
+    (all > 0).then(|| complete.count() as f64 / all as f64)
+}
+
+/// Samples times period, as time, against the CPU time that was counted exactly.
+fn coverage(profile: &Profile) -> Option<f64> {
+    let counted_ns = profile.meta.cpu_time_ns.filter(|&ns| ns > 0)? as f64;
+    Some(sampled_ns(profile)? / counted_ns)
+}
+
+/// The time that the samples stand for: their weight in nanoseconds, or their number over the
+/// rate where the event counts no time; `None` when neither is known.
+pub fn sampled_ns(profile: &Profile) -> Option<f64> {
+    let column = profile
+        .weights
+        .iter()
+        .position(|w| w.unit == Unit::Nanoseconds);
+    match (column, profile.meta.rate_hz) {
+        (Some(column), _) => Some(profile.total_weight(column) as f64),
+        (None, Some(rate)) if rate > 0 => Some(profile.samples.len() as f64 * 1e9 / rate as f64),
+        _ => None,
+    }
+}
+
+/// The share of frames with a name, weighted by samples, and where the others lie.
+fn named_share(profile: &Profile) -> (Option<f64>, Vec<(String, f64)>) {
+    let mut samples_of = vec![0u64; profile.stacks.len()];
+    for stack in profile.samples.stack.iter().flatten() {
+        samples_of[stack.index()] += 1;
+    }
+    let mut all = 0u64;
+    let mut unnamed: BTreeMap<String, u64> = BTreeMap::new();
+    // Children come after their parents, so one pass from the end adds each stack to its caller.
+    for index in (0..samples_of.len()).rev() {
+        let samples = samples_of[index];
+        if samples == 0 {
+            continue;
+        }
+        let stack = profile.stacks[hotproof_profile::StackId::from_index(index)];
+        if let Some(parent) = stack.parent {
+            samples_of[parent.index()] += samples;
+        }
+        all += samples;
+        if !is_named(profile, stack.location) {
+            let image = profile.locations[stack.location].image;
+            let code = image.map_or(Code::Unmapped, Code::Unnamed);
+            *unnamed.entry(profile.code_name(code)).or_default() += samples;
+        }
+    }
+    let missing: u64 = unnamed.values().sum();
+    let mut list: Vec<(String, f64)> = unnamed
+        .into_iter()
+        .map(|(name, samples)| (name, samples as f64 / all as f64))
+        .collect();
+    list.sort_by(|a, b| b.1.total_cmp(&a.1));
+    ((all > 0).then(|| 1.0 - missing as f64 / all as f64), list)
+}
+
+/// Whether somebody named the location; the bare start of a function from unwind tables is none.
+fn is_named(profile: &Profile, location: hotproof_profile::LocationId) -> bool {
+    profile.locations[location].state == LocationState::Resolved
+        && profile.code_at(location, Inline::Physical).any(|code| {
+            matches!(code, Code::Function(id)
+                if profile.functions[id].source != Source::UnwindTable)
+        })
+}

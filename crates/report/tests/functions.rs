@@ -1,0 +1,149 @@
+//! The screens of `report` and `record`, held to files.
+
+mod fixture;
+
+use fixture::{empty, golden, golden_screens, parser, poor};
+use hotproof_profile::{Inline, Profile};
+use hotproof_report::functions::{Options, Sort, json, table};
+use hotproof_report::record::{RecordFacts, summary};
+use regex::Regex;
+
+fn screen(profile: &Profile, options: &Options) -> impl Fn(usize) -> String {
+    move |width| {
+        let options = Options {
+            width,
+            ..options.clone()
+        };
+        table(profile, &options).unwrap()
+    }
+}
+
+#[test]
+fn table_by_total() {
+    golden_screens("report", screen(&parser(), &Options::default()));
+}
+
+#[test]
+fn table_with_top_and_library() {
+    let options = Options {
+        sort: Sort::Library,
+        top: Some(3),
+        ..Options::default()
+    };
+    golden_screens("report-top", screen(&parser(), &options));
+}
+
+#[test]
+fn table_without_inlined_functions() {
+    let options = Options {
+        inline: Inline::Physical,
+        sort: Sort::SelfWeight,
+        ..Options::default()
+    };
+    golden_screens("report-no-inline", screen(&parser(), &options));
+}
+
+#[test]
+fn table_of_a_focus_keeps_shares_of_the_whole() {
+    let options = Options {
+        focus: Some(Regex::new("parse::number$").unwrap()),
+        ..Options::default()
+    };
+    golden_screens("report-focus", screen(&parser(), &options));
+}
+
+#[test]
+fn a_focus_that_matches_nothing_says_so() {
+    let options = Options {
+        focus: Some(Regex::new("nonesuch").unwrap()),
+        ..Options::default()
+    };
+    golden_screens("report-focus-none", screen(&parser(), &options));
+}
+
+#[test]
+fn what_is_missing_is_said() {
+    golden_screens("report-poor", screen(&poor(), &Options::default()));
+}
+
+#[test]
+fn a_profile_without_samples_says_what_to_do() {
+    golden_screens("report-empty", screen(&empty(), &Options::default()));
+}
+
+#[test]
+fn colours_only_support_the_words() {
+    let styled = table(&parser(), &Options::default()).unwrap();
+    assert!(styled.contains("\u{1b}["));
+    assert_ne!(fixture::strip(&styled), styled);
+}
+
+#[test]
+fn without_a_limit_nothing_is_cut() {
+    let options = Options {
+        width: usize::MAX,
+        min_percent: 0.0,
+        ..Options::default()
+    };
+    let text = table(&parser(), &options).unwrap();
+    assert!(!text.contains('…'));
+    assert!(text.contains(fixture::WRITE.name) && text.contains("src/write.rs:140"));
+}
+
+#[test]
+fn hostile_names_cannot_steer_the_terminal() {
+    let mut b = fixture::Builder::new(997);
+    let bad = fixture::fun("evil\u{1b}[2Jname\n", "/a/b/c\u{7}.rs", 1);
+    let location = b.location(&[&bad]);
+    let stack = b.stack(&[location]);
+    b.samples(stack, 9, hotproof_profile::StackEnd::Complete);
+    let mut profile = b.finish(997);
+    profile.meta.command = vec!["x\u{1b}]0;title\u{7}".into()];
+    let text = fixture::strip(&table(&profile, &Options::default()).unwrap());
+    assert!(
+        !text.contains(|c: char| c.is_control() && c != '\n'),
+        "{text:?}"
+    );
+}
+
+#[test]
+fn samples_without_a_weight_are_an_error() {
+    let mut profile = parser();
+    profile.weights.clear();
+    let error = table(&profile, &Options::default()).unwrap_err();
+    assert!(error.to_string().contains("9968 samples"), "{error}");
+}
+
+#[test]
+fn json_documents() {
+    golden(
+        "report.json",
+        &json(&parser(), &Options::default()).unwrap(),
+    );
+    golden(
+        "report-poor.json",
+        &json(&poor(), &Options::default()).unwrap(),
+    );
+    golden(
+        "report-empty.json",
+        &json(&empty(), &Options::default()).unwrap(),
+    );
+}
+
+fn record_screen(profile: &Profile) -> impl Fn(usize) -> String {
+    move |width| {
+        summary(&RecordFacts {
+            profile,
+            file: "profile.hotproof",
+            file_bytes: 421_900,
+            width,
+        })
+    }
+}
+
+#[test]
+fn record_summaries() {
+    golden_screens("record", record_screen(&parser()));
+    golden_screens("record-poor", record_screen(&poor()));
+    golden_screens("record-empty", record_screen(&empty()));
+}

@@ -1,0 +1,85 @@
+//! JSON documents against the published schemas.
+
+mod fixture;
+
+use fixture::{empty, parser, poor};
+use hotproof_report::{functions, schema};
+use serde_json::{Value, json};
+
+/// The document is valid, and it is no longer valid with any member of any object missing, or
+/// with a member more anywhere.
+fn hold(schema: &str, document: &str) {
+    let schema: Value = serde_json::from_str(schema).unwrap();
+    let validator = jsonschema::draft202012::new(&schema).unwrap();
+    let document: Value = serde_json::from_str(document).unwrap();
+    let errors: Vec<String> = validator
+        .iter_errors(&document)
+        .map(|error| format!("{}: {error}", error.instance_path()))
+        .collect();
+    assert!(errors.is_empty(), "{errors:#?}");
+    for pointer in objects(&document, "") {
+        let members: Vec<String> = object(&document, &pointer).keys().cloned().collect();
+        for member in members {
+            let mut less = document.clone();
+            object_mut(&mut less, &pointer).remove(&member);
+            assert!(
+                !validator.is_valid(&less),
+                "{pointer}/{member} may be missing"
+            );
+        }
+        let mut more = document.clone();
+        object_mut(&mut more, &pointer).insert("surprise".into(), json!(1));
+        assert!(
+            !validator.is_valid(&more),
+            "{pointer} may have more members"
+        );
+    }
+}
+
+fn object<'a>(document: &'a Value, pointer: &str) -> &'a serde_json::Map<String, Value> {
+    document.pointer(pointer).unwrap().as_object().unwrap()
+}
+
+fn object_mut<'a>(
+    document: &'a mut Value,
+    pointer: &str,
+) -> &'a mut serde_json::Map<String, Value> {
+    document
+        .pointer_mut(pointer)
+        .unwrap()
+        .as_object_mut()
+        .unwrap()
+}
+
+/// Pointers of all objects of a document; of a long list, the first three.
+fn objects(value: &Value, at: &str) -> Vec<String> {
+    match value {
+        Value::Object(members) => {
+            let below = members
+                .iter()
+                .flat_map(|(name, value)| objects(value, &format!("{at}/{name}")));
+            std::iter::once(at.to_owned()).chain(below).collect()
+        }
+        Value::Array(items) => items
+            .iter()
+            .take(3)
+            .enumerate()
+            .flat_map(|(index, value)| objects(value, &format!("{at}/{index}")))
+            .collect(),
+        _ => Vec::new(),
+    }
+}
+
+#[test]
+fn report_documents_hold_to_their_schema() {
+    let focused = functions::Options {
+        focus: Some(regex::Regex::new("number").unwrap()),
+        ..functions::Options::default()
+    };
+    let options = functions::Options::default();
+    for profile in [parser(), poor(), empty()] {
+        for options in [&options, &focused] {
+            hold(schema::REPORT, &functions::json(&profile, options).unwrap());
+        }
+    }
+}
