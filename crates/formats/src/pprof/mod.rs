@@ -16,8 +16,9 @@
 //!   mapping and lines.
 //! - Command, event, rung and losses are comments.
 //!
-//! What is lost: times of single samples, CPUs, symbols, who named a function, and of a mapping
-//! table everything but one row for each image.
+//! What is lost: times of single samples, CPUs, symbols, who named a function, the file of a line
+//! where it is not the function's own, and of a mapping table everything but one row for each
+//! image.
 
 mod build;
 mod schema;

@@ -2,4 +2,15 @@
 
 mod arbitrary;
 mod example;
+mod folded;
+mod golden;
 mod native;
+mod pprof;
+mod schema;
+mod wire;
+
+/// Says that a test was skipped, past the capture of the test harness, so that it is seen.
+fn skip(reason: &str) {
+    use std::io::Write;
+    writeln!(std::io::stderr(), "skipped: {reason}").unwrap();
+}

@@ -1,0 +1,144 @@
+//! Folded stacks: the text of the example, sums, and names that come back.
+
+use hotproof_formats::WriteError;
+use hotproof_formats::folded::{self, Options, escape, unescape};
+use hotproof_profile::*;
+use proptest::prelude::*;
+
+use crate::golden::assert_golden;
+use crate::{arbitrary, example};
+
+fn text_of(profile: &Profile, options: &Options) -> String {
+    let mut bytes = Vec::new();
+    folded::write(profile, options, &mut bytes).unwrap();
+    String::from_utf8(bytes).unwrap()
+}
+
+#[test]
+fn the_example_reads_as_it_did() {
+    let text = text_of(&example::profile(), &Options::default());
+    assert_eq!(text_of(&example::profile(), &Options::default()), text);
+    assert_golden("example.folded", &text);
+}
+
+#[test]
+fn physical_frames_and_another_weight_can_be_asked_for() {
+    let options = Options {
+        inline: Inline::Physical,
+        weight: 1,
+    };
+    assert_golden(
+        "example.physical.folded",
+        &text_of(&example::profile(), &options),
+    );
+}
+
+#[test]
+fn a_weight_that_does_not_exist_is_an_error_that_names_those_that_do() {
+    let options = Options {
+        weight: 2,
+        ..Options::default()
+    };
+    let error = folded::write(&example::profile(), &options, Vec::new()).unwrap_err();
+    assert!(
+        matches!(&error, WriteError::NoWeight { column: 2, columns } if columns == "samples, cpu")
+    );
+    assert!(folded::lines(&example::profile(), &options).is_empty());
+}
+
+#[test]
+fn each_rule_of_escaping_shows_in_one_name() {
+    for (name, text) in [
+        ("plain::name<T, U>", "plain::name<T, U>"),
+        ("[u8; 4]", r"[u8\: 4]"),
+        ("a\nb\rc", r"a\nb\rc"),
+        (r"a\b", r"a\\b"),
+        ("worker 2", r"worker\_2"),
+        ("v 1.5", r"v\_1.5"),
+        (" a ", r"\_a\_"),
+        (" ", r"\_"),
+        ("", r"\e"),
+        ("2 workers", "2 workers"),
+        ("a 1 b", "a 1 b"),
+    ] {
+        assert_eq!(escape(name), text);
+        assert_eq!(unescape(text), name);
+    }
+    assert_eq!(
+        unescape(r"C:\dir\"),
+        r"C:\dir\",
+        "other tools' backslashes stay"
+    );
+}
+
+/// What every reader of folded stacks does: split at the last space, then at each semicolon.
+fn parse(line: &str) -> (Vec<String>, i64) {
+    let (stack, weight) = line.rsplit_once(' ').unwrap();
+    (
+        stack.split(';').map(unescape).collect(),
+        weight.parse().unwrap(),
+    )
+}
+
+#[test]
+fn a_reader_that_knows_the_rule_gets_the_names_back() {
+    let profile = example::profile();
+    let text = text_of(&profile, &Options::default());
+    let lines: Vec<_> = text.lines().map(parse).collect();
+    let sum: i64 = lines.iter().map(|line| line.1).sum();
+    assert_eq!(sum, profile.total_weight(0));
+    let roots: Vec<&str> = lines.iter().map(|line| line.0[0].as_str()).collect();
+    assert!(
+        roots.contains(&"sh;\n\\") && roots.contains(&"worker 2"),
+        "{roots:?}"
+    );
+    let names = lines.iter().flat_map(|line| &line.0);
+    assert!(
+        names
+            .clone()
+            .any(|name| name == "<[u8; 4] as bench::Sum>::sum")
+    );
+    assert!(names.clone().any(|name| name == folded::TRUNCATED));
+    assert!(names.clone().any(|name| name == folded::FAILED));
+}
+
+#[test]
+fn stacks_are_marked_as_unknown_only_beside_known_ones() {
+    let mut profile = example::profile();
+    profile.samples.end.fill(StackEnd::Unknown);
+    assert!(!text_of(&profile, &Options::default()).contains(folded::UNKNOWN_END));
+    profile.samples.end[0] = StackEnd::Complete;
+    assert!(text_of(&profile, &Options::default()).contains(folded::UNKNOWN_END));
+}
+
+proptest! {
+    #[test]
+    fn every_name_comes_back_and_harms_no_line(name in any::<String>()) {
+        let text = escape(&name);
+        prop_assert_eq!(unescape(&text), name);
+        let harmful = |c: char| matches!(c, ';' | '\n' | '\r');
+        prop_assert!(!text.is_empty() && !text.contains(harmful), "{:?}", text);
+        let last_word = text.rsplit_once(' ').map(|split| split.1);
+        prop_assert!(last_word.is_none_or(|word| word.parse::<f64>().is_err() || word.contains(|c: char| !c.is_ascii_digit() && c != '.')));
+    }
+
+    #[test]
+    fn names_of_awkward_characters_come_back(name in r"[ ;\\\n\r_e:nr.0-9]{0,8}") {
+        let text = escape(&name);
+        prop_assert_eq!(unescape(&text), name);
+        prop_assert_eq!(text.trim(), &text);
+    }
+
+    #[test]
+    fn lines_are_sorted_unique_and_lose_no_weight(profile in arbitrary::profile()) {
+        let lines = folded::lines(&profile, &Options::default());
+        prop_assert!(lines.is_sorted_by(|a, b| a.0 < b.0));
+        prop_assert_eq!(&folded::lines(&profile, &Options::default()), &lines);
+        let column = profile.samples.weights.first().map_or(&[][..], Vec::as_slice);
+        let wide: i128 = column.iter().map(|&weight| i128::from(weight)).sum();
+        let bound: i128 = column.iter().map(|&weight| i128::from(weight.unsigned_abs())).sum();
+        if bound <= i128::from(i64::MAX) {
+            prop_assert_eq!(lines.iter().map(|line| i128::from(line.1)).sum::<i128>(), wide);
+        }
+    }
+}
