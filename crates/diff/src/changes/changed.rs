@@ -1,9 +1,12 @@
 //! What changed between two refs: functions, and the rest.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::diff::FileDiff;
-use crate::values::{Change, OutsideChange};
+use super::diff::{Content, FileDiff};
+use super::file_kind::FileKind;
+use super::outline::{Language, Outline, Piece};
+use super::pairing::{Pairing, likeness};
+use crate::values::{Change, OutsideChange, Side};
 
 /// One file of a diff with its text at both refs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,6 +78,361 @@ pub struct Changed {
 
 /// Finds what changed. The order of `files` does not matter.
 pub fn changed(files: &[FileSources]) -> Changed {
-    let _ = files;
-    todo!()
+    let mut files: Vec<&FileSources> = files.iter().collect();
+    files.sort_by_key(|file| path_of(file));
+    let mut found = Found::default();
+    for file in files {
+        found.file(file);
+    }
+    found.finish()
+}
+
+/// The path at head, else at base.
+fn path_of(file: &FileSources) -> String {
+    let path = file.diff.head.as_ref().or(file.diff.base.as_ref());
+    path.map(super::RepoPath::display).unwrap_or_default()
+}
+
+/// A function of one ref without a partner at the other.
+struct Single {
+    place: Place,
+    tokens: Vec<u64>,
+    touched: bool,
+}
+
+/// What was found so far.
+#[derive(Default)]
+struct Found {
+    functions: Vec<ChangedFunction>,
+    outside: Vec<OutsideChange>,
+    renames: BTreeMap<String, String>,
+    /// Functions of base and their partners at head, where their keys differ.
+    moved: Vec<(Place, Place)>,
+    removed: Vec<Single>,
+    added: Vec<Single>,
+}
+
+impl Found {
+    fn file(&mut self, file: &FileSources) {
+        let path = path_of(file);
+        let base = file.diff.base.as_ref().map(super::RepoPath::display);
+        let head = file.diff.head.as_ref().map(super::RepoPath::display);
+        let kind = FileKind::of_path(&path);
+        if let (Some(base), Some(head)) = (&base, &head)
+            && base != head
+        {
+            self.renames.insert(base.clone(), head.clone());
+        }
+        let mut report = |line: u32, what: &str| {
+            self.outside.push(OutsideChange {
+                file: path.clone(),
+                line: line.max(1),
+                what: what.to_owned(),
+            });
+        };
+        match (file.diff.content, kind) {
+            (_, FileKind::Documentation) => return,
+            (Content::Submodule, _) => return report(1, "submodule"),
+            (Content::Binary, _) => return report(1, "binary file"),
+            (Content::Text, _) => {}
+        }
+        let readable = |path: &Option<String>, text: &Option<Vec<u8>>| {
+            path.is_none()
+                || text
+                    .as_ref()
+                    .is_some_and(|text| text.len() <= MAX_SOURCE_BYTES)
+        };
+        let parsed = readable(&base, &file.base) && readable(&head, &file.head);
+        match kind {
+            FileKind::Source(language) if parsed => {
+                if file.diff.hunks.is_empty() && base != head {
+                    report(1, "renamed file");
+                }
+                self.source(file, language, base, head, None);
+            }
+            FileKind::Build(Some(language)) if parsed => {
+                self.source(file, language, base, head, Some("build file"));
+            }
+            FileKind::Build(_) | FileKind::Lock | FileKind::Other(_) | FileKind::Source(_) => {
+                let same = kind.ignores_comment_lines()
+                    && parsed
+                    && base == head
+                    && plain_lines(&file.base) == plain_lines(&file.head);
+                let mode_only = file.diff.hunks.is_empty() && base == head;
+                if !same || (mode_only && file.diff.mode_changed) {
+                    report(first_line(&file.diff), kind.what());
+                }
+            }
+            FileKind::Documentation => {}
+        }
+    }
+
+    /// Compares a source piece by piece. With `whole`, every change counts as one of the file.
+    fn source(
+        &mut self,
+        file: &FileSources,
+        language: Language,
+        base_path: Option<String>,
+        head_path: Option<String>,
+        whole: Option<&str>,
+    ) {
+        let outline = |path: &Option<String>, text: &Option<Vec<u8>>| match (path, text) {
+            (Some(_), Some(text)) => Outline::new(language, text),
+            _ => Outline::new(language, b""),
+        };
+        let base = outline(&base_path, &file.base);
+        let head = outline(&head_path, &file.head);
+        let path = path_of(file);
+        let base_path = base_path.unwrap_or_else(|| path.clone());
+        let head_path = head_path.unwrap_or_else(|| path.clone());
+        let pairing = Pairing::new(&base, &head, &file.diff.hunks);
+        if let Some(what) = whole {
+            if pairing.any_difference() {
+                self.outside.push(OutsideChange {
+                    file: path,
+                    line: first_line(&file.diff),
+                    what: what.to_owned(),
+                });
+            }
+            return;
+        }
+        for &(b, h) in &pairing.pairs {
+            let base_place = place(&base_path, &base.pieces[b]);
+            let head_place = place(&head_path, &head.pieces[h]);
+            let touched = pairing.touched(Side::Base, b) || pairing.touched(Side::Head, h);
+            if touched && !base.pieces[b].same_tokens(&head.pieces[h]) {
+                self.functions.push(ChangedFunction {
+                    name: String::new(),
+                    key: head_place.key(),
+                    change: Change::Modified,
+                    base: Some(base_place.clone()),
+                    head: Some(head_place.clone()),
+                });
+            }
+            if base_place.key() != head_place.key() {
+                self.moved.push((base_place, head_place));
+            }
+        }
+        let single = |path: &str, piece: &Piece, touched: bool| Single {
+            place: place(path, piece),
+            tokens: piece.tokens.iter().map(|token| token.hash).collect(),
+            touched,
+        };
+        for &b in &pairing.removed {
+            let touched = pairing.touched(Side::Base, b);
+            self.removed
+                .push(single(&base_path, &base.pieces[b], touched));
+        }
+        for &h in &pairing.added {
+            let touched = pairing.touched(Side::Head, h);
+            self.added
+                .push(single(&head_path, &head.pieces[h], touched));
+        }
+        for (line, what) in pairing.outside() {
+            self.outside.push(OutsideChange {
+                file: path.clone(),
+                line,
+                what: what.to_owned(),
+            });
+        }
+    }
+
+    fn finish(mut self) -> Changed {
+        self.pair_over_files();
+        for single in std::mem::take(&mut self.added) {
+            if single.touched {
+                self.functions.push(ChangedFunction {
+                    name: String::new(),
+                    key: single.place.key(),
+                    change: Change::Added,
+                    base: None,
+                    head: Some(single.place),
+                });
+            }
+        }
+        let mut base_keys: BTreeMap<String, String> = self
+            .moved
+            .iter()
+            .map(|(base, head)| (base.key(), head.key()))
+            .collect();
+        let head_keys: BTreeSet<String> = self.head_keys();
+        for single in std::mem::take(&mut self.removed) {
+            let base_key = single.place.key();
+            let mut key = base_key.clone();
+            if head_keys.contains(&key) {
+                key.push_str(" (removed)");
+                base_keys.insert(base_key, key.clone());
+            }
+            if single.touched {
+                self.functions.push(ChangedFunction {
+                    name: String::new(),
+                    key,
+                    change: Change::Removed,
+                    base: Some(single.place),
+                    head: None,
+                });
+            }
+        }
+        for function in &mut self.functions {
+            function.name = function.shown().display_name();
+        }
+        self.functions.sort_by(|a, b| {
+            let order = |f: &ChangedFunction| {
+                let place = f.shown();
+                (place.file.clone(), place.signature_line, f.key.clone())
+            };
+            order(a).cmp(&order(b))
+        });
+        self.outside
+            .sort_by(|a, b| (&a.file, a.line, &a.what).cmp(&(&b.file, b.line, &b.what)));
+        self.outside.dedup();
+        Changed {
+            code_changed: !self.functions.is_empty() || !self.outside.is_empty(),
+            functions: self.functions,
+            outside: self.outside,
+            base_keys,
+            renames: self.renames,
+        }
+    }
+
+    /// Pairs functions that were moved from one file to another: the same name, and a text that
+    /// is nearly the same, with no second candidate.
+    fn pair_over_files(&mut self) {
+        let mut left = Vec::new();
+        for base in std::mem::take(&mut self.removed) {
+            let fits: Vec<usize> = (0..self.added.len())
+                .filter(|&at| is_moved(&base, &self.added[at]))
+                .collect();
+            let [at] = fits[..] else {
+                left.push(base);
+                continue;
+            };
+            let head = self.added.remove(at);
+            self.functions.push(ChangedFunction {
+                name: String::new(),
+                key: head.place.key(),
+                change: Change::Modified,
+                base: Some(base.place.clone()),
+                head: Some(head.place.clone()),
+            });
+            self.moved.push((base.place, head.place));
+        }
+        self.removed = left;
+    }
+
+    /// Keys at head of functions in files of the diff that a removed function could have, too.
+    fn head_keys(&self) -> BTreeSet<String> {
+        let moved = self.moved.iter().map(|(_, head)| head.key());
+        let rest = self.functions.iter().filter(|f| f.head.is_some());
+        moved.chain(rest.map(|f| f.key.clone())).collect()
+    }
+}
+
+/// Sources beyond this size are made by machines; they are listed as a whole.
+const MAX_SOURCE_BYTES: usize = 8 << 20;
+
+/// Likeness from which a function of the same name in another file is the same function.
+const MOVED_LIKENESS: f64 = 0.8;
+
+fn is_moved(base: &Single, head: &Single) -> bool {
+    base.touched
+        && head.touched
+        && base.place.file != head.place.file
+        && last_part(&base.place.name) == last_part(&head.place.name)
+        && likeness(&base.tokens, &head.tokens) >= MOVED_LIKENESS
+}
+
+fn place(file: &str, piece: &Piece) -> Place {
+    Place {
+        file: file.to_owned(),
+        name: piece.name.clone(),
+        ordinal: piece.ordinal,
+        first_line: piece.first_line,
+        signature_line: piece.signature_line,
+        last_line: piece.last_line,
+    }
+}
+
+fn first_line(diff: &FileDiff) -> u32 {
+    let line = |hunk: &super::Hunk| match diff.head {
+        Some(_) => hunk.head.first,
+        None => hunk.base.first,
+    };
+    diff.hunks.first().map_or(1, line).max(1)
+}
+
+/// The lines that say something in a file whose comments begin with `#`.
+fn plain_lines(text: &Option<Vec<u8>>) -> Vec<&[u8]> {
+    let text = text.as_deref().unwrap_or_default();
+    text.split(|&byte| byte == b'\n')
+        .map(<[u8]>::trim_ascii)
+        .filter(|line| !line.is_empty() && !line.starts_with(b"#"))
+        .collect()
+}
+
+impl ChangedFunction {
+    /// Where it is shown: at head, else at base.
+    pub fn shown(&self) -> &Place {
+        self.head
+            .as_ref()
+            .or(self.base.as_ref())
+            .expect("a changed function lies at one ref at least")
+    }
+}
+
+impl Place {
+    /// What a person reads: the module that the file is, where its path tells, and the name.
+    pub fn display_name(&self) -> String {
+        display_name(&self.file, &self.name)
+    }
+}
+
+/// `parse::number` of `number` in `crates/x/src/parse.rs`.
+pub(crate) fn display_name(file: &str, name: &str) -> String {
+    let module = module_of(file);
+    if module.is_empty() {
+        name.to_owned()
+    } else if let Some(inner) = name.strip_prefix('<') {
+        // `<Type as Trait>::method` reads `<module::Type as Trait>::method`, as a symbol does.
+        format!("<{module}::{inner}")
+    } else {
+        format!("{module}::{name}")
+    }
+}
+
+/// The module path that a Rust file below `src` is by convention; empty for roots and the rest.
+fn module_of(file: &str) -> String {
+    let Some(stem) = file.strip_suffix(".rs") else {
+        return String::new();
+    };
+    let inner = match stem.rsplit_once("src/") {
+        Some((before, inner)) if before.is_empty() || before.ends_with('/') => inner,
+        _ => return String::new(),
+    };
+    let mut parts: Vec<&str> = inner.split('/').collect();
+    if matches!(parts.last(), Some(&("mod" | "lib" | "main"))) {
+        parts.pop();
+    }
+    if parts.first() == Some(&"bin") {
+        parts.drain(..parts.len().min(2));
+    }
+    parts.join("::")
+}
+
+/// The part after the last `::` that no bracket holds.
+pub(crate) fn last_part(name: &str) -> &str {
+    let mut depth = 0i32;
+    let mut start = 0;
+    let bytes = name.as_bytes();
+    for (at, &byte) in bytes.iter().enumerate() {
+        match byte {
+            b'<' | b'(' | b'[' | b'{' => depth += 1,
+            // The `>` of an arrow closes nothing.
+            b'>' if at > 0 && bytes[at - 1] == b'-' => {}
+            b'>' | b')' | b']' | b'}' => depth -= 1,
+            b':' if depth == 0 && at > 0 && bytes[at - 1] == b':' => start = at + 1,
+            _ => {}
+        }
+    }
+    &name[start..]
 }

@@ -1,22 +1,131 @@
-//! Maps the functions of profiles of both refs to the rows of one table, and counts samples.
+//! Maps the functions of profiles of both refs to the rows of one table.
 
-use hotproof_profile::Profile;
+use std::collections::BTreeMap;
 
-use super::changed::Changed;
-use crate::values::{Function, Side, Tally};
+use hotproof_profile::{Code, FunctionId, Profile, is_library_path};
+use rustc_hash::FxHashMap;
+
+use super::changed::{Changed, display_name};
+use super::identity::{
+    Roots, bare_name, image_name, library_path, normal_path, plain_name, without_arguments,
+};
+use super::outline::{FunctionKind, Language, SourceFunction, functions};
+use crate::values::{Function, FunctionRow, Side};
+
+type Sources<'a> = Box<dyn FnMut(&str) -> Option<Vec<u8>> + 'a>;
 
 /// Joins the functions of symbolized profiles to one table of functions for both refs.
 ///
+/// A function whose declared file lies in the repository is the source function that holds its
+/// declared line at that ref, closures and generic instances included; paths and names of base
+/// are mapped to those of head. A function of a library is its file, line and name; one without
+/// a file is its name and its image. A bare name alone joins nothing.
+///
 /// The changed functions are the first rows, in their order; the others follow as they are seen.
 pub struct Joiner<'a> {
-    sources: Box<dyn FnMut(&str) -> Option<Vec<u8>> + 'a>,
+    rows: Vec<Row>,
+    by_key: FxHashMap<String, FunctionRow>,
+    base_keys: BTreeMap<String, String>,
+    renames: BTreeMap<String, String>,
+    base: Tree<'a>,
+    head: Tree<'a>,
+}
+
+struct Row {
+    function: Function,
+    /// Whether name and place are those of head, which later sightings at base do not replace.
+    from_head: bool,
+}
+
+/// The files of one ref, and what is known of its functions.
+struct Tree<'a> {
+    roots: Roots,
+    sources: Sources<'a>,
+    /// The functions of each file that was asked for; `None` when there is no such file.
+    files: FxHashMap<String, Option<Vec<SourceFunction>>>,
+    known: FxHashMap<Facts, Joined>,
+}
+
+/// What a profile says of a function.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Facts {
+    name: String,
+    file: Option<String>,
+    line: Option<u32>,
+    image: Option<String>,
+}
+
+/// Where a function of a profile belongs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Joined {
+    pub(crate) row: FunctionRow,
+    /// Whether it is the user's code rather than a library's.
+    pub(crate) is_user: bool,
+}
+
+impl<'a> Tree<'a> {
+    fn new(roots: &[&str], sources: Sources<'a>) -> Self {
+        Tree {
+            roots: Roots::new(roots),
+            sources,
+            files: FxHashMap::default(),
+            known: FxHashMap::default(),
+        }
+    }
+
+    /// Reads and parses a file once; whether there is such a file.
+    fn load(&mut self, path: &str) -> bool {
+        if !self.files.contains_key(path) {
+            let source = (self.sources)(path);
+            let parsed = source.map(|text| match Language::of_path(path) {
+                Some(language) => functions(language, &text),
+                None => Vec::new(),
+            });
+            self.files.insert(path.to_owned(), parsed);
+        }
+        self.files[path].is_some()
+    }
+
+    /// The path in the repository of a declared file, if it lies there.
+    fn path_in_repository(&mut self, file: &str) -> Option<String> {
+        let path = normal_path(file);
+        if let Some(relative) = self.roots.relative(&path) {
+            return Some(relative.to_owned());
+        }
+        // A path without a root is relative to an unknown directory, most often the top.
+        (!path.starts_with('/') && !path.is_empty() && self.load(&path)).then_some(path)
+    }
 }
 
 impl<'a> Joiner<'a> {
     /// A table that holds the changed functions.
     pub fn new(changed: &Changed) -> Self {
-        let _ = changed;
-        todo!()
+        let mut joiner = Joiner {
+            rows: Vec::new(),
+            by_key: FxHashMap::default(),
+            base_keys: changed.base_keys.clone(),
+            renames: changed.renames.clone(),
+            base: Tree::new(&[], Box::new(|_| None)),
+            head: Tree::new(&[], Box::new(|_| None)),
+        };
+        for function in &changed.functions {
+            let place = function.shown();
+            let row = Row {
+                function: Function {
+                    name: function.name.clone(),
+                    key: function.key.clone(),
+                    file: Some(place.file.clone()),
+                    line: Some(place.signature_line),
+                    change: Some(function.change),
+                },
+                from_head: true,
+            };
+            joiner
+                .by_key
+                .insert(function.key.clone(), joiner.rows.len());
+            joiner.rows.push(row);
+        }
+        joiner
     }
 
     /// States where a ref's files lie. `roots` are absolute paths of its worktree, all spellings
@@ -29,19 +138,175 @@ impl<'a> Joiner<'a> {
         roots: &[&str],
         sources: impl FnMut(&str) -> Option<Vec<u8>> + 'a,
     ) {
-        let _ = (side, roots, sources);
-        todo!()
+        *self.tree(side) = Tree::new(roots, Box::new(sources));
     }
 
-    /// Counts the samples of one run of `side` by row. A run of the second copy of base is a run
-    /// of base.
-    pub fn tally(&mut self, side: Side, profile: &Profile) -> Tally {
-        let _ = (side, profile, &mut self.sources);
-        todo!()
-    }
-
-    /// The table so far; rows are only ever added.
+    /// The table so far; rows are only ever added, and their names and places are those of head
+    /// as soon as they were seen there.
     pub fn functions(&self) -> Vec<Function> {
-        todo!()
+        self.rows.iter().map(|row| row.function.clone()).collect()
     }
+
+    /// How many rows there are.
+    pub(crate) fn row_count(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Whether the diff touches the function of a row.
+    pub(crate) fn is_changed(&self, row: FunctionRow) -> bool {
+        self.rows[row].function.change.is_some()
+    }
+
+    fn tree(&mut self, side: Side) -> &mut Tree<'a> {
+        match side {
+            Side::Base => &mut self.base,
+            Side::Head => &mut self.head,
+        }
+    }
+
+    /// The row of some code of a profile.
+    pub(crate) fn join(&mut self, side: Side, profile: &Profile, code: Code) -> Joined {
+        match code {
+            Code::Function(id) => self.join_function(side, profile, id),
+            Code::Unnamed(_) | Code::Unmapped => {
+                let name = profile.code_name(code);
+                let inner = name.trim_start_matches('[').trim_end_matches(']');
+                let name = format!("[{}]", image_name(inner));
+                let row = self.row(side, Row::new(side, name.clone(), name, None, None));
+                Joined { row, is_user: true }
+            }
+        }
+    }
+
+    fn join_function(&mut self, side: Side, profile: &Profile, id: FunctionId) -> Joined {
+        let function = &profile.functions[id];
+        let facts = Facts {
+            name: profile.strings[function.name].to_owned(),
+            file: function.file.map(|file| profile.strings[file].to_owned()),
+            line: function.line,
+            image: function
+                .image
+                .map(|image| profile.strings[profile.images[image].path].to_owned()),
+        };
+        if let Some(&joined) = self.tree(side).known.get(&facts) {
+            return joined;
+        }
+        let joined = self.identify(side, &facts);
+        self.tree(side).known.insert(facts, joined);
+        joined
+    }
+
+    fn identify(&mut self, side: Side, facts: &Facts) -> Joined {
+        let Some(file) = &facts.file else {
+            let name = plain_name(&facts.name).to_owned();
+            let key = match &facts.image {
+                Some(image) => format!("{}!{name}", image_name(image)),
+                None => name.clone(),
+            };
+            let row = self.row(side, Row::new(side, name, key, None, None));
+            return Joined { row, is_user: true };
+        };
+        if let Some(path) = self.tree(side).path_in_repository(file) {
+            let row = self.identify_in_repository(side, facts, path);
+            return Joined { row, is_user: true };
+        }
+        let file = library_path(file).to_owned();
+        let name = without_arguments(plain_name(&facts.name)).to_owned();
+        let line = facts
+            .line
+            .map_or_else(String::new, |line| format!(":{line}"));
+        let key = format!("{file}{line}::{}", bare_name(&facts.name));
+        let is_user = !facts.file.as_deref().is_some_and(is_library_path);
+        let row = self.row(side, Row::new(side, name, key, Some(file), facts.line));
+        Joined { row, is_user }
+    }
+
+    fn identify_in_repository(&mut self, side: Side, facts: &Facts, path: String) -> FunctionRow {
+        let bare = bare_name(&facts.name);
+        let tree = self.tree(side);
+        tree.load(&path);
+        let list = tree.files.get(&path).and_then(Option::as_deref);
+        let found = facts
+            .line
+            .and_then(|line| function_at(list.unwrap_or_default(), line, bare));
+        let (inner, line) = match found {
+            Some(function) if function.kind == FunctionKind::Macro => {
+                // What a macro makes is declared in the macro; only the name tells it apart.
+                (format!("{}::{bare}", function.key()), facts.line)
+            }
+            Some(function) => (function.key(), Some(function.signature_line)),
+            None => (
+                without_arguments(plain_name(&facts.name)).to_owned(),
+                facts.line,
+            ),
+        };
+        let name = match found {
+            Some(function) if function.kind == FunctionKind::Function => {
+                display_name(&path, &function.name)
+            }
+            Some(_) => display_name(&path, &inner),
+            None => inner.clone(),
+        };
+        let key = self.row_key(side, &path, &inner);
+        self.row(side, Row::new(side, name, key, Some(path), line))
+    }
+
+    /// The key of a function's row by its path and its name within the file at one ref.
+    fn row_key(&self, side: Side, path: &str, inner: &str) -> String {
+        let own = format!("{path}::{inner}");
+        if side == Side::Head {
+            return own;
+        }
+        match (self.base_keys.get(&own), self.renames.get(path)) {
+            (Some(key), _) => key.clone(),
+            (None, Some(renamed)) => format!("{renamed}::{inner}"),
+            (None, None) => own,
+        }
+    }
+
+    fn row(&mut self, side: Side, row: Row) -> FunctionRow {
+        let Some(&known) = self.by_key.get(&row.function.key) else {
+            let index = self.rows.len();
+            self.by_key.insert(row.function.key.clone(), index);
+            self.rows.push(row);
+            return index;
+        };
+        let old = &mut self.rows[known];
+        if side == Side::Head && !old.from_head {
+            *old = row;
+        }
+        known
+    }
+}
+
+impl Row {
+    fn new(side: Side, name: String, key: String, file: Option<String>, line: Option<u32>) -> Row {
+        Row {
+            function: Function {
+                name,
+                key,
+                file,
+                line,
+                change: None,
+            },
+            from_head: side == Side::Head,
+        }
+    }
+}
+
+/// The innermost function that holds a line. Where several share the line of their names, the one
+/// of that name.
+fn function_at<'f>(
+    list: &'f [SourceFunction],
+    line: u32,
+    bare: &str,
+) -> Option<&'f SourceFunction> {
+    let holds = |f: &&SourceFunction| f.first_line <= line && line <= f.last_line;
+    let named = |f: &SourceFunction| {
+        f.kind == FunctionKind::Function && line <= f.body.0 && bare_name(&f.name) == bare
+    };
+    // Inner functions come behind outer ones, so that the last of equals is the innermost.
+    list.iter()
+        .filter(holds)
+        .max_by_key(|f| (named(f), f.first_line))
 }

@@ -1,0 +1,142 @@
+//! What the nodes of the C grammar mean to the outline.
+
+use tree_sitter::Node;
+
+use super::outline::{Documents, FunctionKind, Role, flat_text, text};
+
+pub(crate) fn role<'tree>(node: Node<'tree>, source: &[u8]) -> Role<'tree> {
+    match node.kind() {
+        "comment" => Role::Comment(Documents::Next),
+        "string_literal" | "char_literal" | "system_lib_string" => Role::Atom,
+        "function_definition" => match declared_name(node) {
+            Some(name) => Role::Function {
+                kind: FunctionKind::Function,
+                name,
+                text: text(name, source).to_owned(),
+                body: node.child_by_field_name("body"),
+            },
+            None => Role::Item("other code"),
+        },
+        "preproc_function_def" => match node.child_by_field_name("name") {
+            Some(name) => Role::Function {
+                kind: FunctionKind::Macro,
+                name,
+                text: text(name, source).to_owned(),
+                body: None,
+            },
+            None => Role::Item("macro"),
+        },
+        "preproc_if"
+        | "preproc_ifdef"
+        | "preproc_else"
+        | "preproc_elif"
+        | "preproc_elifdef"
+        | "linkage_specification" => Role::Scope {
+            what: "preprocessor condition",
+            prefix: None,
+        },
+        "declaration_list" => Role::Container,
+        "declaration" => declaration(node, source),
+        kind => item(kind),
+    }
+}
+
+fn item<'tree>(kind: &str) -> Role<'tree> {
+    match kind {
+        "preproc_def" | "preproc_call" => Role::Item("macro"),
+        "preproc_include" => Role::Item("use"),
+        "struct_specifier" | "enum_specifier" | "union_specifier" | "type_definition" => {
+            Role::Item("type")
+        }
+        "expression_statement" => Role::Item("macro call"),
+        _ => Role::Plain,
+    }
+}
+
+/// A prototype, a constant or a variable.
+fn declaration<'tree>(node: Node<'tree>, source: &[u8]) -> Role<'tree> {
+    let is_const = {
+        let mut cursor = node.walk();
+        node.children(&mut cursor)
+            .any(|child| child.kind() == "type_qualifier" && flat_text(child, source) == "const")
+    };
+    let mut declarator = node.child_by_field_name("declarator");
+    while let Some(pointer) = declarator.filter(|inner| inner.kind() == "pointer_declarator") {
+        declarator = pointer.child_by_field_name("declarator");
+    }
+    let function = declarator.is_some_and(|inner| inner.kind() == "function_declarator");
+    Role::Item(match (function, is_const) {
+        (true, _) => "declaration",
+        (false, true) => "constant",
+        (false, false) => "static",
+    })
+}
+
+/// The identifier in a declarator, which pointers, parentheses and parameters wrap.
+fn declared_name(node: Node<'_>) -> Option<Node<'_>> {
+    let mut at = node.child_by_field_name("declarator")?;
+    loop {
+        if at.kind() == "identifier" {
+            return Some(at);
+        }
+        at = match at.child_by_field_name("declarator") {
+            Some(inner) => inner,
+            None => inner_declarator(at)?,
+        };
+    }
+}
+
+fn inner_declarator(node: Node<'_>) -> Option<Node<'_>> {
+    let mut cursor = node.walk();
+    node.named_children(&mut cursor)
+        .find(|child| child.kind().ends_with("declarator") || child.kind() == "identifier")
+}
+
+/// The replacement of a macro without comments and layout. The grammar hands it over as one text.
+pub(crate) fn plain_argument(text: &[u8]) -> Vec<u8> {
+    let mut plain = Vec::with_capacity(text.len());
+    let mut quote = None;
+    let mut at = 0;
+    while at < text.len() {
+        let byte = text[at];
+        let two = text.get(at..at + 2).unwrap_or_default();
+        match quote {
+            Some(sign) => {
+                plain.push(byte);
+                if byte == b'\\' && at + 1 < text.len() {
+                    plain.push(text[at + 1]);
+                    at += 1;
+                } else if byte == sign {
+                    quote = None;
+                }
+            }
+            None if two == b"//" => break,
+            None if two == b"/*" => {
+                let end = text[at + 2..].windows(2).position(|end| end == b"*/");
+                at = end.map_or(text.len(), |end| at + 2 + end + 1);
+                space(&mut plain);
+            }
+            None if two == b"\\\n" => {
+                at += 1;
+                space(&mut plain);
+            }
+            None if byte.is_ascii_whitespace() => space(&mut plain),
+            None => {
+                if byte == b'"' || byte == b'\'' {
+                    quote = Some(byte);
+                }
+                plain.push(byte);
+            }
+        }
+        at += 1;
+    }
+    plain.truncate(plain.trim_ascii_end().len());
+    plain
+}
+
+/// One space for any run of layout.
+fn space(plain: &mut Vec<u8>) {
+    if plain.last() != Some(&b' ') {
+        plain.push(b' ');
+    }
+}

@@ -1,0 +1,159 @@
+//! What identifies a function across two builds, by its declared place and its name.
+
+use super::changed::last_part;
+
+/// The directories of one worktree, as debug information may spell them.
+#[derive(Default)]
+pub(crate) struct Roots(Vec<String>);
+
+impl Roots {
+    pub(crate) fn new(roots: &[&str]) -> Roots {
+        let clean = |root: &&str| normal_path(root).trim_end_matches('/').to_owned();
+        Roots(roots.iter().map(clean).filter(|r| !r.is_empty()).collect())
+    }
+
+    /// The part of a normal path below a root.
+    pub(crate) fn relative<'p>(&self, path: &'p str) -> Option<&'p str> {
+        self.0
+            .iter()
+            .find_map(|root| path.strip_prefix(root.as_str())?.strip_prefix('/'))
+    }
+}
+
+/// A path without `.`, `..` and empty parts.
+pub(crate) fn normal_path(path: &str) -> String {
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." if parts.last().is_some_and(|&last| last != "..") => {
+                parts.pop();
+            }
+            ".." if path.starts_with('/') => {}
+            part => parts.push(part),
+        }
+    }
+    let root = if path.starts_with('/') { "/" } else { "" };
+    format!("{root}{}", parts.join("/"))
+}
+
+/// The path of a library's file without the parts that differ between machines and toolchains:
+/// `library/core/src/num/mod.rs`, `serde-1.0.1/src/de.rs`.
+pub(crate) fn library_path(path: &str) -> &str {
+    let behind = |mark: &str| path.split_once(mark).map(|(_, rest)| rest);
+    // What follows the mark begins with a hash or an index, which is dropped as well.
+    let without_first = |rest: &'_ str| rest.find('/').map(|at| at + 1);
+    for (mark, drop) in [
+        ("/lib/rustlib/src/rust/", false),
+        ("/registry/src/", true),
+        ("/git/checkouts/", true),
+    ] {
+        if let Some(rest) = behind(mark) {
+            let skip = if drop { without_first(rest) } else { Some(0) };
+            return &rest[skip.unwrap_or(0)..];
+        }
+    }
+    match path.strip_prefix("/rustc/") {
+        Some(rest) => &rest[without_first(rest).unwrap_or(0)..],
+        None => path,
+    }
+}
+
+/// A name without what differs between builds of one source: the hash of the old mangling, the
+/// suffixes of parts and clones, and the closures within the function.
+pub(crate) fn plain_name(name: &str) -> &str {
+    let mut name = name;
+    loop {
+        let shorter = without_hash(without_clone_suffix(name));
+        let last = last_part(shorter);
+        let shorter = if last.starts_with('{') && shorter.len() > last.len() + 2 {
+            &shorter[..shorter.len() - last.len() - 2]
+        } else {
+            shorter
+        };
+        if shorter.len() == name.len() {
+            return name;
+        }
+        name = shorter;
+    }
+}
+
+fn without_hash(name: &str) -> &str {
+    let Some((before, hash)) = name.rsplit_once("::h") else {
+        return name;
+    };
+    let is_hash = hash.len() == 16 && hash.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if is_hash { before } else { name }
+}
+
+/// Drops one suffix of a compiler's or linker's: `.cold`, `.part.0`, `.llvm.123`.
+fn without_clone_suffix(name: &str) -> &str {
+    let name = match name.rsplit_once(" [clone .") {
+        Some((before, rest)) if rest.ends_with(']') => return before,
+        _ => name,
+    };
+    const SUFFIXES: [&str; 8] = [
+        ".cold",
+        ".part",
+        ".isra",
+        ".constprop",
+        ".llvm",
+        ".lto_priv",
+        ".localalias",
+        ".warm",
+    ];
+    let numberless = match name.rsplit_once('.') {
+        Some((before, digits)) if is_number(digits) => before,
+        _ => name,
+    };
+    SUFFIXES
+        .iter()
+        .find_map(|suffix| numberless.strip_suffix(suffix))
+        .filter(|before| !before.is_empty())
+        .unwrap_or(name)
+}
+
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// The last part of a plain name without type arguments: `generic` of `a::generic::<u64>` and of
+/// `generic<u64>`.
+pub(crate) fn bare_name(name: &str) -> &str {
+    let whole = without_arguments(plain_name(name));
+    last_part(whole)
+}
+
+/// A name without the type arguments at its end.
+pub(crate) fn without_arguments(name: &str) -> &str {
+    if !name.ends_with('>') || name.starts_with("operator") || name.ends_with("->") {
+        return name;
+    }
+    let mut depth = 0i32;
+    for (at, byte) in name.bytes().enumerate().rev() {
+        match byte {
+            b'>' if at > 0 && name.as_bytes()[at - 1] == b'-' => {}
+            b'>' => depth += 1,
+            b'<' => depth -= 1,
+            _ => {}
+        }
+        if depth == 0 {
+            let before = name[..at].trim_end_matches("::");
+            return if before.is_empty() { name } else { before };
+        }
+    }
+    name
+}
+
+/// The file name of an image without the hash that cargo appends.
+pub(crate) fn image_name(path: &str) -> &str {
+    let name = hotproof_profile::file_name(path);
+    match name.rsplit_once('-') {
+        Some((before, hash))
+            if hash.len() == 16 && hash.bytes().all(|byte| byte.is_ascii_hexdigit()) =>
+        {
+            before
+        }
+        _ => name,
+    }
+}

@@ -1,0 +1,341 @@
+//! Pairs the functions of a file at base with those at head.
+
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use super::changed::last_part;
+use super::diff::{Hunk, LineRange};
+use super::outline::{Outline, Piece, PieceKind};
+use crate::values::Side;
+
+/// Likeness from which two functions of different names are the same one.
+const RENAMED_LIKENESS: f64 = 0.7;
+
+/// How much the best candidate has to be ahead of the next.
+const RENAMED_LEAD: f64 = 0.1;
+
+/// Functions of fewer tokens look alike by chance.
+const RENAMED_TOKENS: usize = 12;
+
+/// A file at both refs with its functions paired. All numbers are indices of pieces.
+pub(crate) struct Pairing<'a> {
+    base: &'a Outline,
+    head: &'a Outline,
+    hunks: &'a [Hunk],
+    /// Functions at both, in the order of base.
+    pub(crate) pairs: Vec<(usize, usize)>,
+    /// Functions at base only, in order.
+    pub(crate) removed: Vec<usize>,
+    /// Functions at head only, in order.
+    pub(crate) added: Vec<usize>,
+}
+
+impl<'a> Pairing<'a> {
+    pub(crate) fn new(base: &'a Outline, head: &'a Outline, hunks: &'a [Hunk]) -> Self {
+        let mut pairing = Pairing {
+            base,
+            head,
+            hunks,
+            pairs: Vec::new(),
+            removed: function_indices(base),
+            added: function_indices(head),
+        };
+        pairing.pair_unique_names();
+        pairing.pair_by(|p, b, h| p.same_name(b, h) && p.same_tokens(b, h) && p.same_line(b, h));
+        pairing.pair_by(|p, b, h| p.same_name(b, h) && p.same_tokens(b, h));
+        pairing.pair_by(|p, b, h| p.same_name(b, h) && p.same_line(b, h));
+        pairing.pair_by(Self::same_name);
+        pairing.pair_by(|p, b, h| p.same_line(b, h) && p.same_last_part(b, h));
+        pairing.pair_renamed();
+        pairing.pairs.sort_unstable();
+        pairing
+    }
+
+    /// Whether a changed line holds a token of the piece's own.
+    pub(crate) fn touched(&self, side: Side, piece: usize) -> bool {
+        self.touched_line(side, piece).is_some()
+    }
+
+    /// Whether anything but comments and layout differs.
+    pub(crate) fn any_difference(&self) -> bool {
+        let tokens = |outline: &Outline| -> Vec<u64> {
+            let pieces = outline.pieces.iter();
+            pieces
+                .flat_map(|piece| piece.tokens.iter().map(|token| token.hash))
+                .collect()
+        };
+        tokens(self.base) != tokens(self.head)
+    }
+
+    /// Pairs names that stand once on each side.
+    fn pair_unique_names(&mut self) {
+        let base = names(self.base, &self.removed);
+        let head = names(self.head, &self.added);
+        let mut pairs: Vec<(usize, usize)> = base
+            .iter()
+            .filter_map(
+                |(name, list)| match (&list[..], head.get(name).map(Vec::as_slice)) {
+                    (&[b], Some(&[h])) => Some((b, h)),
+                    _ => None,
+                },
+            )
+            .collect();
+        pairs.sort_unstable();
+        self.take(&pairs);
+    }
+
+    /// Pairs each function of base with the first one of head that fits.
+    fn pair_by(&mut self, fits: impl Fn(&Self, usize, usize) -> bool) {
+        if self.removed.is_empty() || self.added.is_empty() {
+            return;
+        }
+        let mut taken = FxHashSet::default();
+        let mut pairs = Vec::new();
+        for &b in &self.removed {
+            let free = |h: &&usize| !taken.contains(*h) && fits(self, b, **h);
+            if let Some(&h) = self.added.iter().find(free) {
+                taken.insert(h);
+                pairs.push((b, h));
+            }
+        }
+        self.take(&pairs);
+    }
+
+    /// Pairs functions whose bodies are alike, when each is clearly the other's best match.
+    fn pair_renamed(&mut self) {
+        let scores = self.likenesses();
+        let mut pairs = Vec::new();
+        for &(b, h, score) in &scores {
+            let mut rivals = scores.iter().filter(|&&(b2, h2, _)| (b2 == b) != (h2 == h));
+            let clear = rivals.all(|&(_, _, rival)| score - rival >= RENAMED_LEAD);
+            if score >= RENAMED_LIKENESS && clear {
+                pairs.push((b, h));
+            }
+        }
+        self.take(&pairs);
+    }
+
+    /// Likeness of each touched function of base to each touched one of head, without the small
+    /// ones; nothing when there are too many to compare.
+    fn likenesses(&self) -> Vec<(usize, usize, f64)> {
+        const MOST: usize = 20_000;
+        let big = |outline: &Outline, side: Side, list: &[usize]| -> Vec<(usize, Vec<u64>)> {
+            list.iter()
+                .filter(|&&at| self.touched(side, at))
+                .map(|&at| (at, body_hashes(&outline.pieces[at])))
+                .filter(|(_, tokens)| tokens.len() >= RENAMED_TOKENS)
+                .collect()
+        };
+        let base = big(self.base, Side::Base, &self.removed);
+        let head = big(self.head, Side::Head, &self.added);
+        if base.len() * head.len() > MOST {
+            return Vec::new();
+        }
+        base.iter()
+            .flat_map(|(b, left)| {
+                head.iter()
+                    .map(move |(h, right)| (*b, *h, likeness(left, right)))
+            })
+            .collect()
+    }
+
+    fn take(&mut self, pairs: &[(usize, usize)]) {
+        let base: FxHashSet<usize> = pairs.iter().map(|&(b, _)| b).collect();
+        let head: FxHashSet<usize> = pairs.iter().map(|&(_, h)| h).collect();
+        self.removed.retain(|b| !base.contains(b));
+        self.added.retain(|h| !head.contains(h));
+        self.pairs.extend_from_slice(pairs);
+    }
+
+    fn same_name(&self, b: usize, h: usize) -> bool {
+        self.base.pieces[b].name == self.head.pieces[h].name
+    }
+
+    fn same_tokens(&self, b: usize, h: usize) -> bool {
+        self.base.pieces[b].same_tokens(&self.head.pieces[h])
+    }
+
+    fn same_last_part(&self, b: usize, h: usize) -> bool {
+        last_part(&self.base.pieces[b].name) == last_part(&self.head.pieces[h].name)
+    }
+
+    /// Whether git sees the line of the name at base as that at head, unchanged.
+    fn same_line(&self, b: usize, h: usize) -> bool {
+        let line = self.base.pieces[b].signature_line;
+        head_line(self.hunks, line) == Some(self.head.pieces[h].signature_line)
+    }
+
+    /// The first changed line that holds a token of the piece's own.
+    fn touched_line(&self, side: Side, piece: usize) -> Option<u32> {
+        let piece = match side {
+            Side::Base => &self.base.pieces[piece],
+            Side::Head => &self.head.pieces[piece],
+        };
+        let changed = |line: u32, last: u32| first_changed(self.hunks, side, line, last);
+        piece
+            .tokens
+            .iter()
+            .filter_map(|token| changed(token.line, token.last_line))
+            .min()
+    }
+
+    /// Changes of pieces that are no functions: a line at head, else at base, and what lies there.
+    pub(crate) fn outside(&self) -> Vec<(u32, &'static str)> {
+        let (base, head) = self.unmatched();
+        let mut lines = Vec::new();
+        let mut left: Vec<usize> = base;
+        for h in head {
+            let piece = &self.head.pieces[h];
+            let same = |&b: &usize| {
+                let other = &self.base.pieces[b];
+                other.kind == piece.kind && other.name == piece.name
+            };
+            let partner = left.iter().position(same).map(|at| left.remove(at));
+            let own = self.touched_line(Side::Head, h);
+            // Where lines are only gone, the line at base says where.
+            let line = own.or_else(|| self.touched_line(Side::Base, partner?));
+            if let Some(line) = line
+                && (partner.is_some() || !self.is_told_by_functions(Side::Head, h))
+            {
+                lines.push((line, what(piece.kind)));
+            }
+        }
+        for b in left {
+            if let Some(line) = self.touched_line(Side::Base, b)
+                && !self.is_told_by_functions(Side::Base, b)
+            {
+                lines.push((line, what(self.base.pieces[b].kind)));
+            }
+        }
+        lines
+    }
+
+    /// Pieces that are no functions and have no equal on the other side.
+    fn unmatched(&self) -> (Vec<usize>, Vec<usize>) {
+        let mut equal: FxHashMap<(PieceKind, Vec<u64>), Vec<usize>> = FxHashMap::default();
+        let key = |piece: &Piece| {
+            let hashes = piece.tokens.iter().map(|token| token.hash).collect();
+            (piece.kind, hashes)
+        };
+        let others = |outline: &'a Outline| {
+            let all = outline.pieces.iter().enumerate();
+            all.filter(|(_, piece)| piece.kind != PieceKind::Function && !piece.tokens.is_empty())
+        };
+        for (b, piece) in others(self.base) {
+            equal.entry(key(piece)).or_default().push(b);
+        }
+        let mut head = Vec::new();
+        for (h, piece) in others(self.head) {
+            match equal.get_mut(&key(piece)) {
+                Some(list) if !list.is_empty() => {
+                    list.remove(0);
+                }
+                _ => head.push(h),
+            }
+        }
+        let mut base: Vec<usize> = equal.into_values().flatten().collect();
+        base.sort_unstable();
+        (base, head)
+    }
+
+    /// Whether the piece only holds functions that came or went with it.
+    fn is_told_by_functions(&self, side: Side, scope: usize) -> bool {
+        let (outline, singles) = match side {
+            Side::Base => (self.base, &self.removed),
+            Side::Head => (self.head, &self.added),
+        };
+        matches!(outline.pieces[scope].kind, PieceKind::Scope(_))
+            && singles
+                .iter()
+                .any(|&at| outline.pieces[at].parent == scope && self.touched(side, at))
+    }
+}
+
+fn what(kind: PieceKind) -> &'static str {
+    match kind {
+        PieceKind::Macro => "macro",
+        PieceKind::Function => "function",
+        PieceKind::Scope(what) | PieceKind::Item(what) => what,
+    }
+}
+
+fn function_indices(outline: &Outline) -> Vec<usize> {
+    let named = outline.named();
+    named
+        .filter(|(_, piece)| piece.kind == PieceKind::Function)
+        .map(|(index, _)| index)
+        .collect()
+}
+
+fn names<'a>(outline: &'a Outline, list: &[usize]) -> FxHashMap<&'a str, Vec<usize>> {
+    let mut names: FxHashMap<&str, Vec<usize>> = FxHashMap::default();
+    for &at in list {
+        let name = outline.pieces[at].name.as_str();
+        names.entry(name).or_default().push(at);
+    }
+    names
+}
+
+/// Hashes of the tokens from the body on, so that a long signature makes nothing alike.
+fn body_hashes(piece: &Piece) -> Vec<u64> {
+    piece
+        .tokens
+        .iter()
+        .filter(|token| token.line >= piece.body.0)
+        .map(|token| token.hash)
+        .collect()
+}
+
+/// Share of the neighbouring pairs of tokens that two texts have in common, from 0 to 1 (the
+/// coefficient of Dice).
+pub(crate) fn likeness(a: &[u64], b: &[u64]) -> f64 {
+    if a.len() < 2 || b.len() < 2 {
+        return if a == b { 1.0 } else { 0.0 };
+    }
+    let mut counts: FxHashMap<(u64, u64), i64> = FxHashMap::default();
+    for pair in a.windows(2) {
+        *counts.entry((pair[0], pair[1])).or_default() += 1;
+    }
+    let mut common = 0usize;
+    for pair in b.windows(2) {
+        let count = counts.entry((pair[0], pair[1])).or_default();
+        if *count > 0 {
+            *count -= 1;
+            common += 1;
+        }
+    }
+    2.0 * common as f64 / (a.len() + b.len() - 2) as f64
+}
+
+fn of_side(hunk: &Hunk, side: Side) -> LineRange {
+    match side {
+        Side::Base => hunk.base,
+        Side::Head => hunk.head,
+    }
+}
+
+/// The first changed line from `line` to `last`.
+fn first_changed(hunks: &[Hunk], side: Side, line: u32, last: u32) -> Option<u32> {
+    let end = |range: LineRange| range.first.saturating_add(range.count);
+    let at = hunks.partition_point(|hunk| end(of_side(hunk, side)) <= line);
+    let range = hunks[at..]
+        .iter()
+        .map(|hunk| of_side(hunk, side))
+        .find(|range| range.count > 0 && end(*range) > line)?;
+    (range.first <= last).then(|| range.first.max(line))
+}
+
+/// The line at head of an unchanged line of base; `None` for a changed one.
+fn head_line(hunks: &[Hunk], line: u32) -> Option<u32> {
+    let mut shift = 0i64;
+    for hunk in hunks {
+        if hunk.base.contains(line) {
+            return None;
+        }
+        // A hunk without lines at base lies behind the line that it names.
+        if hunk.base.first >= line {
+            break;
+        }
+        shift += i64::from(hunk.head.count) - i64::from(hunk.base.count);
+    }
+    u32::try_from(i64::from(line) + shift).ok()
+}

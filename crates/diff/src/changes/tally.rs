@@ -1,0 +1,182 @@
+//! Counts the samples of a run by row of the table.
+
+use hotproof_profile::{Id, Inline, LocationId, Profile, StackEnd, StackId};
+
+use super::joiner::{Joined, Joiner};
+use crate::values::{FunctionRow, FunctionTally, Side, Tally};
+
+/// What a location means to the table of functions.
+#[derive(Clone)]
+struct Place {
+    /// Its rows in `Counter::chains`, innermost first; never empty.
+    chain: std::ops::Range<usize>,
+    /// The innermost function of the user, else the outermost of all.
+    own: FunctionRow,
+    /// The innermost changed function.
+    changed: Option<FunctionRow>,
+}
+
+/// Counts one profile; each location is joined once.
+struct Counter<'j, 'a, 'p> {
+    joiner: &'j mut Joiner<'a>,
+    side: Side,
+    profile: &'p Profile,
+    places: Vec<Option<Place>>,
+    chains: Vec<FunctionRow>,
+    counts: Vec<Count>,
+    tally: Tally,
+}
+
+/// The counts of one row, and the last stack that it was counted for.
+#[derive(Clone, Default)]
+struct Count {
+    total: u64,
+    own: u64,
+    physical_self: u64,
+    stack: usize,
+}
+
+impl Joiner<'_> {
+    /// Counts the samples of one run of `side` by row. A run of the second copy of base is a run
+    /// of base.
+    ///
+    /// A sample is in C when the inline chain of its leaf holds a changed function; it is the own
+    /// time of the innermost such function. It is the own time of the innermost function of the
+    /// user in that chain as well, when that is another one, which the diff does not touch: its
+    /// time then does not depend on whether it was inlined. So the own samples of the changed
+    /// rows add up to C, and those of all rows may exceed the samples.
+    pub fn tally(&mut self, side: Side, profile: &Profile) -> Tally {
+        let samples = &profile.samples;
+        // Slot 0 counts samples without a stack.
+        let mut stacks = vec![0u64; profile.stacks.len() + 1];
+        for stack in &samples.stack {
+            stacks[stack.map_or(0, |id| id.index() + 1)] += 1;
+        }
+        let complete = |end: &&StackEnd| **end == StackEnd::Complete;
+        let mut counter = Counter {
+            side,
+            profile,
+            places: vec![None; profile.locations.len()],
+            chains: Vec::new(),
+            counts: vec![Count::default(); self.row_count()],
+            tally: Tally {
+                samples: samples.len() as u64,
+                complete: samples.end.iter().filter(complete).count() as u64,
+                lost: profile.meta.lost.samples,
+                ..Tally::default()
+            },
+            joiner: self,
+        };
+        for (slot, &count) in stacks.iter().enumerate() {
+            if count > 0 {
+                let stack = slot.checked_sub(1).map(StackId::from_index);
+                counter.stack(slot + 1, stack, count);
+            }
+        }
+        counter.finish()
+    }
+}
+
+impl Counter<'_, '_, '_> {
+    /// Adds the samples of one stack; `mark` is its own number, above 0.
+    fn stack(&mut self, mark: usize, stack: Option<StackId>, samples: u64) {
+        let profile = self.profile;
+        let mut leaf_changed = false;
+        let mut any_changed = false;
+        let mut is_leaf = true;
+        for location in profile.path(stack) {
+            let place = self.place(location);
+            if is_leaf {
+                self.leaf(&place, samples);
+                leaf_changed = place.changed.is_some();
+                is_leaf = false;
+            }
+            any_changed |= place.changed.is_some();
+            for at in place.chain {
+                self.seen(self.chains[at], mark, samples);
+            }
+        }
+        if is_leaf {
+            let code = hotproof_profile::Code::Unmapped;
+            let row = self.joiner.join(self.side, profile, code).row;
+            self.count(row).own += samples;
+            self.count(row).physical_self += samples;
+            self.seen(row, mark, samples);
+        }
+        if leaf_changed {
+            self.tally.changed_own += samples;
+        } else if any_changed {
+            self.tally.changed_below += samples;
+        }
+    }
+
+    fn leaf(&mut self, place: &Place, samples: u64) {
+        let innermost = self.chains[place.chain.start];
+        self.count(innermost).physical_self += samples;
+        self.count(place.own).own += samples;
+        if let Some(changed) = place.changed.filter(|&changed| changed != place.own) {
+            self.count(changed).own += samples;
+        }
+    }
+
+    /// Counts a row as on the stack, once for each stack.
+    fn seen(&mut self, row: FunctionRow, mark: usize, samples: u64) {
+        let count = self.count(row);
+        if count.stack != mark {
+            count.stack = mark;
+            count.total += samples;
+        }
+    }
+
+    fn count(&mut self, row: FunctionRow) -> &mut Count {
+        if row >= self.counts.len() {
+            self.counts.resize(row + 1, Count::default());
+        }
+        &mut self.counts[row]
+    }
+
+    fn place(&mut self, location: LocationId) -> Place {
+        if let Some(place) = &self.places[location.index()] {
+            return place.clone();
+        }
+        let profile = self.profile;
+        let start = self.chains.len();
+        let mut own = None;
+        let mut last = 0;
+        for code in profile.code_at(location, Inline::Expand) {
+            let Joined { row, is_user } = self.joiner.join(self.side, profile, code);
+            self.chains.push(row);
+            own = own.or(is_user.then_some(row));
+            last = row;
+        }
+        let chain = start..self.chains.len();
+        let mut rows = self.chains[chain.clone()].iter().copied();
+        let place = Place {
+            changed: rows.find(|&row| self.joiner.is_changed(row)),
+            own: own.unwrap_or(last),
+            chain,
+        };
+        self.places[location.index()] = Some(place.clone());
+        place
+    }
+
+    fn finish(self) -> Tally {
+        let seen = self
+            .counts
+            .iter()
+            .enumerate()
+            .filter(|(_, count)| count.total > 0);
+        let functions = seen
+            .map(|(function, count)| FunctionTally {
+                function,
+                total: count.total,
+                own: count.own,
+                physical_self: count.physical_self,
+            })
+            .collect();
+        Tally {
+            functions,
+            ..self.tally
+        }
+    }
+}
