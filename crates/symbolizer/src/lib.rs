@@ -1,1 +1,60 @@
-//! stub
+//! Addresses of binaries to symbols, source functions and inlined frames.
+//!
+//! A [`Symbolizer`] names the unresolved locations of a profile. For each image it opens the file
+//! that the profile names, refuses one whose build-id differs, finds the separate debug file, and
+//! asks in this order: DWARF (with inlined functions), `.symtab`, `.dynsym`, the procedure linkage
+//! table, the function starts of `.eh_frame`. The vdso is copied from this process, kernel
+//! addresses are looked up in `/proc/kallsyms`. What nobody can name stays unknown: no name is
+//! ever guessed.
+//!
+//! It does not record, does not decide which function changed, keeps nothing on disk and fetches
+//! nothing from a network. Locations that already have frames are left alone. Code made at run
+//! time (perf maps, jitdump) stays unknown and is reported so.
+//!
+//! Data goes: locations to unique addresses for each image, sorted; a thread for each image, which
+//! owns the mapped files and what was read of them, answers them in one batch; answers go into a
+//! cache and from there into the profile's tables. The thread lives as long as the symbolizer, so
+//! that the next profile of the same binary costs lookups alone, and damaged debug information
+//! that trips a reader loses one image, not the process.
+//!
+//! Two names are kept. A location's symbol is the linker's function with its suffixes (`.cold`,
+//! `.isra.0`); its frames are the source's functions. A function row is (name, declared file,
+//! declared line, image): the file and line of its declaration are the same for every inlined copy
+//! and every instance of a generic, and are what a comparison of two builds joins by.
+//!
+//! ```
+//! use hotproof_profile::*;
+//! use hotproof_symbolizer::Symbolizer;
+//!
+//! let program = std::env::current_exe()?;
+//! let mut profile = Profile::default();
+//! let path = profile.strings.intern(program.to_str().expect("a UTF-8 path"));
+//! let image = profile.images.push(Image { path, build_id: Vec::new(), kind: ImageKind::Elf });
+//! profile.locations.push(Location::unresolved(Some(image), 0x10, AddressKind::Ip));
+//!
+//! let summary = Symbolizer::new().symbolize(&mut profile);
+//! // Address 0x10 lies in the file's header, which is no code.
+//! assert_eq!((summary.locations, summary.resolved), (1, 0));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod answer;
+mod declaration;
+mod demangle;
+mod dwarf;
+mod files;
+mod kernel;
+mod namer;
+mod path;
+mod plt;
+mod summary;
+mod symbolizer;
+mod symbols;
+mod unwind;
+mod worker;
+mod writer;
+
+pub use answer::{NamedAddress, NamedFrame, NamedFunction, NamedSymbol};
+pub use demangle::demangle;
+pub use summary::{ImageOutcome, Problem, Summary};
+pub use symbolizer::Symbolizer;

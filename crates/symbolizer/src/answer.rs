@@ -1,0 +1,169 @@
+//! What is known of an address, free of any mapped file.
+
+use hotproof_profile::Source;
+use rustc_hash::FxHashMap;
+
+use crate::path::normalise;
+
+/// One source function.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct NamedFunction {
+    /// Demangled name without hash.
+    pub name: String,
+    /// Mangled name; empty when unknown.
+    pub linkage_name: String,
+    /// Declared file, absolute where the compiler's folder is known. Where debug information has
+    /// lines but no declarations, the file of the function's lines. `None` when unknown.
+    pub file: Option<String>,
+    /// Declared line, counted from 1; `None` when unknown.
+    pub line: Option<u32>,
+    /// Who named it.
+    pub source: Source,
+}
+
+/// One entry of a symbol table.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct NamedSymbol {
+    /// Its name as the table has it.
+    pub linkage_name: String,
+    /// Relative address of its first byte.
+    pub address: u64,
+    /// Size in bytes; 0 when unknown.
+    pub size: u64,
+}
+
+/// One function at one place of the source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamedFrame {
+    /// The function.
+    pub function: NamedFunction,
+    /// Line that the address belongs to; `None` when unknown.
+    pub line: Option<u32>,
+    /// Column; `None` when unknown.
+    pub column: Option<u32>,
+    /// File of `line`, when it differs from the function's.
+    pub file: Option<String>,
+}
+
+/// All that is known of one address.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct NamedAddress {
+    /// The linker's symbol; `None` when no table has one.
+    pub symbol: Option<NamedSymbol>,
+    /// Innermost first; empty when nobody can name the address.
+    pub frames: Vec<NamedFrame>,
+}
+
+/// An answer by rows of [`Tables`].
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Answer {
+    pub(crate) symbol: Option<u32>,
+    /// Innermost first.
+    pub(crate) frames: Box<[AnswerFrame]>,
+}
+
+/// A frame by rows of [`Tables`].
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct AnswerFrame {
+    pub(crate) function: u32,
+    pub(crate) line: Option<u32>,
+    pub(crate) column: Option<u32>,
+    /// When it differs from the function's.
+    pub(crate) file: Option<u32>,
+}
+
+/// Rows that the answers of one image refer to. Rows are only ever added.
+#[derive(Debug, Default)]
+pub(crate) struct Tables {
+    pub(crate) functions: Vec<NamedFunction>,
+    pub(crate) symbols: Vec<NamedSymbol>,
+    pub(crate) files: Vec<String>,
+}
+
+impl Tables {
+    /// Adds rows that continue these.
+    pub(crate) fn append(&mut self, mut more: Tables) {
+        self.functions.append(&mut more.functions);
+        self.symbols.append(&mut more.symbols);
+        self.files.append(&mut more.files);
+    }
+
+    /// The answer with its rows filled in.
+    pub(crate) fn resolve(&self, answer: &Answer) -> NamedAddress {
+        let text = |file: u32| self.files[file as usize].clone();
+        let frames = answer.frames.iter().map(|frame| NamedFrame {
+            function: self.functions[frame.function as usize].clone(),
+            line: frame.line,
+            column: frame.column,
+            file: frame.file.map(text),
+        });
+        NamedAddress {
+            symbol: answer.symbol.map(|row| self.symbols[row as usize].clone()),
+            frames: frames.collect(),
+        }
+    }
+}
+
+/// Collects rows, each once, and hands out those that are new.
+#[derive(Debug, Default)]
+pub(crate) struct Rows {
+    functions: FxHashMap<NamedFunction, u32>,
+    symbols: FxHashMap<NamedSymbol, u32>,
+    files: FxHashMap<String, u32>,
+    /// Files by their spelling before it was made comparable.
+    spellings: FxHashMap<String, u32>,
+    /// All paths by row.
+    paths: Vec<String>,
+    fresh: Tables,
+}
+
+impl Rows {
+    pub(crate) fn function(&mut self, row: NamedFunction) -> u32 {
+        intern(&mut self.functions, &mut self.fresh.functions, row)
+    }
+
+    pub(crate) fn symbol(&mut self, row: NamedSymbol) -> u32 {
+        intern(&mut self.symbols, &mut self.fresh.symbols, row)
+    }
+
+    /// The row of a path that is already normal.
+    pub(crate) fn file(&mut self, path: &str) -> u32 {
+        if let Some(&row) = self.files.get(path) {
+            return row;
+        }
+        self.paths.push(path.to_owned());
+        intern(&mut self.files, &mut self.fresh.files, path.to_owned())
+    }
+
+    /// The path of a row.
+    pub(crate) fn path(&self, file: u32) -> &str {
+        &self.paths[file as usize]
+    }
+
+    /// The row of a path as a compiler spells it.
+    pub(crate) fn file_as_spelled(&mut self, path: &str) -> u32 {
+        if let Some(&row) = self.spellings.get(path) {
+            return row;
+        }
+        let row = self.file(&normalise(path));
+        self.spellings.insert(path.to_owned(), row);
+        row
+    }
+
+    /// The rows that were added since the last call.
+    pub(crate) fn take_fresh(&mut self) -> Tables {
+        std::mem::take(&mut self.fresh)
+    }
+}
+
+fn intern<T: Clone + Eq + std::hash::Hash>(
+    ids: &mut FxHashMap<T, u32>,
+    fresh: &mut Vec<T>,
+    row: T,
+) -> u32 {
+    let next = u32::try_from(ids.len()).expect("an image has fewer than 2^32 functions");
+    *ids.entry(row).or_insert_with_key(|row| {
+        fresh.push(row.clone());
+        next
+    })
+}

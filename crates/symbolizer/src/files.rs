@@ -1,0 +1,107 @@
+//! The files that name the addresses of one image: itself, its debug file, shared debug data.
+
+use std::path::{Path, PathBuf};
+
+use hotproof_image::{DebugPlaces, DebugSearch, FileKind, ImageFile};
+use hotproof_profile::ImageKind;
+
+use crate::dwarf::has_debug_information;
+use crate::summary::Problem;
+
+/// Which image to open.
+#[derive(Debug, Clone)]
+pub(crate) struct Wanted {
+    pub(crate) path: PathBuf,
+    /// As recorded; empty when the recording has none.
+    pub(crate) build_id: Vec<u8>,
+    pub(crate) kind: ImageKind,
+    pub(crate) places: DebugPlaces,
+}
+
+/// The opened files.
+#[derive(Debug)]
+pub(crate) struct Files {
+    pub(crate) image: ImageFile,
+    /// The separate file with debug information and the full symbol table.
+    pub(crate) debug: Option<ImageFile>,
+    /// DWARF that several debug files share (`.gnu_debugaltlink`).
+    pub(crate) shared: Option<ImageFile>,
+    /// Files that were there but were not used.
+    pub(crate) problems: Vec<Problem>,
+}
+
+impl Files {
+    /// Opens the image and finds what belongs to it.
+    ///
+    /// The error says why the image cannot name anything.
+    pub(crate) fn open(wanted: &Wanted) -> Result<Files, Problem> {
+        let image = match wanted.kind {
+            ImageKind::Vdso => hotproof_image::vdso().ok_or_else(|| Problem::Unreadable {
+                detail: "this process has no vdso".to_owned(),
+            })?,
+            _ => ImageFile::open(&wanted.path).map_err(|error| Problem::Unreadable {
+                detail: error.to_string(),
+            })?,
+        };
+        check_build(&image, &wanted.path, &wanted.build_id)?;
+        if image.kind() == FileKind::Object {
+            return Err(Problem::Unreadable {
+                detail: format!(
+                    "{} is an object file, expected a linked program or library",
+                    wanted.path.display()
+                ),
+            });
+        }
+        let mut files = Files {
+            image,
+            debug: None,
+            shared: None,
+            problems: Vec::new(),
+        };
+        if !has_debug_information(&files.image) && wanted.kind != ImageKind::Vdso {
+            let search = wanted.places.find(&files.image);
+            files.debug = files.take(search);
+        }
+        if let Some(search) = wanted.places.find_shared(files.with_debug_information()) {
+            files.shared = files.take(search);
+        }
+        Ok(files)
+    }
+
+    /// The file that holds DWARF, if any does.
+    pub(crate) fn with_debug_information(&self) -> &ImageFile {
+        self.debug.as_ref().unwrap_or(&self.image)
+    }
+
+    fn take(&mut self, search: DebugSearch) -> Option<ImageFile> {
+        match search {
+            DebugSearch::Found(file) => Some(file),
+            DebugSearch::NotFound { .. } => None,
+            DebugSearch::Refused { path, reason } => {
+                let problem = Problem::DebugFileRefused { path, reason };
+                self.problems.push(problem);
+                None
+            }
+        }
+    }
+}
+
+fn check_build(image: &ImageFile, path: &Path, recorded: &[u8]) -> Result<(), Problem> {
+    let found = image.build_id().unwrap_or_default();
+    if recorded.is_empty() || found == recorded {
+        return Ok(());
+    }
+    Err(Problem::OtherBuild {
+        path: path.to_owned(),
+        found: if found.is_empty() {
+            "none".to_owned()
+        } else {
+            hex(found)
+        },
+        expected: hex(recorded),
+    })
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

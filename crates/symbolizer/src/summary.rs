@@ -1,0 +1,102 @@
+//! What a symbolizer could not do, and why.
+
+use std::path::PathBuf;
+
+use hotproof_profile::{ImageKind, Source};
+
+/// Why addresses of an image have no names, or poorer ones than there could be.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Problem {
+    /// The file is missing, cut, or no ELF file.
+    #[error("{detail}")]
+    Unreadable {
+        /// What was read and what was expected.
+        detail: String,
+    },
+    /// The file at this path is another build than the one that was recorded.
+    #[error(
+        "{} has build-id {found}, expected {expected} as recorded: it was rebuilt or replaced; \
+         record again, or put the recorded build back",
+        path.display()
+    )]
+    OtherBuild {
+        /// The file.
+        path: PathBuf,
+        /// Its build-id in hexadecimal, or `none`.
+        found: String,
+        /// The profile's.
+        expected: String,
+    },
+    /// A debug file is there but was not used.
+    #[error("debug file {} was refused: {reason}", path.display())]
+    DebugFileRefused {
+        /// The debug file.
+        path: PathBuf,
+        /// What was read and what was expected.
+        reason: String,
+    },
+    /// Debug information or a symbol table could not be read, or not all of it.
+    #[error("{what} cannot be read: {detail}")]
+    Damaged {
+        /// Which part.
+        what: &'static str,
+        /// What the reader said.
+        detail: String,
+    },
+    /// The file has neither debug information nor a symbol table.
+    #[error(
+        "it has no symbols and no debug information: build with debug information, or install its debug package"
+    )]
+    NoSymbols,
+    /// Kernel addresses cannot be named.
+    #[error("{detail}")]
+    Kernel {
+        /// Why not.
+        detail: String,
+    },
+    /// Nothing names this kind of code.
+    #[error("code made at run time has no file that could name it")]
+    NoFile,
+    /// Reading the image ended in a panic of a reader, or no thread could be started for it.
+    #[error("its reader failed: {detail}")]
+    ReaderFailed {
+        /// What is known of it.
+        detail: String,
+    },
+}
+
+/// What became of the locations of one image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImageOutcome {
+    /// The image's path as the profile has it.
+    pub path: String,
+    /// What kind of image it is.
+    pub kind: ImageKind,
+    /// Locations that were looked up.
+    pub locations: u64,
+    /// Locations that have a name now.
+    pub resolved: u64,
+    /// Named locations by who named their outermost function, ordered by source.
+    pub sources: Vec<(Source, u64)>,
+    /// What went wrong; empty when nothing did.
+    pub problems: Vec<Problem>,
+}
+
+/// What became of all locations.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Summary {
+    /// Locations that were looked up, those without an image included.
+    pub locations: u64,
+    /// Locations that have a name now.
+    pub resolved: u64,
+    /// Images with locations that were looked up, in the order of the profile.
+    pub images: Vec<ImageOutcome>,
+}
+
+impl Summary {
+    /// Images with a problem, and the problem.
+    pub fn problems(&self) -> impl Iterator<Item = (&ImageOutcome, &Problem)> {
+        let images = self.images.iter();
+        images.flat_map(|image| image.problems.iter().map(move |problem| (image, problem)))
+    }
+}

@@ -1,0 +1,297 @@
+//! Names the locations of profiles, and remembers what it has named.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use hotproof_image::DebugPlaces;
+use hotproof_profile::{ImageId, ImageKind, LocationId, LocationState, Profile};
+use rustc_hash::FxHashMap;
+
+use crate::answer::{Answer, NamedAddress, Tables};
+use crate::files::Wanted;
+use crate::kernel::{self, KernelNames};
+use crate::summary::{ImageOutcome, Problem, Summary};
+use crate::worker::Worker;
+use crate::writer::{FunctionRows, Writer};
+
+/// What distinguishes one build of one image from another.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct ImageKey {
+    path: String,
+    build_id: Vec<u8>,
+    kind: ImageKind,
+    /// Without a build-id, the file itself: device, inode, size, time of change in nanoseconds.
+    file: Option<(u64, u64, u64, i64, i64)>,
+}
+
+/// What is known of one image.
+#[derive(Default)]
+struct ImageState {
+    worker: Option<Worker>,
+    tables: Tables,
+    /// By the relative address that was looked up.
+    answers: FxHashMap<u64, Answer>,
+    problems: Vec<Problem>,
+    /// Batches that the worker has not answered yet, oldest first.
+    asked: VecDeque<Vec<u64>>,
+}
+
+/// Names addresses. It keeps its mapped files and its answers, so that naming many profiles of the
+/// same binaries costs the first one's time and then lookups alone.
+///
+/// An image that could not be opened is tried again with the next profile.
+#[derive(Default)]
+pub struct Symbolizer {
+    places: DebugPlaces,
+    images: FxHashMap<ImageKey, ImageState>,
+    kernel: Option<KernelNames>,
+}
+
+/// The unresolved locations of one image row.
+struct Work {
+    image: ImageId,
+    path: String,
+    kind: ImageKind,
+    key: ImageKey,
+    locations: Vec<LocationId>,
+    /// Why nothing is looked up.
+    refused: Option<Problem>,
+}
+
+impl Symbolizer {
+    /// A symbolizer that looks for debug files where this system keeps them.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A symbolizer that looks for debug files elsewhere.
+    pub fn with_debug_places(places: DebugPlaces) -> Self {
+        Symbolizer {
+            places,
+            ..Self::default()
+        }
+    }
+
+    /// Gives every unresolved location its symbol and frames, or marks it unknown.
+    ///
+    /// It never fails as a whole: an image that cannot be read is reported in the summary, and the
+    /// others go on. The same profile gives the same rows in the same order, whatever was named
+    /// before it.
+    pub fn symbolize(&mut self, profile: &mut Profile) -> Summary {
+        let (homeless, work) = self.plan(profile);
+        for item in &work {
+            self.ask(profile, item);
+        }
+        let mut summary = Summary {
+            locations: homeless.len() as u64,
+            ..Summary::default()
+        };
+        for location in homeless {
+            profile.set_frames(location, &[]);
+        }
+        let mut functions = FunctionRows::of(profile);
+        for item in work {
+            let outcome = self.finish(profile, &mut functions, &item);
+            summary.locations += outcome.locations;
+            summary.resolved += outcome.resolved;
+            summary.images.push(outcome);
+        }
+        summary
+    }
+
+    /// Names one address of an ELF file; `relative_address` counts from the file's lowest loadable
+    /// address, and must lie in an instruction, not after it.
+    ///
+    /// # Errors
+    /// When the file cannot be used. An address without a name is no error: its answer is empty.
+    pub fn symbolize_address(
+        &mut self,
+        path: &Path,
+        relative_address: u64,
+    ) -> Result<NamedAddress, Problem> {
+        let key = key(
+            path.to_string_lossy().into_owned(),
+            Vec::new(),
+            ImageKind::Elf,
+        );
+        let state = self.images.entry(key.clone()).or_default();
+        state.ask(&key, &self.places, vec![relative_address]);
+        state.receive();
+        if let Some(answer) = state.answers.get(&relative_address) {
+            return Ok(state.tables.resolve(answer));
+        }
+        let problem = state.problems.pop().unwrap_or(Problem::NoSymbols);
+        self.images.remove(&key);
+        Err(problem)
+    }
+
+    /// Sorts the unresolved locations by image; those without an image come apart.
+    fn plan(&self, profile: &Profile) -> (Vec<LocationId>, Vec<Work>) {
+        let mut homeless = Vec::new();
+        let mut by_image: BTreeMap<ImageId, Vec<LocationId>> = BTreeMap::new();
+        for (id, row) in profile.locations.iter() {
+            match row.image {
+                _ if row.state != LocationState::Unresolved => {}
+                Some(image) => by_image.entry(image).or_default().push(id),
+                None => homeless.push(id),
+            }
+        }
+        let work = by_image.into_iter().map(|(image, locations)| {
+            let row = &profile.images[image];
+            let path = profile.strings[row.path].to_owned();
+            let refused = match row.kind {
+                ImageKind::Elf | ImageKind::Vdso => None,
+                ImageKind::Kernel | ImageKind::Module => {
+                    kernel::check_same_boot(&profile.meta).err()
+                }
+                ImageKind::Jit | ImageKind::Anonymous => Some(Problem::NoFile),
+            };
+            Work {
+                image,
+                key: key(path.clone(), row.build_id.clone(), row.kind),
+                path,
+                kind: row.kind,
+                locations,
+                refused,
+            }
+        });
+        (homeless, work.collect())
+    }
+
+    /// Starts the lookup of what is not known yet.
+    fn ask(&mut self, profile: &Profile, work: &Work) {
+        if work.refused.is_some() {
+            return;
+        }
+        let state = self.images.entry(work.key.clone()).or_default();
+        let address = |&id: &LocationId| profile.locations[id].lookup_address();
+        let mut addresses: Vec<u64> = work.locations.iter().map(address).collect();
+        addresses.sort_unstable();
+        addresses.dedup();
+        addresses.retain(|address| !state.answers.contains_key(address));
+        if work.key.kind == ImageKind::Kernel {
+            state.ask_kernel(&mut self.kernel, &addresses);
+        } else {
+            state.ask(&work.key, &self.places, addresses);
+        }
+    }
+
+    /// Takes the answers and writes them into the profile.
+    fn finish(
+        &mut self,
+        profile: &mut Profile,
+        functions: &mut FunctionRows,
+        work: &Work,
+    ) -> ImageOutcome {
+        let state = self.images.entry(work.key.clone()).or_default();
+        state.receive();
+        let (answers, problems) = match &work.refused {
+            Some(problem) => (&FxHashMap::default(), vec![problem.clone()]),
+            None => (&state.answers, state.problems.clone()),
+        };
+        let mut writer = Writer::new(profile, functions, work.image, &state.tables);
+        for &location in &work.locations {
+            writer.write(location, answers);
+        }
+        let (resolved, sources) = writer.finish();
+        if state.answers.is_empty() {
+            self.images.remove(&work.key);
+        }
+        ImageOutcome {
+            path: work.path.clone(),
+            kind: work.kind,
+            locations: work.locations.len() as u64,
+            resolved,
+            sources,
+            problems,
+        }
+    }
+}
+
+fn key(path: String, build_id: Vec<u8>, kind: ImageKind) -> ImageKey {
+    // The kernel and its modules share one list of symbols and one space of addresses.
+    if matches!(kind, ImageKind::Kernel | ImageKind::Module) {
+        return ImageKey {
+            path: String::new(),
+            build_id: Vec::new(),
+            kind: ImageKind::Kernel,
+            file: None,
+        };
+    }
+    let file = match kind {
+        ImageKind::Elf if build_id.is_empty() => std::fs::metadata(&path).ok(),
+        _ => None,
+    };
+    ImageKey {
+        path,
+        build_id,
+        kind,
+        file: file.map(|f| (f.dev(), f.ino(), f.size(), f.mtime(), f.mtime_nsec())),
+    }
+}
+
+impl ImageState {
+    fn ask(&mut self, key: &ImageKey, places: &DebugPlaces, addresses: Vec<u64>) {
+        if addresses.is_empty() {
+            return;
+        }
+        if self.worker.is_none() {
+            let started = Worker::start(Wanted {
+                path: PathBuf::from(&key.path),
+                build_id: key.build_id.clone(),
+                kind: key.kind,
+                places: places.clone(),
+            });
+            match started {
+                Ok(worker) => self.worker = Some(worker),
+                Err(problem) => self.problems = vec![problem],
+            }
+        }
+        if let Some(worker) = &self.worker {
+            worker.ask(addresses.clone());
+            self.asked.push_back(addresses);
+        }
+    }
+
+    fn receive(&mut self) {
+        while let (Some(asked), Some(worker)) = (self.asked.pop_front(), &self.worker) {
+            match worker.receive() {
+                Ok(batch) => {
+                    self.problems = batch.problems;
+                    self.tables.append(batch.rows);
+                    self.answers.extend(asked.into_iter().zip(batch.answers));
+                    if !batch.is_open {
+                        self.worker = None;
+                    }
+                }
+                // Rows of another thread would count from 0 again, so nothing of this one stays.
+                Err(problem) => {
+                    *self = ImageState {
+                        problems: vec![problem],
+                        ..ImageState::default()
+                    };
+                }
+            }
+        }
+        self.asked.clear();
+    }
+
+    fn ask_kernel(&mut self, kernel: &mut Option<KernelNames>, addresses: &[u64]) {
+        if addresses.is_empty() {
+            return;
+        }
+        if kernel.is_none() {
+            match KernelNames::read() {
+                Ok(names) => *kernel = Some(names),
+                Err(problem) => self.problems = vec![problem],
+            }
+        }
+        if let Some(names) = kernel {
+            self.problems.clear();
+            let (answers, rows) = names.name_all(addresses);
+            self.tables.append(rows);
+            self.answers.extend(addresses.iter().copied().zip(answers));
+        }
+    }
+}

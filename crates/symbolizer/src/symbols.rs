@@ -1,0 +1,267 @@
+//! Our own index over an ELF symbol table.
+//!
+//! Ready-made maps keep one alias by rules of their own, read the dynamic table only when there is
+//! no full one, and let a label inside a function cut the function in two.
+
+use std::cmp::Reverse;
+use std::ops::Range;
+
+use object::elf;
+use object::read::elf::{ElfFile64, Sym, SymbolTable};
+use object::{LittleEndian, Object, ObjectSection, SectionFlags, SymbolIndex as ElfIndex};
+
+/// The file as this module reads it.
+pub(crate) type Elf<'a> = ElfFile64<'a, LittleEndian>;
+
+/// Which table of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TableKind {
+    /// `.symtab`.
+    Full,
+    /// `.dynsym`.
+    Dynamic,
+}
+
+/// A function of a symbol table.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SymbolRow<'a> {
+    pub(crate) start: u64,
+    /// Exclusive; where the next symbol or the section ends when the table gives no size.
+    end: u64,
+    /// As the table has it; 0 when unknown.
+    pub(crate) size: u64,
+    pub(crate) name: &'a [u8],
+    /// The row that this one lies within.
+    outer: Option<u32>,
+}
+
+/// The functions of one table, sorted by address, one name for each address.
+#[derive(Debug, Default)]
+pub(crate) struct SymbolIndex<'a> {
+    rows: Vec<SymbolRow<'a>>,
+}
+
+/// A symbol before names of one address are reduced to one.
+struct Candidate<'a> {
+    start: u64,
+    size: u64,
+    name: &'a [u8],
+    /// Smaller is preferred.
+    rank: (u8, u8),
+    section_end: u64,
+}
+
+impl<'a> SymbolIndex<'a> {
+    /// Reads the functions and labels in executable sections.
+    pub(crate) fn read(elf: &Elf<'a>, kind: TableKind) -> SymbolIndex<'a> {
+        let table = match kind {
+            TableKind::Full => elf.elf_symbol_table(),
+            TableKind::Dynamic => elf.elf_dynamic_symbol_table(),
+        };
+        let mut candidates = candidates(elf, table);
+        candidates.sort_unstable_by_key(|c| (c.start, Reverse(c.size), c.rank, c.name));
+        SymbolIndex {
+            rows: nest(&one_per_address(candidates)),
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// The innermost symbol that covers a linked address.
+    pub(crate) fn find(&self, svma: u64) -> Option<&SymbolRow<'a>> {
+        let after = self.rows.partition_point(|row| row.start <= svma);
+        let mut row = self.rows.get(after.checked_sub(1)?)?;
+        while svma >= row.end {
+            row = self.rows.get(row.outer? as usize)?;
+        }
+        Some(row)
+    }
+}
+
+fn candidates<'a>(
+    elf: &Elf<'a>,
+    table: &SymbolTable<'a, elf::FileHeader64<LittleEndian>>,
+) -> Vec<Candidate<'a>> {
+    let endian = elf.endian();
+    let code = executable_sections(elf);
+    let section_of = |index: ElfIndex, symbol| {
+        let section = table.symbol_section(endian, symbol, index).ok()??;
+        code.get(section.0)?.clone()
+    };
+    let mut found = Vec::new();
+    for (index, symbol) in table.enumerate() {
+        let kind_rank = match symbol.st_type() {
+            elf::STT_FUNC | elf::STT_GNU_IFUNC => 0,
+            elf::STT_NOTYPE => 1,
+            _ => continue,
+        };
+        let binding_rank = match symbol.st_bind() {
+            elf::STB_LOCAL => 2,
+            elf::STB_WEAK => 1,
+            _ => 0,
+        };
+        let start = symbol.st_value(endian);
+        let Some(section) = section_of(index, symbol).filter(|range| range.contains(&start)) else {
+            continue;
+        };
+        let name = table.symbol_name(endian, symbol).unwrap_or_default();
+        // `$x` and `$d` mark code and data on Arm; `.L` labels belong to the assembler.
+        if name.is_empty() || name.starts_with(b"$") || name.starts_with(b".L") {
+            continue;
+        }
+        found.push(Candidate {
+            start,
+            size: symbol.st_size(endian),
+            name,
+            rank: (kind_rank, binding_rank),
+            section_end: section.end,
+        });
+    }
+    found
+}
+
+/// Linked addresses of executable sections by section number.
+fn executable_sections(elf: &Elf<'_>) -> Vec<Option<Range<u64>>> {
+    let mut ranges = Vec::new();
+    for section in elf.sections() {
+        let SectionFlags::Elf { sh_flags, .. } = section.flags() else {
+            continue;
+        };
+        let number = section.index().0;
+        if ranges.len() <= number {
+            ranges.resize(number + 1, None);
+        }
+        let start = section.address();
+        if sh_flags.contains(elf::SHF_EXECINSTR) {
+            ranges[number] = Some(start..start.saturating_add(section.size()));
+        }
+    }
+    ranges
+}
+
+/// Keeps the preferred name of each address: functions before labels, global before weak before
+/// local, then by name. The largest size of all aliases counts.
+fn one_per_address(candidates: Vec<Candidate<'_>>) -> Vec<Candidate<'_>> {
+    let mut kept: Vec<Candidate<'_>> = Vec::with_capacity(candidates.len());
+    for candidate in candidates {
+        match kept.last_mut() {
+            Some(last) if last.start == candidate.start => {
+                let preferred = (candidate.rank, candidate.name) < (last.rank, last.name);
+                if preferred {
+                    // The first of an address has the largest size.
+                    let size = last.size;
+                    *last = Candidate { size, ..candidate };
+                }
+            }
+            _ => kept.push(candidate),
+        }
+    }
+    kept
+}
+
+/// Gives symbols without a size an end, drops labels within functions, and links inner to outer.
+fn nest<'a>(candidates: &[Candidate<'a>]) -> Vec<SymbolRow<'a>> {
+    let mut rows: Vec<SymbolRow<'a>> = Vec::with_capacity(candidates.len());
+    let mut open: Vec<u32> = Vec::new();
+    for (index, candidate) in candidates.iter().enumerate() {
+        while open
+            .last()
+            .is_some_and(|&row| rows[row as usize].end <= candidate.start)
+        {
+            open.pop();
+        }
+        let outer = open.last().copied();
+        if candidate.size == 0 && outer.is_some_and(|row| rows[row as usize].size > 0) {
+            continue;
+        }
+        let next = candidates
+            .get(index + 1)
+            .map_or(u64::MAX, |next| next.start);
+        let end = match candidate.size {
+            0 => next.min(candidate.section_end),
+            size => candidate.start.saturating_add(size),
+        };
+        // A table has fewer than 2^32 symbols, because a file has fewer than 2^32 of 24 bytes each.
+        open.push(rows.len() as u32);
+        rows.push(SymbolRow {
+            start: candidate.start,
+            end,
+            size: candidate.size,
+            name: candidate.name,
+            outer,
+        });
+    }
+    rows
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn candidate(start: u64, size: u64, name: &'static str, rank: (u8, u8)) -> Candidate<'static> {
+        Candidate {
+            start,
+            size,
+            name: name.as_bytes(),
+            rank,
+            section_end: 100,
+        }
+    }
+
+    fn index(mut list: Vec<Candidate<'static>>) -> SymbolIndex<'static> {
+        list.sort_unstable_by_key(|c| (c.start, Reverse(c.size), c.rank, c.name));
+        SymbolIndex {
+            rows: nest(&one_per_address(list)),
+        }
+    }
+
+    fn name(index: &SymbolIndex<'static>, svma: u64) -> Option<String> {
+        let row = index.find(svma)?;
+        Some(String::from_utf8(row.name.to_vec()).unwrap())
+    }
+
+    #[test]
+    fn symbols_without_a_size_reach_to_the_next_or_to_the_end_of_the_section() {
+        let index = index(vec![
+            candidate(10, 0, "start", (1, 0)),
+            candidate(20, 5, "sized", (0, 0)),
+            candidate(90, 0, "last", (1, 2)),
+        ]);
+        assert_eq!(name(&index, 9), None);
+        assert_eq!(name(&index, 19).as_deref(), Some("start"));
+        assert_eq!(name(&index, 24).as_deref(), Some("sized"));
+        assert_eq!(name(&index, 25), None, "a size is believed");
+        assert_eq!(name(&index, 99).as_deref(), Some("last"));
+        assert_eq!(name(&index, 100), None);
+    }
+
+    #[test]
+    fn labels_do_not_cut_functions_and_inner_symbols_do_not_hide_outer_ones() {
+        let index = index(vec![
+            candidate(10, 40, "outer", (0, 0)),
+            candidate(15, 0, "label", (1, 2)),
+            candidate(20, 5, "inner", (0, 2)),
+        ]);
+        assert_eq!(name(&index, 16).as_deref(), Some("outer"));
+        assert_eq!(name(&index, 22).as_deref(), Some("inner"));
+        assert_eq!(name(&index, 25).as_deref(), Some("outer"));
+    }
+
+    #[test]
+    fn of_the_names_of_one_address_functions_and_global_ones_win() {
+        let index = index(vec![
+            candidate(10, 5, "local", (0, 2)),
+            candidate(10, 5, "weak", (0, 1)),
+            candidate(10, 0, "label", (1, 0)),
+            candidate(10, 0, "global", (0, 0)),
+            candidate(10, 5, "global_too", (0, 0)),
+        ]);
+        assert_eq!(
+            name(&index, 12).as_deref(),
+            Some("global"),
+            "with the size of its aliases"
+        );
+    }
+}

@@ -1,0 +1,114 @@
+//! A thread for each image, which owns its mapped files and what was read of them.
+//!
+//! The readers borrow from the mapped files, so files and readers have to live side by side. On
+//! the stack of a thread they do, without copies of the sections and without unsafe code; images
+//! are read at the same time, and a reader that panics ends its own thread alone.
+
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::JoinHandle;
+
+use crate::answer::{Answer, Tables};
+use crate::files::{Files, Wanted};
+use crate::namer::{Namer, load_dwarf};
+use crate::summary::Problem;
+
+/// Readers recurse into nested entries; the system gives memory as it is used.
+const STACK_BYTES: usize = 64 << 20;
+
+/// What a worker found in one batch.
+pub(crate) struct Batch {
+    /// One for each address, in order; empty when the image cannot be used.
+    pub(crate) answers: Vec<Answer>,
+    /// Rows that the answers refer to, continuing those of earlier batches.
+    pub(crate) rows: Tables,
+    /// All problems so far.
+    pub(crate) problems: Vec<Problem>,
+    /// Whether the image answers at all.
+    pub(crate) is_open: bool,
+}
+
+/// The running thread of one image.
+pub(crate) struct Worker {
+    /// `None` only while it is dropped.
+    addresses: Option<Sender<Vec<u64>>>,
+    batches: Receiver<Batch>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Worker {
+    /// Starts the thread, which begins to read at once.
+    pub(crate) fn start(wanted: Wanted) -> Result<Worker, Problem> {
+        let (addresses, requests) = channel();
+        let (replies, batches) = channel();
+        let thread = std::thread::Builder::new()
+            .name("symbolizer".to_owned())
+            .stack_size(STACK_BYTES)
+            .spawn(move || run(&wanted, &requests, &replies))
+            .map_err(|error| Problem::ReaderFailed {
+                detail: format!("no thread could be started: {error}"),
+            })?;
+        Ok(Worker {
+            addresses: Some(addresses),
+            batches,
+            thread: Some(thread),
+        })
+    }
+
+    /// Asks for relative addresses; [`Worker::receive`] must follow.
+    pub(crate) fn ask(&self, addresses: Vec<u64>) {
+        if let Some(sender) = &self.addresses {
+            // A thread that has ended is noticed by `receive`.
+            let _ = sender.send(addresses);
+        }
+    }
+
+    /// The answer to the oldest question.
+    pub(crate) fn receive(&self) -> Result<Batch, Problem> {
+        self.batches.recv().map_err(|_| Problem::ReaderFailed {
+            detail: "it ended with a panic".to_owned(),
+        })
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        // The thread ends when nobody can ask it any more.
+        self.addresses = None;
+        if let Some(thread) = self.thread.take() {
+            // A panic was reported when its answer was awaited.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn run(wanted: &Wanted, requests: &Receiver<Vec<u64>>, replies: &Sender<Batch>) {
+    let files = match Files::open(wanted) {
+        Ok(files) => files,
+        Err(problem) => {
+            let _ = replies.send(Batch {
+                answers: Vec::new(),
+                rows: Tables::default(),
+                problems: vec![problem],
+                is_open: false,
+            });
+            return;
+        }
+    };
+    let (bytes, damage) = load_dwarf(&files);
+    let mut namer = Namer::new(&files, bytes.as_ref());
+    while let Ok(addresses) = requests.recv() {
+        let answers = namer.name_all(&addresses);
+        let mut problems = files.problems.clone();
+        problems.extend_from_slice(&damage);
+        problems.extend_from_slice(namer.problems());
+        let batch = Batch {
+            answers,
+            rows: namer.take_rows(),
+            problems,
+            is_open: true,
+        };
+        if replies.send(batch).is_err() {
+            return;
+        }
+    }
+}
