@@ -86,8 +86,7 @@ pub fn lines(profile: &Profile, options: &Options) -> Vec<(String, i64)> {
     for (row, &weight) in column.iter().enumerate() {
         let root = profile.threads[samples.thread[row]].name;
         let sum = sums.entry((root, samples.end[row], samples.stack[row]));
-        let sum = sum.or_default();
-        *sum = sum.saturating_add(weight);
+        *sum.or_default() += weight;
     }
     let marks = Marks::of(&samples.end);
     let mut names = FxHashMap::default();
@@ -99,8 +98,7 @@ pub fn lines(profile: &Profile, options: &Options) -> Vec<(String, i64)> {
             line.push_str(mark);
         }
         push_frames(&mut line, profile, stack, options.inline, &mut names);
-        let sum = lines.entry(line).or_default();
-        *sum = sum.saturating_add(weight);
+        *lines.entry(line).or_default() += weight;
     }
     lines.into_iter().collect()
 }

@@ -87,11 +87,12 @@ impl Profile {
         row.frames = range;
     }
 
-    /// Checks every reference from row to row, for profiles that came from outside.
+    /// Checks every reference from row to row, and that weights can be added up, for profiles that
+    /// came from outside.
     ///
     /// # Errors
-    /// Names the first row that refers to one that does not exist, and stacks whose parent does
-    /// not come before them.
+    /// Names the first row that refers to one that does not exist, stacks whose parent does not
+    /// come before them, and the first sample whose weight makes the sum of a column overflow.
     pub fn validate(&self) -> Result<(), InvalidProfile> {
         crate::validate::validate(self)
     }

@@ -137,5 +137,24 @@ fn validate_samples(p: &Profile) -> Result<(), InvalidProfile> {
         let known = samples.stack[row].is_none_or(|stack| has(&p.stacks, stack));
         check(known, "sample", row, "a stack")?;
     }
+    samples
+        .weights
+        .iter()
+        .try_for_each(|column| check_sum(column))
+}
+
+/// No sum over samples, whichever they are, may overflow: totals are added up without checks.
+fn check_sum(column: &[i64]) -> Result<(), InvalidProfile> {
+    let mut sum = 0i64;
+    for (row, weight) in column.iter().enumerate() {
+        let next = weight.checked_abs().and_then(|size| sum.checked_add(size));
+        check(
+            next.is_some(),
+            "sample",
+            row,
+            "weights whose sum fits in 64 bits",
+        )?;
+        sum = next.unwrap_or(sum);
+    }
     Ok(())
 }

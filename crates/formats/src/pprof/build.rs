@@ -149,7 +149,8 @@ fn samples(
                 .weights
                 .get(column)
                 .map_or(1, |weights| weights[row]);
-            *value = value.saturating_add(weight);
+            // `Profile::validate` has made sure that weights can be added up.
+            *value += weight;
         }
     }
     let nowhere = locations.len() as u64 + 1;

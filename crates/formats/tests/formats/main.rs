@@ -12,5 +12,6 @@ mod wire;
 /// Says that a test was skipped, past the capture of the test harness, so that it is seen.
 fn skip(reason: &str) {
     use std::io::Write;
-    writeln!(std::io::stderr(), "skipped: {reason}").unwrap();
+    let line = format!("skipped: {reason}\n");
+    std::io::stderr().write_all(line.as_bytes()).unwrap();
 }

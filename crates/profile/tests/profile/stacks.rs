@@ -1,0 +1,65 @@
+//! Paths and sums by stack.
+
+use hotproof_profile::*;
+
+use crate::maker::{Maker, USER};
+
+#[test]
+fn a_path_goes_from_the_leaf_to_the_root() {
+    let mut m = Maker::new();
+    let functions = ["root", "middle", "leaf"].map(|name| m.function(name, Some(USER)));
+    let locations = functions.map(|function| m.location(&[function]));
+    let stack = m.stack(&locations);
+    let path: Vec<LocationId> = m.profile.path(Some(stack)).collect();
+    assert_eq!(path, [locations[2], locations[1], locations[0]]);
+    assert_eq!(m.profile.path(None).count(), 0);
+}
+
+#[test]
+fn samples_add_up_by_stack_in_the_order_of_ids_those_without_first() {
+    let mut m = Maker::new();
+    let f = m.function("f", Some(USER));
+    let f = m.location(&[f]);
+    let [a, unused, b] = [f, f, f].map(|location| m.stack(&[location]));
+    for (stack, weight) in [(Some(b), 5), (None, 1), (Some(a), 2), (Some(b), -3)] {
+        m.sample(stack, [1, weight]);
+    }
+    let entry = |stack, weight, samples| StackWeight {
+        stack,
+        weight,
+        samples,
+    };
+    let times = [
+        entry(None, 1, 1),
+        entry(Some(a), 2, 1),
+        entry(Some(b), 2, 2),
+    ];
+    assert_eq!(m.profile.stack_weights(1), times);
+    let counts = m.profile.stack_weights(0);
+    assert!(counts.iter().all(|entry| entry.stack != Some(unused)));
+    assert_eq!(counts.iter().map(|entry| entry.weight).sum::<i64>(), 4);
+}
+
+#[test]
+fn a_stack_of_weight_zero_is_kept_because_it_was_seen() {
+    let mut m = Maker::new();
+    let f = m.function("f", Some(USER));
+    let f = m.location(&[f]);
+    let stack = m.stack(&[f]);
+    m.sample(Some(stack), [1, 0]);
+    assert_eq!(m.profile.stack_weights(1).len(), 1);
+}
+
+#[test]
+#[should_panic(expected = "no weight column 2")]
+fn a_weight_that_does_not_exist_is_a_bug_of_the_caller() {
+    Maker::new().profile.stack_weights(2);
+}
+
+#[test]
+fn no_samples_weigh_nothing() {
+    let profile = Maker::new().profile;
+    assert_eq!(profile.stack_weights(0), []);
+    assert_eq!((profile.total_weight(0), profile.total_weight(9)), (0, 0));
+    assert_eq!(profile.code_totals(0, Inline::Expand), []);
+}
