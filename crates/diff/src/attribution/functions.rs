@@ -96,8 +96,16 @@ struct Tallies<'a> {
 impl Tallies<'_> {
     fn result(&self, row: usize, function: &Function, floor: f64) -> FunctionResult {
         let own = self.series(|tally| tally.own);
-        let physical = self.series(|tally| tally.physical_self);
         let own_change = own.change();
+        // Most functions call nothing that is worth a row or hold no library code, and the same
+        // series need not be tested twice.
+        let change = |series: Series| {
+            if series == own {
+                own_change
+            } else {
+                series.change()
+            }
+        };
         let total_share = self.share(|tally| tally.total);
         let hot_share = match function.change {
             Some(Change::Added) => total_share.head,
@@ -105,12 +113,8 @@ impl Tallies<'_> {
         };
         FunctionResult {
             row,
-            total: self.series(|tally| tally.total).change(),
-            physical_self: if physical == own {
-                own_change
-            } else {
-                physical.change()
-            },
+            total: change(self.series(|tally| tally.total)),
+            physical_self: change(self.series(|tally| tally.physical_self)),
             own: own_change,
             total_share,
             own_share: self.share(|tally| tally.own),

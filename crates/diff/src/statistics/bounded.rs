@@ -112,3 +112,56 @@ fn dispersion(runs: &[(u64, u64)], share: f64) -> f64 {
         .sum();
     (statistic / (counted.len() - 1) as f64).max(1.0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_share_is_bounded_by_its_samples() {
+        let runs = vec![(247, 1_000); 39];
+        let share = share_interval(&runs, 0.99);
+        assert!((share.value - 0.247).abs() < 1e-12);
+        // 99 % of a binomial of 39,000 is +-0.0056; betting costs about half as much again.
+        assert!(share.low > 0.237 && share.low < 0.2414, "{share:?}");
+        assert!(share.high < 0.257 && share.high > 0.2526, "{share:?}");
+    }
+
+    #[test]
+    fn runs_that_differ_more_than_chance_widen_it() {
+        let steady = share_interval(&[(100, 1_000); 20], 0.99);
+        let runs: Vec<_> = (0..20).map(|i| (50 + 100 * (i % 2), 1_000)).collect();
+        let moving = share_interval(&runs, 0.99);
+        assert_eq!(steady.value, moving.value);
+        assert!(moving.half_width() > 3.0 * steady.half_width());
+    }
+
+    #[test]
+    fn nothing_seen_is_small_only_after_enough_samples() {
+        let few = share_interval(&[(0, 40); 10], 0.99);
+        let many = share_interval(&[(0, 2_000); 10], 0.99);
+        assert_eq!((few.value, few.low), (0.0, 0.0));
+        assert!(few.high > 0.01, "{few:?}");
+        assert!(many.high < 0.001, "{many:?}");
+        let all = share_interval(&[(2_000, 2_000); 10], 0.99);
+        assert!(all.low > 0.999 && all.high == 1.0, "{all:?}");
+    }
+
+    #[test]
+    fn no_sample_says_nothing() {
+        for runs in [vec![], vec![(0, 0)]] {
+            let share = share_interval(&runs, 0.99);
+            assert!(share.value.is_nan());
+            assert_eq!((share.low, share.high), (0.0, 1.0));
+        }
+    }
+
+    #[test]
+    fn values_between_the_ends_are_bounded_too() {
+        let values: Vec<(f64, f64)> = (0..200)
+            .map(|i| (0.3 + 0.001 * f64::from(i % 11 - 5), 1.0))
+            .collect();
+        let mean = bounded_mean_interval(&values, 0.99);
+        assert!(mean.low > 0.25 && mean.low < 0.3 && mean.high > 0.3 && mean.high < 0.36);
+    }
+}

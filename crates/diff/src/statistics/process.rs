@@ -188,8 +188,8 @@ impl Terms {
     }
 }
 
-/// Halvings of a bracket: from one spread to a thousand-millionth of it.
-const BISECTIONS: usize = 30;
+/// Halvings of a bracket: from a spread to a millionth of it.
+const BISECTIONS: usize = 20;
 
 /// Doublings of the step on the way to a bracket: from the floor of the spread to a million times
 /// the whole.
@@ -337,5 +337,110 @@ impl RatioTest {
             method: "ratio of Hodges-Lehmann times, interval by symmetry e-process",
             unit: EstimateUnit::Ratio,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const VALUES: [f64; 12] = [
+        0.012, -0.004, 0.021, 0.009, -0.013, 0.008, 0.015, 0.002, -0.05, 0.011, 0.007, 0.4,
+    ];
+
+    /// The formula as it is written, one factor at a time.
+    fn formula(values: &[f64], prior: f64, theta: f64, sign: f64) -> f64 {
+        let mut sum = 0.0;
+        for bet in BETS {
+            for width in WIDTHS {
+                let mut product = 1.0;
+                for (i, x) in values.iter().enumerate() {
+                    let scale = if i < 5 {
+                        prior
+                    } else {
+                        crate::statistics::robust_sd(&values[..i]).max(0.0002)
+                    };
+                    let u: f64 = sign * (x - theta) / (width * scale);
+                    product *= 1.0 + bet * u.clamp(-1.0, 1.0);
+                }
+                sum += product;
+            }
+        }
+        sum / 15.0
+    }
+
+    #[test]
+    fn the_e_value_is_the_formula() {
+        for n in 0..=VALUES.len() {
+            let test = PairedTest::of(0.03, VALUES[..n].iter().copied());
+            for theta in [-0.02, 0.0, 0.005, 0.1] {
+                for (direction, sign) in [(Direction::Above, 1.0), (Direction::Below, -1.0)] {
+                    let expected = formula(&VALUES[..n], 0.03, theta, sign);
+                    let found = test.e_value(theta, direction);
+                    assert!((found / expected - 1.0).abs() < 1e-9, "{found} {expected}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_ends_of_the_interval_are_where_the_tests_reject() {
+        let test = PairedTest::of(0.03, VALUES);
+        let interval = test.interval(0.99, EstimateUnit::LogRatio);
+        let inside = 1e-5;
+        assert!(test.e_value(interval.low, Direction::Above) >= 200.0);
+        assert!(test.e_value(interval.low + inside, Direction::Above) < 200.0);
+        assert!(test.e_value(interval.high, Direction::Below) >= 200.0);
+        assert!(test.e_value(interval.high - inside, Direction::Below) < 200.0);
+        assert_eq!(interval.value, hodges_lehmann(&VALUES));
+    }
+
+    #[test]
+    fn ten_values_bound_nothing_at_99_per_cent_and_eleven_do() {
+        let of = |n| PairedTest::of(0.03, vec![-0.05; n]).interval(0.99, EstimateUnit::LogRatio);
+        assert_eq!(
+            (of(10).low, of(10).high),
+            (f64::NEG_INFINITY, f64::INFINITY)
+        );
+        assert!(of(11).is_bounded());
+        let none = of(0);
+        assert!(none.value.is_nan() && !none.is_bounded());
+    }
+
+    #[test]
+    fn thousands_of_values_neither_overflow_nor_vanish() {
+        let test = PairedTest::of(0.03, vec![0.1; 5_000]);
+        let above = test.log_e_value(0.0, Direction::Above);
+        let below = test.log_e_value(0.0, Direction::Below);
+        // Every bet is won or lost: the largest bet of the mixture gains ln 1.9 each time, the
+        // smallest loses ln 0.92.
+        let expected = 5_000.0 * 1.9_f64.ln();
+        assert!((above - expected).abs() < 10.0, "{above} {expected}");
+        assert!((below - 5_000.0 * 0.92_f64.ln()).abs() < 10.0, "{below}");
+        assert!(test.interval(0.99, EstimateUnit::LogRatio).is_bounded());
+    }
+
+    #[test]
+    fn an_outlier_moves_the_interval_little() {
+        let calm: Vec<f64> = (0..30).map(|i| 0.01 * f64::from(i % 5 - 2)).collect();
+        let mut wild = calm.clone();
+        wild[20] = 8.0;
+        let of = |values: &[f64]| {
+            PairedTest::of(0.03, values.iter().copied()).interval(0.99, EstimateUnit::LogRatio)
+        };
+        assert!((of(&calm).low - of(&wild).low).abs() < 0.01);
+        assert!((of(&calm).high - of(&wild).high).abs() < 0.01);
+    }
+
+    #[test]
+    fn a_ratio_is_bounded_around_the_truth_although_some_values_are_zero() {
+        let mut test = RatioTest::new(0.03);
+        for i in 0..40 {
+            let base = if i % 7 == 0 { 0.0 } else { 0.2 };
+            let noise = 0.004 * f64::from(i % 5 - 2);
+            test.push(base, (base * 0.8 + noise).max(0.0));
+        }
+        let interval = test.interval(0.8, 0.99);
+        assert!(interval.low > 0.75 && interval.high < 0.85, "{interval:?}");
     }
 }

@@ -33,14 +33,31 @@ struct Hypothesis {
     theta: f64,
     direction: Direction,
     wealth: Wealth,
+    /// The E-value that rejects it.
+    threshold: f64,
+    /// Whether the E-value has ever been as large: Ville's inequality bounds the supremum, so
+    /// that a rejection stands whatever comes later.
+    rejected: bool,
 }
 
 impl Hypothesis {
-    fn new(theta: f64, direction: Direction) -> Self {
+    fn new(theta: f64, direction: Direction, threshold: f64) -> Self {
         Hypothesis {
             theta,
             direction,
             wealth: Wealth::new(),
+            threshold,
+            rejected: false,
+        }
+    }
+
+    /// Counts the value x of pair `n`, measured with the spread `scale`.
+    fn grow(&mut self, x: f64, scale: f64, n: usize) {
+        let residual = self.direction.sign() * (x - self.theta);
+        self.wealth.grow(residual / scale);
+        self.rejected |= self.wealth.reaches(self.threshold);
+        if n.is_multiple_of(100) {
+            self.wealth.rescale();
         }
     }
 
@@ -52,8 +69,10 @@ impl Hypothesis {
 /// The sequential test of a comparison: values go in one by one, and after each the outcome is
 /// known.
 ///
-/// The outcome is the first one reached. It is reached when the current E-value crosses its
-/// threshold for the first time, that is, when the supremum does.
+/// The outcome is the first one reached, and it stands. A hypothesis is rejected at the first pair
+/// at which its E-value crosses its threshold, that is, when the supremum over the pairs does,
+/// which is what Ville's inequality bounds; "no effect" needs two rejections, which may come at
+/// different pairs.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sequence {
     rule: Rule,
@@ -73,10 +92,10 @@ impl Sequence {
         Sequence {
             rule,
             test: PairedTest::new(prior_scale),
-            faster: Hypothesis::new(-margin, Direction::Below),
-            slower: Hypothesis::new(margin, Direction::Above),
-            above_minus_mei: Hypothesis::new(-mei, Direction::Above),
-            below_plus_mei: Hypothesis::new(mei, Direction::Below),
+            faster: Hypothesis::new(-margin, Direction::Below, DECIDES),
+            slower: Hypothesis::new(margin, Direction::Above, DECIDES),
+            above_minus_mei: Hypothesis::new(-mei, Direction::Above, DECIDES_NO_EFFECT),
+            below_plus_mei: Hypothesis::new(mei, Direction::Below, DECIDES_NO_EFFECT),
             decided: None,
         }
     }
@@ -106,29 +125,23 @@ impl Sequence {
             &mut self.above_minus_mei,
             &mut self.below_plus_mei,
         ] {
-            let u = hypothesis.direction.sign() * (x - hypothesis.theta) / scale;
-            hypothesis.wealth.grow(u);
-            if self.test.values().len().is_multiple_of(100) {
-                hypothesis.wealth.rescale();
-            }
+            hypothesis.grow(x, scale, self.test.values().len());
         }
         if self.decided.is_none() {
             self.decided = self.reached().map(|outcome| (outcome, self.pairs()));
         }
     }
 
-    /// What the current E-values say, whatever was reached before.
+    /// The first in the order of precedence whose hypotheses are all rejected.
     fn reached(&self) -> Option<Outcome> {
         if !interval_can_be_finite(self.pairs()) {
             return None;
         }
-        if self.faster.wealth.reaches(DECIDES) {
+        if self.faster.rejected {
             Some(Outcome::Faster)
-        } else if self.slower.wealth.reaches(DECIDES) {
+        } else if self.slower.rejected {
             Some(Outcome::Slower)
-        } else if self.above_minus_mei.wealth.reaches(DECIDES_NO_EFFECT)
-            && self.below_plus_mei.wealth.reaches(DECIDES_NO_EFFECT)
-        {
+        } else if self.above_minus_mei.rejected && self.below_plus_mei.rejected {
             Some(Outcome::NoEffect)
         } else {
             None
@@ -238,4 +251,113 @@ fn interval_can_be_finite(pairs: usize) -> bool {
         best.grow(f64::INFINITY);
     }
     best.reaches(DECIDES)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// -2 % with a spread of half a per cent, without a generator.
+    fn values(n: usize) -> Vec<f64> {
+        (0..n)
+            .map(|i| -0.02 + 0.005 * (i as f64 * 2.4).sin())
+            .collect()
+    }
+
+    fn sequence(rule: Rule, values: &[f64]) -> Sequence {
+        let mut sequence = Sequence::new(rule, 0.03);
+        for x in values {
+            sequence.push(*x);
+        }
+        sequence
+    }
+
+    #[test]
+    fn what_is_grown_pair_by_pair_is_what_the_whole_gives() {
+        let values = values(260);
+        for n in [1, 5, 6, 40, 100, 101, 260] {
+            let evidence = sequence(Rule::default(), &values[..n]).evidence();
+            let test = PairedTest::of(0.03, values[..n].iter().copied());
+            let close = |a: f64, b: f64| assert!((a / b - 1.0).abs() < 1e-9, "{a} {b}");
+            close(evidence.faster, test.e_value(-0.005, Direction::Below));
+            close(evidence.slower, test.e_value(0.005, Direction::Above));
+            close(
+                evidence.above_minus_mei,
+                test.e_value(-0.01, Direction::Above),
+            );
+            close(
+                evidence.below_plus_mei,
+                test.e_value(0.01, Direction::Below),
+            );
+        }
+    }
+
+    #[test]
+    fn the_first_outcome_stands() {
+        let mut sequence = sequence(Rule::default(), &values(20));
+        assert_eq!(sequence.outcome(), Outcome::Faster);
+        let decided_at = sequence.decided_at();
+        for _ in 0..100 {
+            sequence.push(0.05);
+        }
+        assert_eq!(sequence.outcome(), Outcome::Faster);
+        assert_eq!(sequence.decided_at(), decided_at);
+        assert!(sequence.interval().low > 0.0);
+    }
+
+    #[test]
+    fn no_outcome_comes_before_the_interval_has_ends() {
+        for x in [0.0, -0.2, 0.2] {
+            let sequence = sequence(Rule::default(), &[x; 30]);
+            assert_eq!(sequence.decided_at(), Some(11), "{x}");
+        }
+    }
+
+    #[test]
+    fn a_decided_sequence_goes_on_until_it_is_precise() {
+        let noisy: Vec<f64> = values(150).iter().map(|x| x * 4.0 + 0.04).collect();
+        let first = sequence(Rule::default(), &noisy).decided_at().unwrap();
+        assert_eq!(
+            sequence(Rule::default(), &noisy[..first - 1]).step(),
+            Step::Continue
+        );
+        let steps: Vec<Step> = (first..=150)
+            .map(|n| sequence(Rule::default(), &noisy[..n]).step())
+            .collect();
+        assert_eq!(steps[0], Step::Continue);
+        let stop = steps
+            .iter()
+            .position(|step| *step != Step::Continue)
+            .unwrap();
+        assert_eq!(steps[stop], Step::Stop(StopReason::Precise));
+        let interval = sequence(Rule::default(), &noisy[..first + stop]).interval();
+        let change = interval.value.exp_m1().abs();
+        assert!((interval.high - interval.low) / 2.0 <= (0.25 * change).max(0.005) * 1.1);
+    }
+
+    #[test]
+    fn as_many_pairs_as_allowed_end_it() {
+        let rule = Rule {
+            max_pairs: 12,
+            ..Rule::default()
+        };
+        let wild: Vec<f64> = (0..12)
+            .map(|i| if i % 2 == 0 { 0.3 } else { -0.3 })
+            .collect();
+        assert_eq!(sequence(rule, &wild[..11]).step(), Step::Continue);
+        assert_eq!(
+            sequence(rule, &wild).step(),
+            Step::Stop(StopReason::MaxPairs)
+        );
+        assert_eq!(sequence(rule, &wild).outcome(), Outcome::Undecided);
+    }
+
+    #[test]
+    fn a_margin_above_the_minimum_effect_is_lowered_to_it() {
+        let rule = Rule {
+            margin: 0.05,
+            ..Rule::default()
+        };
+        assert_eq!(sequence(rule, &values(60)).outcome(), Outcome::Faster);
+    }
 }

@@ -12,16 +12,20 @@ pub(crate) fn sentence(facts: &Facts<'_>, reason: Reason) -> String {
             "the machine is too noisy: two builds of the same base differ by {} from pair to pair, and above 30 % nothing can be told.",
             percent(sd)
         ),
-        Reason::NoCodeChanged => {
+        Reason::NoCodeChanged if facts.pairs == 0 => {
             "nothing but comments or formatting changed, so there is nothing to measure.".to_owned()
         }
+        Reason::NoCodeChanged => format!(
+            "nothing but comments or formatting changed; {}.",
+            effect(facts)
+        ),
         Reason::NothingMeasured => "no pair of runs was measured.".to_owned(),
         Reason::OutputsDiffer => format!(
             "base and head print different output, so their times are those of different work; {}.",
             effect(facts)
         ),
         Reason::RunTooShort { cpu_ns } => format!(
-            "a run takes only {:.1} ms of CPU time, most of it for starting up; give the workload more work.",
+            "a run takes only {:.1} ms of CPU time, too short to tell the work from the start of the process; give the workload more work.",
             cpu_ns / 1e6
         ),
         Reason::Explained => format!("{}, and {}.", effect(facts), explained(facts)),
@@ -287,12 +291,21 @@ fn micro_only(facts: &Facts<'_>, function: FunctionRow, gain: f64) -> String {
     let result = facts.functions.iter().find(|result| result.row == function);
     let share = result.map_or(f64::NAN, |result| result.hot_share.value);
     format!(
-        "{} got {} faster; it holds {} of the run, so the end-to-end gain is below what {} can show.",
+        "{} got {} faster; it holds {} of the run, so {}.",
         facts.comparison.functions[function].name,
         percent(gain),
         percent(share),
-        pairs(facts.pairs)
+        small_gain(facts)
     )
+}
+
+fn small_gain(facts: &Facts<'_>) -> String {
+    if facts.attribution.kind == AttributionKind::Masked {
+        let pairs = pairs(facts.pairs);
+        format!("the end-to-end gain is below what {pairs} can show")
+    } else {
+        format!("the end-to-end gain is small: {}", effect(facts))
+    }
 }
 
 fn not_on_hot_path(facts: &Facts<'_>) -> String {

@@ -1,0 +1,611 @@
+//! Every row of the verdict table, on comparisons made by hand.
+
+mod made;
+
+use hotproof_diff::*;
+use made::{Made, empty, part};
+
+const MODIFIED: Option<Change> = Some(Change::Modified);
+
+/// A run of 100 ms: the changed function, and code that nobody touched.
+fn made(changed_base_ms: f64, changed_head_ms: f64, rest_head: f64) -> Made {
+    let rest_ms = 100.0 - changed_base_ms;
+    Made::of(&[
+        part("parse::number", MODIFIED, changed_base_ms, changed_head_ms),
+        part("visit", None, rest_ms * 0.6, rest_ms * 0.6 * rest_head),
+        part("copy", None, rest_ms * 0.4, rest_ms * 0.4 * rest_head),
+    ])
+}
+
+/// The changed function explains a gain of 5 %.
+fn faster() -> Comparison {
+    made(25.0, 20.0, 1.0).comparison()
+}
+
+/// The changed function explains a loss of 5 %.
+fn slower() -> Comparison {
+    made(25.0, 30.0, 1.0).comparison()
+}
+
+fn nothing_moved() -> Comparison {
+    made(25.0, 25.0, 1.0).comparison()
+}
+
+/// Without the tallies of any run.
+fn unsampled(mut comparison: Comparison) -> Comparison {
+    for pair in comparison.pairs.iter_mut().chain(&mut comparison.placebo) {
+        pair.base.tally = None;
+        pair.head.tally = None;
+    }
+    comparison
+}
+
+fn with_wall(mut comparison: Comparison, wall_ns: impl Fn(Side, u64) -> u64) -> Comparison {
+    for pair in comparison.pairs.iter_mut().chain(&mut comparison.placebo) {
+        pair.base.metrics.wall_ns = wall_ns(Side::Base, pair.base.metrics.cpu_ns);
+        pair.head.metrics.wall_ns = wall_ns(Side::Head, pair.head.metrics.cpu_ns);
+    }
+    comparison
+}
+
+#[track_caller]
+fn expect(comparison: &Comparison, verdict: Verdict, exit_code: u8, says: &str) -> Conclusion {
+    let conclusion = conclude(comparison);
+    assert_eq!(conclusion.verdict, verdict, "{}", conclusion.reason);
+    assert_eq!(conclusion.exit_code(), exit_code);
+    assert!(conclusion.reason.contains(says), "{}", conclusion.reason);
+    assert!(conclusion.reason.ends_with('.') && !conclusion.reason.contains("NaN"));
+    conclusion
+}
+
+#[test]
+fn faster_and_explained_is_kept() {
+    let conclusion = expect(
+        &faster(),
+        Verdict::Keep,
+        0,
+        "parse::number explains all of it.",
+    );
+    assert_eq!(conclusion.outcome, Outcome::Faster);
+    assert_eq!(conclusion.attribution.kind, AttributionKind::Explained);
+    assert_eq!(conclusion.attribution.hot, Hot::Yes);
+    assert!(
+        conclusion
+            .reason
+            .starts_with("head is 5.0 % faster (99 % interval 4.")
+    );
+    assert_eq!(conclusion.warnings, [""; 0]);
+}
+
+#[test]
+fn two_functions_are_both_named() {
+    let mut made = made(25.0, 20.0, 1.0);
+    made.parts.push(part("reset", MODIFIED, 10.0, 8.0));
+    expect(
+        &made.comparison(),
+        Verdict::Keep,
+        0,
+        "parse::number and reset explain all of it.",
+    );
+}
+
+#[test]
+fn a_cold_changed_function_is_not_credited() {
+    let mut made = made(25.0, 20.0, 1.0);
+    made.parts.push(part("reset", MODIFIED, 0.0, 0.0));
+    let conclusion = expect(
+        &made.comparison(),
+        Verdict::Keep,
+        0,
+        "parse::number explains",
+    );
+    let reset = conclusion.functions.iter().find(|f| f.row == 3).unwrap();
+    assert_eq!(reset.hot, Hot::No);
+    assert!(reset.own.speedup.is_none());
+}
+
+#[test]
+fn faster_and_partly_explained_is_kept_with_the_share() {
+    let comparison = made(25.0, 20.0, 0.95).comparison();
+    let conclusion = expect(
+        &comparison,
+        Verdict::Keep,
+        0,
+        "% of it sits in code that you did not touch, most of all in visit, copy.",
+    );
+    assert_eq!(
+        conclusion.attribution.kind,
+        AttributionKind::PartlyExplained
+    );
+    let share = conclusion
+        .attribution
+        .parts
+        .unwrap()
+        .explained_share
+        .unwrap();
+    assert!(
+        !share.excludes(5.0 / 8.75) && share.half_width() < 0.15,
+        "{share:?}"
+    );
+    assert_eq!(conclusion.attribution.movers, [1, 2]);
+}
+
+#[test]
+fn faster_though_no_function_changed_is_kept_unattributed() {
+    let mut comparison = faster();
+    comparison.functions[0].change = None;
+    for what in ["build file", "constant", "constant"] {
+        comparison.outside.push(OutsideChange {
+            file: "Cargo.toml".to_owned(),
+            line: 3,
+            what: what.to_owned(),
+        });
+    }
+    let conclusion = expect(
+        &comparison,
+        Verdict::KeepUnattributed,
+        0,
+        "no function changed by line: build file, constant did.",
+    );
+    assert_eq!(
+        conclusion.attribution.kind,
+        AttributionKind::NotAttributable
+    );
+    assert_eq!(conclusion.attribution.movers[0], 0);
+    assert_eq!(conclusion.attribution.hot, Hot::Undecided);
+}
+
+#[test]
+fn faster_without_samples_is_kept_unattributed() {
+    let conclusion = expect(
+        &unsampled(faster()),
+        Verdict::KeepUnattributed,
+        0,
+        "nothing was sampled",
+    );
+    assert_eq!(conclusion.attribution.kind, AttributionKind::Unavailable);
+    assert!(conclusion.attribution.parts.is_none() && conclusion.functions.is_empty());
+}
+
+#[test]
+fn faster_but_not_explained_is_inconclusive() {
+    let comparison = made(25.0, 25.0, 0.95).comparison();
+    let conclusion = expect(
+        &comparison,
+        Verdict::Inconclusive,
+        12,
+        "but parse::number did not get faster with it: code layout or the environment is suspected.",
+    );
+    assert_eq!(conclusion.attribution.kind, AttributionKind::NotExplained);
+}
+
+#[test]
+fn faster_against_the_changed_function_is_not_explained_by_it() {
+    let comparison = made(25.0, 30.0, 0.85).comparison();
+    let conclusion = expect(&comparison, Verdict::Inconclusive, 12, "code layout");
+    assert_eq!(conclusion.attribution.kind, AttributionKind::NotExplained);
+}
+
+#[test]
+fn faster_with_too_few_samples_is_inconclusive() {
+    let mut made = made(25.0, 20.0, 1.0);
+    made.samples_per_run = 5;
+    let conclusion = expect(
+        &made.comparison(),
+        Verdict::Inconclusive,
+        12,
+        "too few samples to say whether parse::number did it",
+    );
+    assert!(conclusion.warnings[0].contains("only 200 samples a side"));
+}
+
+#[test]
+fn slower_is_a_regression_whoever_did_it() {
+    expect(
+        &slower(),
+        Verdict::Regression,
+        11,
+        "slower (99 % interval 4.",
+    );
+    expect(
+        &slower(),
+        Verdict::Regression,
+        11,
+        ", and parse::number explains all of it.",
+    );
+    let rest = made(25.0, 25.0, 1.05).comparison();
+    expect(
+        &rest,
+        Verdict::Regression,
+        11,
+        "though not in parse::number",
+    );
+    let both = made(25.0, 30.0, 1.05).comparison();
+    expect(
+        &both,
+        Verdict::Regression,
+        11,
+        "sits in code that you did not touch",
+    );
+    expect(&unsampled(slower()), Verdict::Regression, 11, "slower");
+}
+
+#[test]
+fn a_large_gain_of_a_small_hot_function_is_kept_micro_only() {
+    let mut no_effect = made(1.5, 1.0, 1.0);
+    let conclusion = expect(
+        &no_effect.comparison(),
+        Verdict::KeepMicroOnly,
+        0,
+        "of the run, so the end-to-end gain is below what 40 pairs can show.",
+    );
+    assert_eq!(conclusion.outcome, Outcome::NoEffect);
+    assert_eq!(conclusion.attribution.kind, AttributionKind::Masked);
+    assert!(conclusion.reason.starts_with("parse::number got 3"));
+
+    no_effect.run_sd = 0.05;
+    let conclusion = expect(
+        &no_effect.comparison(),
+        Verdict::KeepMicroOnly,
+        0,
+        "parse::number got",
+    );
+    assert_eq!(conclusion.outcome, Outcome::Undecided);
+}
+
+#[test]
+fn a_gain_below_the_micro_threshold_is_not_kept() {
+    let mut comparison = made(1.5, 1.0, 1.0).comparison();
+    comparison.rule.micro_threshold = 0.6;
+    expect(
+        &comparison,
+        Verdict::Discard,
+        10,
+        "no difference of 1 % or more",
+    );
+}
+
+#[test]
+fn a_micro_gain_that_the_rest_pays_for_is_not_kept() {
+    let comparison = made(4.0, 2.0, 1.02).comparison();
+    let conclusion = conclude(&comparison);
+    assert!(conclusion.attribution.parts.unwrap().unexplained.low > 0.0);
+    assert_eq!(
+        conclusion.verdict,
+        Verdict::Discard,
+        "{}",
+        conclusion.reason
+    );
+}
+
+#[test]
+fn no_effect_of_cold_functions_is_not_on_the_hot_path() {
+    let comparison = made(0.1, 0.05, 1.0).comparison();
+    let conclusion = expect(
+        &comparison,
+        Verdict::NotOnHotPath,
+        13,
+        "parse::number holds at most 0.2 % of the run, and head is",
+    );
+    assert_eq!(conclusion.attribution.hot, Hot::No);
+}
+
+#[test]
+fn too_few_samples_do_not_make_a_function_cold() {
+    let mut made = made(0.0, 0.0, 1.0);
+    made.samples_per_run = 10;
+    let conclusion = expect(&made.comparison(), Verdict::Discard, 10, "no difference");
+    assert_eq!(conclusion.attribution.hot, Hot::Undecided);
+}
+
+#[test]
+fn no_effect_of_hot_functions_is_discarded() {
+    let conclusion = expect(
+        &nothing_moved(),
+        Verdict::Discard,
+        10,
+        "no difference of 1 % or more: head is",
+    );
+    assert_eq!(conclusion.outcome, Outcome::NoEffect);
+    assert!(conclusion.decided_at.is_some() && conclusion.projected_pairs.is_none());
+}
+
+#[test]
+fn an_undecided_measurement_says_what_would_decide() {
+    let mut noisy = made(25.0, 24.0, 1.0);
+    noisy.run_sd = 0.04;
+    let conclusion = expect(
+        &noisy.comparison(),
+        Verdict::Inconclusive,
+        12,
+        " more would decide 0.5 %.",
+    );
+    assert_eq!(conclusion.outcome, Outcome::Undecided);
+    assert!(
+        conclusion.reason.starts_with("head is between "),
+        "{}",
+        conclusion.reason
+    );
+    assert!(
+        conclusion.reason.contains(" slower and "),
+        "{}",
+        conclusion.reason
+    );
+    assert!(conclusion.projected_pairs.unwrap() > 10);
+}
+
+#[test]
+fn fewer_than_eleven_pairs_decide_nothing() {
+    let mut few = made(25.0, 10.0, 1.0);
+    few.pairs = 10;
+    let conclusion = expect(
+        &few.comparison(),
+        Verdict::Inconclusive,
+        12,
+        "only 10 pairs were counted, and fewer than 11 pairs cannot decide anything",
+    );
+    assert!(!conclusion.metrics[0].ratio.unwrap().is_bounded());
+    few.pairs = 1;
+    expect(
+        &few.comparison(),
+        Verdict::Inconclusive,
+        12,
+        "only 1 pair was counted",
+    );
+    expect(
+        &empty(),
+        Verdict::Inconclusive,
+        12,
+        "no pair of runs was measured.",
+    );
+}
+
+#[test]
+fn different_output_is_never_kept_unless_allowed() {
+    for mut comparison in [faster(), nothing_moved(), slower()] {
+        comparison.output = OutputCheck::Different;
+        let conclusion = expect(&comparison, Verdict::Inconclusive, 12, "");
+        assert!(
+            conclusion
+                .reason
+                .starts_with("base and head print different output")
+        );
+    }
+    let mut allowed = faster();
+    allowed.output = OutputCheck::Different;
+    allowed.rule.allow_different_output = true;
+    let conclusion = expect(&allowed, Verdict::Keep, 0, "explains all");
+    assert!(conclusion.warnings[0].contains("which was allowed"));
+}
+
+#[test]
+fn unstable_output_is_told_and_does_not_decide() {
+    let mut comparison = faster();
+    comparison.output = OutputCheck::Unstable;
+    let conclusion = expect(&comparison, Verdict::Keep, 0, "explains all");
+    assert!(conclusion.warnings[0].contains("differs from run to run"));
+}
+
+#[test]
+fn comments_alone_are_discarded_at_once() {
+    let mut comparison = empty();
+    comparison.code_changed = false;
+    expect(
+        &comparison,
+        Verdict::Discard,
+        10,
+        "nothing but comments or formatting changed, so there is nothing to measure.",
+    );
+
+    let mut forced = faster();
+    forced.code_changed = false;
+    let conclusion = expect(&forced, Verdict::Discard, 10, "formatting changed; head is");
+    assert_eq!(conclusion.attribution.kind, AttributionKind::NoCodeChanged);
+    let mut slower = slower();
+    slower.code_changed = false;
+    expect(&slower, Verdict::Regression, 11, "slower");
+}
+
+#[test]
+fn a_hopeless_machine_is_refused() {
+    let mut made = made(25.0, 20.0, 1.0);
+    made.run_sd = 0.4;
+    let conclusion = expect(
+        &made.comparison(),
+        Verdict::Refused,
+        20,
+        "the machine is too noisy: two builds of the same base differ by ",
+    );
+    assert!(conclusion.noise.unwrap().sd > 0.3);
+}
+
+#[test]
+fn a_run_of_a_few_milliseconds_is_inconclusive() {
+    let short = Made::of(&[part("parse::number", MODIFIED, 2.0, 1.0)]);
+    expect(
+        &short.comparison(),
+        Verdict::Inconclusive,
+        12,
+        "a run takes only 2.0 ms of CPU time",
+    );
+}
+
+#[test]
+fn there_is_no_keep_when_wall_time_grows_beyond_noise() {
+    let comparison = with_wall(faster(), |side, cpu_ns| match side {
+        Side::Base => cpu_ns / 2,
+        Side::Head => cpu_ns / 2 * 12 / 10,
+    });
+    let conclusion = expect(
+        &comparison,
+        Verdict::Inconclusive,
+        12,
+        "moved in opposite directions: cpu time 5.0 % faster, wall time 14.",
+    );
+    assert!(conclusion.warnings.iter().any(|w| w.contains("opposite")));
+}
+
+#[test]
+fn a_gain_in_waiting_is_kept_unattributed() {
+    let mut comparison = with_wall(nothing_moved(), |side, cpu_ns| match side {
+        Side::Base => cpu_ns * 4,
+        Side::Head => cpu_ns * 3,
+    });
+    comparison.metric = Metric::WallTime;
+    let conclusion = expect(
+        &comparison,
+        Verdict::KeepUnattributed,
+        0,
+        "faster by wall time (99 % interval ",
+    );
+    assert_eq!(conclusion.attribution.kind, AttributionKind::Waiting);
+    assert_eq!(conclusion.metrics[0].quantity, Quantity::WallTime);
+}
+
+#[test]
+fn metrics_agree_with_themselves_and_the_primary_one_is_first() {
+    let conclusion = conclude(&faster());
+    let names: Vec<&str> = conclusion
+        .metrics
+        .iter()
+        .map(|row| row.quantity.name())
+        .collect();
+    assert_eq!(
+        names,
+        [
+            "cpu time",
+            "wall time",
+            "peak memory",
+            "user + system",
+            "page faults",
+            "context switches"
+        ]
+    );
+    for row in &conclusion.metrics {
+        let ratio = row.ratio.unwrap();
+        assert!((row.head / row.base - ratio.value).abs() < 1e-9);
+        assert!(!row.speedup().unwrap().excludes(row.base / row.head));
+        assert_eq!((ratio.n, ratio.level), (40, 0.99));
+    }
+    assert!((conclusion.metrics[0].base / 100e6 - 1.0).abs() < 0.01);
+    assert_eq!(conclusion.metrics[2].delta(), 0.0);
+}
+
+#[test]
+fn a_quantity_of_zero_has_no_ratio() {
+    let mut comparison = faster();
+    for pair in &mut comparison.pairs {
+        pair.head.metrics.page_faults = 0;
+    }
+    let conclusion = conclude(&comparison);
+    let row = conclusion
+        .metrics
+        .iter()
+        .find(|row| row.quantity == Quantity::PageFaults)
+        .unwrap();
+    assert!(row.ratio.is_none() && row.speedup().is_none());
+    assert_eq!((row.base, row.head), (1_000.0, 0.0));
+}
+
+#[test]
+fn what_could_make_it_wrong_is_told() {
+    let mut comparison = faster();
+    comparison.machine.stolen_pct = Some(7.5);
+    comparison
+        .warnings
+        .push("the governor is powersave".to_owned());
+    comparison.placebo.clear();
+    for pair in &mut comparison.pairs {
+        pair.base.metrics.cpu_source = CpuSource::Wait4;
+        let tally = pair.base.tally.as_mut().unwrap();
+        tally.lost = 40;
+        tally.complete = 1_000;
+    }
+    comparison.pairs[0].head.tally = None;
+    let conclusion = conclude(&comparison);
+    let expected = [
+        "the governor is powersave",
+        "other virtual machines took 7.5 %",
+        "CPU time comes from wait4",
+        "1.0 % of the samples were lost",
+        "only 74.7 % of the stacks are complete",
+        "only 39 of 40 pairs were sampled",
+    ];
+    assert_eq!(
+        conclusion.warnings.len(),
+        expected.len(),
+        "{:?}",
+        conclusion.warnings
+    );
+    for (warning, expected) in conclusion.warnings.iter().zip(expected) {
+        assert!(warning.contains(expected), "{warning}");
+    }
+    let unchecked = "how much two builds of the same code differ";
+    assert_eq!(
+        conclusion.not_checked,
+        ["code layout", "tests", "instruction counts", unchecked]
+    );
+}
+
+#[test]
+fn a_slow_second_run_is_told() {
+    let mut comparison = faster();
+    for pair in &mut comparison.pairs {
+        let second = match pair.order {
+            Order::BaseFirst => &mut pair.head,
+            Order::HeadFirst => &mut pair.base,
+        };
+        second.metrics.cpu_ns = (second.metrics.cpu_ns as f64 * 1.02) as u64;
+    }
+    let conclusion = conclude(&comparison);
+    let warning = &conclusion.warnings[0];
+    assert!(warning.starts_with("the second run of a pair is 2.") && warning.contains("slower"));
+}
+
+#[test]
+fn sleeping_runs_are_told() {
+    let comparison = with_wall(faster(), |_, cpu_ns| cpu_ns * 3);
+    assert!(conclude(&comparison).warnings[0].contains("wait more than they compute"));
+}
+
+#[test]
+fn the_same_comparison_gives_the_same_conclusion() {
+    assert_eq!(conclude(&faster()), conclude(&faster().clone()));
+}
+
+#[test]
+fn whether_to_go_on_follows_from_the_pairs() {
+    let mut comparison = faster();
+    assert_eq!(next_step(&comparison), Step::Stop(StopReason::Precise));
+    comparison.pairs.truncate(10);
+    assert_eq!(next_step(&comparison), Step::Continue);
+    comparison.rule.max_pairs = 10;
+    assert_eq!(next_step(&comparison), Step::Stop(StopReason::MaxPairs));
+}
+
+#[test]
+fn rows_that_the_table_lacks_and_runs_without_samples_do_no_harm() {
+    let mut comparison = faster();
+    let tally = comparison.pairs[3].base.tally.as_mut().unwrap();
+    tally.functions.push(FunctionTally {
+        function: 99,
+        total: 5,
+        own: 5,
+        physical_self: 5,
+    });
+    comparison.pairs[4].head.tally = Some(Tally::default());
+    comparison.pairs[5].head.metrics.cpu_ns = 0;
+    let conclusion = expect(&comparison, Verdict::Keep, 0, "explains all");
+    assert_eq!(conclusion.pairs, 39);
+    assert_eq!(conclusion.attribution.parts.unwrap().whole.n, 38);
+}
+
+#[test]
+fn every_exit_code_is_the_documented_one() {
+    let codes: Vec<u8> = ExitCode::ALL.iter().map(|code| code.code()).collect();
+    assert_eq!(codes, [0, 1, 2, 10, 11, 12, 13, 20, 21]);
+    let of_verdicts: Vec<u8> = Verdict::ALL.iter().map(|v| v.exit_code().code()).collect();
+    assert_eq!(of_verdicts, [0, 0, 0, 10, 11, 12, 13, 20]);
+    let ids: std::collections::BTreeSet<&str> = Verdict::ALL.iter().map(|v| v.id()).collect();
+    assert_eq!(ids.len(), Verdict::ALL.len());
+}
