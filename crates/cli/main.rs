@@ -1,1 +1,54 @@
-fn main() {}
+//! The command line of hotproof: arguments, wiring, progress, exit codes. Nothing else prints.
+
+mod arguments;
+mod export;
+mod failure;
+mod input;
+mod interrupt;
+mod output;
+mod progress;
+mod record;
+mod report;
+mod terminal;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::arguments::{Arguments, Color, Command};
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match arguments.common.color {
+        Color::Auto => {}
+        Color::Always => anstream::ColorChoice::Always.write_global(),
+        Color::Never => anstream::ColorChoice::Never.write_global(),
+    }
+    show_notices();
+    let voice = output::Voice::new(arguments.common.quiet);
+    let outcome = match &arguments.command {
+        Command::Record(record) => record::run(record, voice),
+        Command::Report(report) => report::run(report),
+        Command::Export(export) => export::run(export),
+    };
+    outcome
+        .unwrap_or_else(|failure| {
+            output::say(&failure.to_string());
+            failure.exit()
+        })
+        .into()
+}
+
+/// What the libraries notice goes to standard error when `HOTPROOF_LOG` names a level.
+fn show_notices() {
+    let level = std::env::var("HOTPROOF_LOG")
+        .ok()
+        .and_then(|level| level.parse().ok());
+    if let Some(level) = level {
+        let level: tracing::level_filters::LevelFilter = level;
+        let format = tracing_subscriber::fmt()
+            .with_max_level(level)
+            .with_ansi(false);
+        format.with_writer(std::io::stderr).init();
+    }
+}

@@ -1,0 +1,148 @@
+//! `hotproof record`: from a command to a profile.
+
+use std::time::Duration;
+
+use hotproof_profile::{Exit as TargetExit, Profile};
+use hotproof_profiler::{
+    Ended, Group, Ladder, Progress, RecordError, Recorder, Recording, Request, Sampled, StackMode,
+};
+use hotproof_report::record::RecordFacts;
+use hotproof_symbolizer::{Summary, Symbolizer};
+
+use crate::arguments::Record;
+use crate::failure::{Code, Exit, Failure, Outcome};
+use crate::output::{PendingFile, Voice};
+use crate::progress::Ticker;
+use crate::{interrupt, output, terminal};
+
+pub(crate) fn run(arguments: &Record, voice: Voice) -> Outcome {
+    if let Ladder::Refused(refusal) = hotproof_profiler::probe() {
+        return Err(refused(&refusal));
+    }
+    let file = PendingFile::create(&arguments.output)?;
+    let mut profile = Profile::default();
+    let recording = sample(arguments, &mut profile, voice)?;
+    if let Sampled::No(refusal) = &recording.sampled {
+        return Err(refused(refusal));
+    }
+    let named = Symbolizer::new().symbolize(&mut profile);
+    let file_bytes = file.finish(|out| Ok(hotproof_formats::native::write(&profile, out)?))?;
+
+    let summary = hotproof_report::record::summary(&RecordFacts {
+        profile: &profile,
+        file: &arguments.output.to_string_lossy(),
+        file_bytes,
+        width: terminal::width_of_stderr(),
+    });
+    voice.notice(summary.trim_end());
+    for problem in problems(&named) {
+        voice.notice(&problem);
+    }
+    Ok(ending(arguments, &recording))
+}
+
+fn sample(arguments: &Record, profile: &mut Profile, voice: Voice) -> Result<Recording, Failure> {
+    let request = Request {
+        rate_hz: arguments.rate_hz,
+        stacks: arguments.stacks,
+        group: Group::Inherit,
+        stop: interrupt::flag()?,
+        ..Request::new(arguments.command.iter().cloned())
+    };
+    let ticker = Ticker::new(voice);
+    let mut show = |progress: &Progress| {
+        ticker.say(|| {
+            format!(
+                "{}  {} samples at {} Hz  {} lost  {} threads",
+                clock(progress.elapsed),
+                progress.samples,
+                arguments.rate_hz,
+                progress.lost,
+                progress.threads
+            )
+        });
+    };
+    let recording = Recorder::new().record(&request, profile, &mut show);
+    ticker.finish();
+    recording.map_err(cannot_record)
+}
+
+/// Images that could not be named, or not well, and why: those with the most addresses first.
+fn problems(named: &Summary) -> Vec<String> {
+    let mut list: Vec<_> = named.problems().collect();
+    list.sort_by_key(|(image, _)| std::cmp::Reverse(image.locations - image.resolved));
+    let shown = list.iter().take(PROBLEMS);
+    let mut lines: Vec<String> = shown
+        .map(|(image, problem)| format!("  note     {}: {problem}", image.path))
+        .collect();
+    if list.len() > PROBLEMS {
+        lines.push(format!(
+            "  note     and {} more images with problems",
+            list.len() - PROBLEMS
+        ));
+    }
+    lines
+}
+
+/// So many images with problems are told one by one.
+const PROBLEMS: usize = 3;
+
+fn cannot_record(error: RecordError) -> Failure {
+    let code = match &error {
+        RecordError::NotFound { .. } | RecordError::NotExecutable { .. } => Code::TargetFailed,
+        RecordError::EmptyCommand => Code::Usage,
+        _ => Code::Failure,
+    };
+    Failure::new(code, error.to_string())
+}
+
+/// Perf events are not to be had.
+pub(crate) fn refused(refusal: &hotproof_profiler::Refusal) -> Failure {
+    Failure::new(Code::Refused, &refusal.what)
+        .read(&refusal.read)
+        .remedy(&refusal.remedy)
+}
+
+fn ending(arguments: &Record, recording: &Recording) -> Exit {
+    let (told, status) = match recording.exit {
+        Some(TargetExit::Code(0)) | None => return Exit::SUCCESS,
+        Some(TargetExit::Code(code)) => (format!("ended with status {code}"), code),
+        Some(TargetExit::Signal(signal)) => {
+            (format!("was killed by signal {signal}"), 128 + signal)
+        }
+    };
+    output::say(&format!("the command {told}"));
+    if arguments.forward_exit {
+        // A status is eight bits wide, and 128 + a signal fits too.
+        return Exit::Forwarded(u8::try_from(status & 0xff).unwrap_or(u8::MAX));
+    }
+    match recording.ended {
+        Ended::Interrupted => Exit::SUCCESS,
+        Ended::Exited | Ended::TimedOut => Exit::Code(Code::TargetFailed),
+    }
+}
+
+/// `mm:ss`.
+pub(crate) fn clock(elapsed: Duration) -> String {
+    let seconds = elapsed.as_secs();
+    format!("{:02}:{:02}", seconds / 60, seconds % 60)
+}
+
+/// `dwarf[,BYTES]`, `fp` or `none`.
+pub(crate) fn stack_mode(text: &str) -> Result<StackMode, String> {
+    match text.split_once(',') {
+        None => match text {
+            "dwarf" => Ok(StackMode::Dwarf {
+                bytes: hotproof_profiler::DEFAULT_STACK_BYTES,
+            }),
+            "fp" => Ok(StackMode::FramePointer),
+            "none" => Ok(StackMode::None),
+            _ => Err("expected dwarf, dwarf,BYTES, fp or none".to_owned()),
+        },
+        Some(("dwarf", bytes)) => match bytes.parse() {
+            Ok(bytes @ 256..=65_528) => Ok(StackMode::Dwarf { bytes }),
+            _ => Err("a stack copy holds 256 to 65528 bytes".to_owned()),
+        },
+        Some(_) => Err("only dwarf takes a size".to_owned()),
+    }
+}
