@@ -93,8 +93,6 @@ pub(super) struct ChunkReader<R> {
     limits: Limits,
     /// Bytes of whole chunks and of the header.
     bytes: u64,
-    /// Bytes after decompression, of all chunks.
-    plain_bytes: u64,
     /// Chunks read so far, which is also the number of the next one.
     pub(super) chunks: u64,
 }
@@ -113,7 +111,7 @@ impl<R: Read> ChunkReader<R> {
             return Err(ReadError::Cut {
                 bytes: first.len() as u64,
                 chunk: 0,
-                what: "the header",
+                what: "a part of the file's header",
             });
         };
         if version != VERSION {
@@ -123,7 +121,6 @@ impl<R: Read> ChunkReader<R> {
             input,
             limits,
             bytes: HEADER_BYTES as u64,
-            plain_bytes: 0,
             chunks: 0,
         })
     }
@@ -134,9 +131,9 @@ impl<R: Read> ChunkReader<R> {
         let fields = [0, 4, 8, 12].map(|at| number_at(&header, at));
         let [Some(kind), Some(plain_len), Some(packed_len), Some(sum)] = fields else {
             let what = if header.is_empty() {
-                "all of it and what follows"
+                "the chunk and all that follows"
             } else {
-                "its header"
+                "a part of the chunk's header"
             };
             return Err(self.cut(header.len(), what));
         };
@@ -146,19 +143,13 @@ impl<R: Read> ChunkReader<R> {
         }
         let packed = read_up_to(&mut self.input, packed_len as usize)?;
         if packed.len() < packed_len as usize {
-            return Err(self.cut(header.len() + packed.len(), "its end"));
+            return Err(self.cut(header.len() + packed.len(), "the rest of the chunk"));
         }
         if checksum(&header[..12], &packed) != sum {
             return Err(self.corrupt("its checksum does not match"));
         }
         let kind = ChunkKind::from_number(kind)
             .ok_or_else(|| self.corrupt("its kind is not one of this version"))?;
-        self.plain_bytes += u64::from(plain_len);
-        if self.plain_bytes > self.limits.total_bytes {
-            return Err(ReadError::TooLarge {
-                limit_bytes: self.limits.total_bytes,
-            });
-        }
         let plain = unpack(&packed, plain_len as usize)
             .ok_or_else(|| self.corrupt("it does not decompress to the size that it states"))?;
         self.bytes += (header.len() + packed.len()) as u64;

@@ -2,7 +2,7 @@
 
 use std::io::{self, BufReader, Read};
 
-use hotproof_profile::{InvalidProfile, Profile};
+use hotproof_profile::{Id, InvalidProfile, Profile, StackEnd, StackId, StringId, Table, ThreadId};
 use prost::Message;
 
 use super::chunk::{ChunkKind, ChunkReader, VERSION};
@@ -14,13 +14,13 @@ use crate::sniff::Kind;
 pub struct Limits {
     /// Largest chunk, compressed or not, in bytes.
     pub chunk_bytes: u32,
-    /// All chunks together after decompression, in bytes. The profile in memory takes a small
-    /// multiple of it.
+    /// The rows of the profile in memory, in bytes. What is needed besides while reading is a
+    /// small multiple of `chunk_bytes`.
     pub total_bytes: u64,
 }
 
 impl Default for Limits {
-    /// 16 MiB a chunk, 4 GiB in all: some hundred million samples.
+    /// 16 MiB a chunk, 4 GiB in all: ninety million samples.
     fn default() -> Self {
         Limits {
             chunk_bytes: 16 << 20,
@@ -49,7 +49,7 @@ pub enum ReadError {
     },
     /// The file ends too early.
     #[error(
-        "the profile is cut after {bytes} bytes: {what} is missing from chunk {chunk}; the copy or the recording was interrupted: copy it again, or record again"
+        "the profile is cut after {bytes} bytes, chunk {chunk}: {what} is missing; the recording or the copy was interrupted: copy it again, or record again"
     )]
     Cut {
         /// Its length.
@@ -68,7 +68,9 @@ pub enum ReadError {
         what: &'static str,
     },
     /// The profile is larger than the reader is allowed to hold.
-    #[error("the profile is larger than {limit_bytes} bytes, which is what a reader accepts")]
+    #[error(
+        "the profile takes more than {limit_bytes} bytes of memory, which is more than a reader accepts"
+    )]
     TooLarge {
         /// [`Limits::total_bytes`].
         limit_bytes: u64,
@@ -116,7 +118,7 @@ pub fn read_recovering(input: impl Read) -> Result<Recovered, ReadError> {
 pub fn read_within(input: impl Read, limits: Limits) -> Result<Recovered, ReadError> {
     let mut chunks = ChunkReader::new(BufReader::new(input), limits)?;
     let mut profile = Profile::default();
-    let missing = match read_chunks(&mut chunks, &mut profile) {
+    let missing = match read_chunks(&mut chunks, &mut profile, limits) {
         Ok(()) => None,
         Err(error @ (ReadError::Cut { .. } | ReadError::Corrupt { .. })) => Some(error),
         Err(error) => return Err(error),
@@ -128,7 +130,9 @@ pub fn read_within(input: impl Read, limits: Limits) -> Result<Recovered, ReadEr
 fn read_chunks<R: Read>(
     chunks: &mut ChunkReader<R>,
     profile: &mut Profile,
+    limits: Limits,
 ) -> Result<(), ReadError> {
+    let mut heap_bytes = 0;
     loop {
         let chunk = chunks.chunks;
         let corrupt = |what| ReadError::Corrupt { chunk, what };
@@ -137,7 +141,9 @@ fn read_chunks<R: Read>(
         match kind {
             ChunkKind::Rows => {
                 let message = schema::Rows::decode(&bytes[..]).map_err(unreadable)?;
+                heap_bytes += heap_of(&message);
                 rows::append(profile, message).map_err(corrupt)?;
+                check_memory(heap_bytes + rows_of(profile), limits.total_bytes)?;
             }
             ChunkKind::Meta => {
                 let message = schema::Meta::decode(&bytes[..]).map_err(unreadable)?;
@@ -165,3 +171,40 @@ fn counts(profile: &Profile, chunks: u64) -> schema::End {
         samples: profile.samples.len() as u64,
     }
 }
+
+/// Columns of equal values compress to next to nothing, so the length of a file bounds nothing.
+fn check_memory(bytes: usize, limit_bytes: u64) -> Result<(), ReadError> {
+    if bytes as u64 <= limit_bytes {
+        return Ok(());
+    }
+    Err(ReadError::TooLarge { limit_bytes })
+}
+
+/// Bytes that the rows of a chunk will hold outside their tables.
+fn heap_of(rows: &schema::Rows) -> usize {
+    // A text lies in the list and in the index, with an id there.
+    let text = |text: &String| 2 * (text.len() + size_of::<Box<str>>()) + size_of::<StringId>();
+    let build_ids = rows.images.iter().map(|image| image.build_id.len());
+    rows.strings.iter().map(text).sum::<usize>() + build_ids.sum::<usize>()
+}
+
+/// Bytes of all tables but for the texts.
+fn rows_of(profile: &Profile) -> usize {
+    fn table<I: Id, T>(table: &Table<I, T>) -> usize {
+        table.len() * size_of::<T>()
+    }
+    let sample = size_of::<SampleRow>() + profile.weights.len() * size_of::<i64>();
+    table(&profile.processes)
+        + table(&profile.threads)
+        + table(&profile.images)
+        + table(&profile.mappings)
+        + table(&profile.symbols)
+        + table(&profile.functions)
+        + table(&profile.frames)
+        + table(&profile.locations)
+        + table(&profile.stacks)
+        + profile.samples.len() * sample
+}
+
+/// One value of each column of the samples but for the weights.
+type SampleRow = (ThreadId, u64, Option<StackId>, Option<u32>, StackEnd);
