@@ -27,6 +27,12 @@ pub enum RecordError {
         /// Why not.
         reason: String,
     },
+    /// An argument or a variable cannot be handed over.
+    #[error("{text} holds a NUL byte, which no program can be given")]
+    NulByte {
+        /// The text, with the byte as `\\0`.
+        text: String,
+    },
     /// The working directory is missing.
     #[error("working directory {path} cannot be entered: {source}")]
     Directory {

@@ -1,10 +1,61 @@
 //! Samples a command's process tree with perf events and unwinds on the spot.
+//!
+//! A [`Recorder`] starts a command held before its exec, opens one sampling event for each CPU on
+//! it and exact counters beside them, lets it go, and follows its threads and children until it
+//! ends. What it sees goes, as it comes, into a [`hotproof_profile::Sink`]: processes, threads,
+//! images, mappings, addresses, stacks, samples. [`probe`] tells what the machine permits.
+//!
+//! It names nothing: addresses stay addresses (the symbolizer names them), and it writes no file
+//! (a sink may). It does not decide: when perf events are refused, it runs and counts the command
+//! all the same and says why there are no samples.
+//!
+//! Data goes: ring bytes (`ring`) to copied records (`batch`), in time order over all rings, to
+//! decoded records (`decode`), to processes, threads and mappings (`world`, `space`), registers and
+//! stack bytes to return addresses (`unwind`), raw chains to stacks (`stacks`), to the sink
+//! (`observer`).
+//!
+//! ```
+//! use hotproof_profile::Profile;
+//! use hotproof_profiler::{Recorder, Request, Sampled, Stdin};
+//!
+//! let mut request = Request::new(["true"]);
+//! request.stdin = Stdin::Null;
+//! let mut profile = Profile::default();
+//! let recording = Recorder::new().record(&request, &mut profile, &mut |_| ())?;
+//! assert_eq!(recording.exit, Some(hotproof_profile::Exit::Code(0)));
+//! if let Sampled::No(refusal) = &recording.sampled {
+//!     println!("not sampled: {refusal}");
+//! }
+//! # Ok::<(), hotproof_profiler::RecordError>(())
+//! ```
 
+mod batch;
+mod binary;
+mod counters;
+mod decode;
 mod error;
+mod events;
+mod launch;
+mod machine;
+mod notes;
+mod observer;
+mod recorder;
 mod recording;
+mod refusal;
+mod registers;
 mod request;
+mod ring;
+mod rings;
+mod space;
+mod stacks;
+mod sys;
+mod target;
+mod unwind;
+mod world;
 
 pub use error::RecordError;
+pub use events::probe;
+pub use recorder::Recorder;
 pub use recording::{
     Counts, CpuSource, Ended, Ladder, Progress, Recording, Refusal, Rung, Sampled,
 };
@@ -12,39 +63,3 @@ pub use request::{
     DEFAULT_RATE_HZ, DEFAULT_STACK_BYTES, Environment, Group, Request, Sampling, StackMode, Stderr,
     Stdin, Stdout,
 };
-
-use hotproof_profile::Sink;
-
-/// Runs commands and records them; keeps what it learned about binaries for the next run.
-#[derive(Default)]
-pub struct Recorder {}
-
-impl Recorder {
-    /// A recorder that knows no binary yet.
-    pub fn new() -> Recorder {
-        Recorder::default()
-    }
-
-    /// Runs the command to its end and sends what it sees to `sink`.
-    ///
-    /// # Errors
-    /// When nothing could be run, or when the sink refused a row.
-    pub fn record(
-        &mut self,
-        request: &Request,
-        sink: &mut dyn Sink,
-        progress: &mut dyn FnMut(&Progress),
-    ) -> Result<Recording, RecordError> {
-        let _ = (request, sink, progress);
-        Err(RecordError::EmptyCommand)
-    }
-}
-
-/// Finds out what perf events permit here, by opening events on this very process.
-pub fn probe() -> Ladder {
-    Ladder::Refused(Refusal {
-        what: String::new(),
-        read: String::new(),
-        remedy: String::new(),
-    })
-}

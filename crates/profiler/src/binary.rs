@@ -1,0 +1,341 @@
+//! The binaries that targets map, kept from run to run.
+
+use std::fs::Metadata;
+use std::ops::{Deref, Range};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use hotproof_image::ImageFile;
+use hotproof_profile::ImageKind;
+use rustc_hash::FxHashMap;
+
+use crate::decode::Mmap;
+
+/// Number of a binary within its [`Binaries`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct BinaryId(pub(crate) u32);
+
+/// One source of code that was mapped.
+#[derive(Debug)]
+pub(crate) struct Binary {
+    /// Where the target saw it.
+    pub(crate) path: String,
+    /// GNU build-id; empty when there is none.
+    pub(crate) build_id: Vec<u8>,
+    /// What it is.
+    pub(crate) kind: ImageKind,
+    /// The file; `None` when there is none or it could not be read.
+    pub(crate) file: Option<Arc<ImageFile>>,
+    /// What unwinding needs of the file; all empty without one.
+    pub(crate) unwind: UnwindSections,
+}
+
+/// The sections that unwinding reads, found once for each binary.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct UnwindSections {
+    /// `.eh_frame`: call frame information.
+    pub(crate) eh_frame: Option<SectionBytes>,
+    /// `.eh_frame_hdr`: its index.
+    pub(crate) eh_frame_hdr: Option<SectionBytes>,
+    /// `.debug_frame`: call frame information of binaries without `.eh_frame`.
+    pub(crate) debug_frame: Option<SectionBytes>,
+}
+
+impl UnwindSections {
+    fn of(file: Option<&Arc<ImageFile>>) -> UnwindSections {
+        let section = |name| file.and_then(|file| SectionBytes::of(file, name));
+        let eh_frame = section(".eh_frame");
+        let debug_frame = match eh_frame {
+            Some(_) => None,
+            None => section(".debug_frame"),
+        };
+        UnwindSections {
+            eh_frame,
+            eh_frame_hdr: section(".eh_frame_hdr"),
+            debug_frame,
+        }
+    }
+
+    /// Whether there is any unwind information.
+    pub(crate) fn exist(&self) -> bool {
+        self.eh_frame.is_some() || self.debug_frame.is_some()
+    }
+}
+
+/// All binaries seen so far.
+#[derive(Debug, Default)]
+pub(crate) struct Binaries {
+    rows: Vec<Binary>,
+    by_file: FxHashMap<FileKey, BinaryId>,
+    by_name: FxHashMap<String, BinaryId>,
+}
+
+/// A file and its state: another inode, size or change makes it another binary.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct FileKey {
+    path: Vec<u8>,
+    device: u64,
+    inode: u64,
+    size: u64,
+    changed: (i64, i64),
+}
+
+impl FileKey {
+    fn new(path: &[u8], facts: &Metadata) -> FileKey {
+        FileKey {
+            path: path.to_vec(),
+            device: facts.dev(),
+            inode: facts.ino(),
+            size: facts.size(),
+            changed: (facts.ctime(), facts.ctime_nsec()),
+        }
+    }
+}
+
+impl Binaries {
+    /// The binary behind a mapping, opened when it is new.
+    pub(crate) fn of_mapping(&mut self, mmap: &Mmap) -> BinaryId {
+        match mmap.path.as_slice() {
+            b"[vdso]" => self.named("[vdso]", ImageKind::Vdso, hotproof_image::vdso),
+            b"" | b"//anon" => self.named("[anonymous]", ImageKind::Anonymous, || None),
+            [b'[', ..] => {
+                let name = String::from_utf8_lossy(&mmap.path).into_owned();
+                self.named(&name, ImageKind::Anonymous, || None)
+            }
+            _ => self.of_file(mmap),
+        }
+    }
+
+    /// The kernel.
+    pub(crate) fn kernel(&mut self) -> BinaryId {
+        if let Some(&id) = self.by_name.get("[kernel]") {
+            return id;
+        }
+        let id = self.push(Binary {
+            path: "[kernel]".to_owned(),
+            build_id: kernel_build_id().unwrap_or_default(),
+            kind: ImageKind::Kernel,
+            file: None,
+            unwind: UnwindSections::default(),
+        });
+        self.by_name.insert("[kernel]".to_owned(), id);
+        id
+    }
+
+    fn named(
+        &mut self,
+        name: &str,
+        kind: ImageKind,
+        open: impl FnOnce() -> Option<ImageFile>,
+    ) -> BinaryId {
+        if let Some(&id) = self.by_name.get(name) {
+            return id;
+        }
+        let file = open().map(Arc::new);
+        let id = self.push(Binary {
+            path: name.to_owned(),
+            build_id: build_id(file.as_deref()),
+            kind,
+            unwind: UnwindSections::of(file.as_ref()),
+            file,
+        });
+        self.by_name.insert(name.to_owned(), id);
+        id
+    }
+
+    fn of_file(&mut self, mmap: &Mmap) -> BinaryId {
+        let name = String::from_utf8_lossy(&mmap.path).into_owned();
+        let Some((place, facts)) = find_file(mmap) else {
+            return self.named(&name, ImageKind::Elf, || None);
+        };
+        let key = FileKey::new(&mmap.path, &facts);
+        if let Some(&id) = self.by_file.get(&key) {
+            return id;
+        }
+        let file = match ImageFile::open(&place) {
+            Ok(file) => Some(Arc::new(file)),
+            Err(error) => {
+                tracing::debug!("{error}");
+                None
+            }
+        };
+        let id = self.push(Binary {
+            path: name,
+            build_id: build_id(file.as_deref()),
+            kind: ImageKind::Elf,
+            unwind: UnwindSections::of(file.as_ref()),
+            file,
+        });
+        self.by_file.insert(key, id);
+        id
+    }
+
+    fn push(&mut self, binary: Binary) -> BinaryId {
+        let id = BinaryId(u32::try_from(self.rows.len()).expect("fewer than 2^32 binaries"));
+        self.rows.push(binary);
+        id
+    }
+}
+
+impl std::ops::Index<BinaryId> for Binaries {
+    type Output = Binary;
+
+    fn index(&self, id: BinaryId) -> &Binary {
+        &self.rows[id.0 as usize]
+    }
+}
+
+/// The file behind a mapping, from here: its path, its path in the target's root, or the kernel's
+/// own link to it (for deleted and nameless files, root only).
+///
+/// The place whose inode agrees with the mapping is preferred. On overlay file systems none does,
+/// because the mapping names the inode below; then the path itself is taken.
+fn find_file(mmap: &Mmap) -> Option<(PathBuf, Metadata)> {
+    use std::os::unix::ffi::OsStrExt;
+    let seen = Path::new(std::ffi::OsStr::from_bytes(&mmap.path));
+    let below_root = seen.strip_prefix("/").unwrap_or(seen);
+    let proc = PathBuf::from(format!("/proc/{}", mmap.pid));
+    let places = [
+        seen.to_owned(),
+        proc.join("root").join(below_root),
+        proc.join(format!("map_files/{:x}-{:x}", mmap.start, mmap.end)),
+    ];
+    let mut fallback = None;
+    for place in places {
+        let Ok(facts) = std::fs::metadata(&place) else {
+            continue;
+        };
+        if !facts.is_file() {
+            continue;
+        }
+        if mmap.inode == 0 || facts.ino() == mmap.inode {
+            return Some((place, facts));
+        }
+        fallback = fallback.or(Some((place, facts)));
+    }
+    fallback
+}
+
+fn build_id(file: Option<&ImageFile>) -> Vec<u8> {
+    let id = file.and_then(ImageFile::build_id);
+    id.map_or(Vec::new(), <[u8]>::to_vec)
+}
+
+/// The running kernel's build-id, from the notes that it shows in `/sys/kernel/notes`.
+fn kernel_build_id() -> Option<Vec<u8>> {
+    gnu_build_id(&std::fs::read("/sys/kernel/notes").ok()?)
+}
+
+/// The contents of the note `NT_GNU_BUILD_ID` (type 3, name `GNU`) among ELF notes.
+fn gnu_build_id(mut notes: &[u8]) -> Option<Vec<u8>> {
+    loop {
+        let field = |at: usize| {
+            let bytes = notes.get(at..at + 4)?;
+            usize::try_from(u32::from_ne_bytes(bytes.try_into().ok()?)).ok()
+        };
+        let (name_len, data_len, kind) = (field(0)?, field(4)?, field(8)?);
+        let data_at = name_len.checked_next_multiple_of(4)?.checked_add(12)?;
+        let data = notes.get(data_at..data_at.checked_add(data_len)?)?;
+        if kind == 3 && notes.get(12..16) == Some(b"GNU\0") {
+            return Some(data.to_vec());
+        }
+        let next = data_at.checked_add(data_len.checked_next_multiple_of(4)?)?;
+        notes = notes.get(next..)?;
+    }
+}
+
+/// How addresses of one mapping of a binary relate to the binary.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Placement {
+    /// Address at run time of the binary's lowest loadable byte.
+    pub(crate) base_avma: u64,
+    /// Address of that byte as linked.
+    pub(crate) base_svma: u64,
+}
+
+impl Binary {
+    /// Where a mapping puts the binary.
+    ///
+    /// Only executable segments are considered: two segments may share a page of the file, and the
+    /// read-only one would give plausible nonsense. The kernel maps whole pages, so that a mapping
+    /// may begin before its segment does. Without a file, addresses count from where byte 0 of the
+    /// file would be.
+    pub(crate) fn placement(&self, mmap: &Mmap) -> Placement {
+        let from_file = Placement {
+            base_avma: mmap.start.wrapping_sub(mmap.file_offset),
+            base_svma: 0,
+        };
+        let Some(file) = &self.file else {
+            return from_file;
+        };
+        let page = rustix::param::page_size() as u64;
+        let length = mmap.end - mmap.start;
+        let shared = |segment: &&hotproof_image::Segment| {
+            let start = segment.file_offset - segment.file_offset % page;
+            let end = segment.file_offset.saturating_add(segment.file_size);
+            let mapped_end = mmap.file_offset.saturating_add(length).min(end);
+            mapped_end.saturating_sub(mmap.file_offset.max(start))
+        };
+        let code = file.segments().iter().filter(|s| s.executable);
+        // The first of equals, because `max_by_key` would take the last.
+        let best = code.rev().max_by_key(shared).filter(|s| shared(s) > 0);
+        let Some(segment) = best else {
+            return from_file;
+        };
+        let svma_of_start = mmap
+            .file_offset
+            .wrapping_sub(segment.file_offset)
+            .wrapping_add(segment.svma);
+        let base_svma = file.base_svma();
+        Placement {
+            base_avma: mmap
+                .start
+                .wrapping_sub(svma_of_start)
+                .wrapping_add(base_svma),
+            base_svma,
+        }
+    }
+}
+
+/// The bytes of a section: a piece of a mapped file, or a copy when it was compressed.
+#[derive(Debug, Clone)]
+pub(crate) enum SectionBytes {
+    /// Bytes of a file.
+    Mapped(Arc<ImageFile>, Range<usize>),
+    /// Bytes of our own.
+    Owned(Arc<[u8]>),
+}
+
+impl SectionBytes {
+    /// A section's contents; `None` when the binary has none of this name, or it cannot be read.
+    pub(crate) fn of(file: &Arc<ImageFile>, name: &str) -> Option<SectionBytes> {
+        let section = match file.section(name) {
+            Ok(section) => section?,
+            Err(error) => {
+                tracing::debug!("{error}");
+                return None;
+            }
+        };
+        let whole = file.data();
+        match section.data {
+            std::borrow::Cow::Borrowed(data) => {
+                let start = (data.as_ptr() as usize).checked_sub(whole.as_ptr() as usize)?;
+                let end = start.checked_add(data.len())?;
+                (end <= whole.len()).then(|| SectionBytes::Mapped(Arc::clone(file), start..end))
+            }
+            std::borrow::Cow::Owned(data) => Some(SectionBytes::Owned(data.into())),
+        }
+    }
+}
+
+impl Deref for SectionBytes {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            SectionBytes::Mapped(file, range) => &file.data()[range.clone()],
+            SectionBytes::Owned(data) => data,
+        }
+    }
+}

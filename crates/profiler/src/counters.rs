@@ -1,0 +1,71 @@
+//! Exact counters over the target and everything that it starts.
+
+use perf_event::events::{Event, Hardware, Software};
+use perf_event::{Builder, Counter};
+use rustix::io::Errno;
+
+use crate::events::open;
+use crate::recording::{Counts, CpuSource};
+use crate::sys::Usage;
+
+/// Counters that are opened on a held child and read at the end. Each is `None` where it does not
+/// open.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    task_clock: Option<Counter>,
+    page_faults: Option<Counter>,
+    context_switches: Option<Counter>,
+    instructions: Option<Counter>,
+}
+
+/// Whether a counter needs to see the kernel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sight {
+    Kernel,
+    UserOnly,
+}
+
+impl Counters {
+    /// Opens what can be opened on a process that is held before its exec.
+    pub(crate) fn open(pid: i32) -> Counters {
+        let counter = |kind: Event, sight| open_one(pid, kind, sight).ok();
+        Counters {
+            // The task clock counts all of a task's time, whatever is excluded.
+            task_clock: counter(Software::TASK_CLOCK.into(), Sight::UserOnly),
+            page_faults: counter(Software::PAGE_FAULTS.into(), Sight::Kernel),
+            context_switches: counter(Software::CONTEXT_SWITCHES.into(), Sight::Kernel),
+            instructions: counter(Hardware::INSTRUCTIONS.into(), Sight::UserOnly),
+        }
+    }
+
+    /// Reads all counters; what did not open is taken from `wait4`.
+    pub(crate) fn read(&mut self, usage: Usage, wall_ns: u64, run_queue_ns: Option<u64>) -> Counts {
+        let read = |counter: &mut Option<Counter>| counter.as_mut()?.read().ok();
+        let task_clock = read(&mut self.task_clock);
+        let (cpu_ns, cpu_source) = match task_clock {
+            Some(ns) => (ns, CpuSource::TaskClock),
+            None => (usage.user_ns + usage.system_ns, CpuSource::Wait4),
+        };
+        Counts {
+            cpu_ns,
+            cpu_source,
+            wall_ns,
+            user_ns: usage.user_ns,
+            system_ns: usage.system_ns,
+            run_queue_ns,
+            peak_rss_bytes: usage.peak_rss_bytes,
+            page_faults: read(&mut self.page_faults).unwrap_or(usage.page_faults),
+            context_switches: read(&mut self.context_switches).unwrap_or(usage.context_switches),
+            instructions: read(&mut self.instructions),
+        }
+    }
+}
+
+fn open_one(pid: i32, kind: Event, sight: Sight) -> Result<Counter, Errno> {
+    let mut builder = Builder::new().kind(kind).observe_pid(pid);
+    builder
+        .exclude_kernel(sight == Sight::UserOnly)
+        .inherit(true)
+        .enable_on_exec(true);
+    open(builder)
+}

@@ -1,0 +1,187 @@
+//! The events that are sampled: which one the machine has, and how much of it it lets us see.
+
+use std::os::fd::BorrowedFd;
+
+use perf_event::events::{Event, Hardware, Software};
+use perf_event::{Builder, Clock, Counter};
+use rustix::io::Errno;
+
+use crate::decode::{Copies, Format};
+use crate::recording::{Ladder, Rung};
+use crate::refusal::Facts;
+use crate::registers;
+use crate::request::StackMode;
+
+/// The most bytes of stack that the kernel copies: the size of a record is a 16-bit number, and
+/// the sizes asked for must be multiples of 8.
+pub(crate) const MOST_STACK_BYTES: u32 = 65_528;
+
+/// Stack copied with each sample when the kernel walks frame pointers: enough for the frames of a
+/// few libc functions, which have no frame pointer.
+const FRAME_POINTER_STACK_BYTES: u32 = 4_096;
+
+/// What is counted between samples.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum EventKind {
+    /// Cycles of the CPU, by its performance counters.
+    Cycles,
+    /// Nanoseconds on a CPU, by the kernel's timers: where there are no counters, as in most
+    /// virtual machines.
+    CpuClock,
+}
+
+impl EventKind {
+    /// As users know it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            EventKind::Cycles => "cycles",
+            EventKind::CpuClock => "cpu-clock",
+        }
+    }
+
+    fn event(self) -> Event {
+        match self {
+            EventKind::Cycles => Hardware::CPU_CYCLES.into(),
+            EventKind::CpuClock => Software::CPU_CLOCK.into(),
+        }
+    }
+}
+
+/// What the machine permits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Permitted {
+    /// Which event.
+    pub(crate) kind: EventKind,
+    /// How much of it.
+    pub(crate) rung: Rung,
+}
+
+/// A sampling event, ready to be opened on CPU after CPU.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct EventPlan {
+    /// What the machine permits.
+    pub(crate) permitted: Permitted,
+    /// Samples in a second of CPU time.
+    pub(crate) rate_hz: u64,
+    /// How stacks are taken.
+    pub(crate) stacks: StackMode,
+}
+
+impl EventPlan {
+    /// Nanoseconds between samples; `None` for cycles, whose period the kernel adapts to the rate.
+    pub(crate) fn period(&self) -> Option<u64> {
+        match self.permitted.kind {
+            EventKind::CpuClock => Some(1_000_000_000 / self.rate_hz.max(1)),
+            EventKind::Cycles => None,
+        }
+    }
+
+    /// Which fields the samples have.
+    pub(crate) fn format(&self) -> Format {
+        Format::new(match self.stacks {
+            StackMode::None => Copies::None,
+            StackMode::Dwarf { .. } | StackMode::FramePointer => Copies::RegistersAndStack,
+        })
+    }
+
+    /// Bytes of stack to copy with each sample.
+    pub(crate) fn stack_bytes(&self) -> u32 {
+        match self.stacks {
+            StackMode::None => 0,
+            StackMode::FramePointer => FRAME_POINTER_STACK_BYTES,
+            StackMode::Dwarf { bytes } => (bytes - bytes % 8).clamp(8, MOST_STACK_BYTES),
+        }
+    }
+
+    /// Opens the event on one CPU for a process that is held before `execve`, to start with it and
+    /// to be inherited by everything that it starts.
+    pub(crate) fn open(&self, pid: i32, cpu: usize) -> Result<Counter, Errno> {
+        let mut builder = base(self.permitted).observe_pid(pid).one_cpu(cpu);
+        builder
+            .inherit(true)
+            .enable_on_exec(true)
+            .mmap(true)
+            .mmap2(true)
+            .comm(true)
+            .comm_exec(true)
+            .task(true)
+            .exclude_callchain_user(self.stacks != StackMode::FramePointer)
+            .exclude_callchain_kernel(self.permitted.rung == Rung::UserOnly);
+        match self.period() {
+            Some(period) => builder.sample_period(period),
+            None => builder.sample_frequency(self.rate_hz),
+        };
+        if self.stack_bytes() > 0 {
+            builder
+                .sample_regs_user(registers::MASK)
+                .sample_stack_user(self.stack_bytes());
+        }
+        builder.attrs_mut().sample_type = self.format().sample.bits();
+        open(builder)
+    }
+}
+
+/// An event that counts nothing: it only holds a ring for one CPU.
+pub(crate) fn open_ring_holder(cpu: usize, watermark_bytes: usize) -> Result<Counter, Errno> {
+    let mut builder = Builder::new()
+        .kind(Software::DUMMY)
+        .observe_self()
+        .one_cpu(cpu);
+    builder
+        .clockid(Clock::MONOTONIC)
+        .wakeup_watermark(watermark_bytes);
+    open(builder)
+}
+
+fn base<'a>(permitted: Permitted) -> Builder<'a> {
+    let mut builder = Builder::new().kind(permitted.kind.event());
+    builder
+        .exclude_kernel(permitted.rung == Rung::UserOnly)
+        .exclude_hv(true)
+        .clockid(Clock::MONOTONIC)
+        .sample_id_all(true);
+    builder
+}
+
+/// Opens an event and keeps its descriptor from programs that are started meanwhile.
+pub(crate) fn open(builder: Builder<'_>) -> Result<Counter, Errno> {
+    let counter = builder
+        .build()
+        .map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;
+    rustix::io::fcntl_setfd(descriptor(&counter), rustix::io::FdFlags::CLOEXEC)?;
+    Ok(counter)
+}
+
+/// A counter's descriptor, borrowed.
+pub(crate) fn descriptor(counter: &Counter) -> BorrowedFd<'_> {
+    crate::sys::borrow(counter)
+}
+
+/// Tries the ladder from the top on this very process: cycles before cpu-clock, the kernel
+/// included before user code alone.
+pub(crate) fn climb() -> Result<Permitted, Errno> {
+    let mut denied = Errno::NOENT;
+    for rung in [Rung::KernelAndUser, Rung::UserOnly] {
+        for kind in [EventKind::Cycles, EventKind::CpuClock] {
+            let permitted = Permitted { kind, rung };
+            let mut builder = base(permitted).observe_self();
+            builder.sample_frequency(1_000);
+            match open(builder) {
+                Ok(_) => return Ok(permitted),
+                Err(errno) => denied = errno,
+            }
+        }
+    }
+    Err(denied)
+}
+
+/// Finds out what perf events permit here, by opening events on this very process.
+pub fn probe() -> Ladder {
+    match climb() {
+        Ok(permitted) => Ladder::Events {
+            event: permitted.kind.name().to_owned(),
+            rung: permitted.rung,
+        },
+        Err(errno) => Ladder::Refused(Facts::read(errno).refusal()),
+    }
+}

@@ -1,0 +1,78 @@
+//! Facts about the machine and about processes, read from `/proc` and `/sys`.
+
+use hotproof_profile::Host;
+use rustix::process::Pid;
+
+/// The machine as the profile's meta tells it.
+pub(crate) fn host() -> Host {
+    let cpuinfo = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = cpuinfo.lines().find_map(|line| {
+        let (name, value) = line.split_once(':')?;
+        (name.trim() == "model name").then(|| value.trim().to_owned())
+    });
+    let kernel = rustix::system::uname();
+    Host {
+        arch: std::env::consts::ARCH.to_owned(),
+        kernel: kernel.release().to_string_lossy().into_owned(),
+        cpu_model: model.unwrap_or_default(),
+        cpus: u32::try_from(online_cpus().len()).unwrap_or(u32::MAX),
+    }
+}
+
+/// The numbers of all CPUs that are online, in order; CPU 0 alone when the list cannot be read.
+pub(crate) fn online_cpus() -> Vec<usize> {
+    let list = std::fs::read_to_string("/sys/devices/system/cpu/online").unwrap_or_default();
+    let cpus = parse_cpu_list(list.trim()).unwrap_or_default();
+    if cpus.is_empty() { vec![0] } else { cpus }
+}
+
+/// A list such as `0-3,8`; `None` when it is none.
+fn parse_cpu_list(list: &str) -> Option<Vec<usize>> {
+    /// `CONFIG_NR_CPUS` is at most this.
+    const MOST_CPUS: usize = 8_192;
+    let mut cpus = Vec::new();
+    for part in list.split(',') {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        let (first, last): (usize, usize) = (first.parse().ok()?, last.parse().ok()?);
+        if last >= MOST_CPUS {
+            return None;
+        }
+        cpus.extend(first..=last);
+    }
+    Some(cpus)
+}
+
+/// How long a process's main thread was ready but waited for a CPU: the second number of
+/// `/proc/PID/schedstat`. `None` where the kernel keeps no such account.
+pub(crate) fn run_queue_ns(pid: Pid) -> Option<u64> {
+    let path = format!("/proc/{}/schedstat", pid.as_raw_nonzero());
+    let text = std::fs::read_to_string(path).ok()?;
+    text.split_ascii_whitespace().nth(1)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_of_cpus_are_read() {
+        let cases = [
+            ("0", Some(vec![0])),
+            ("0-3", Some(vec![0, 1, 2, 3])),
+            ("0,2-3,7", Some(vec![0, 2, 3, 7])),
+            ("", None),
+            ("0-", None),
+            ("0-99999999999", None),
+        ];
+        for (list, expected) in cases {
+            assert_eq!(parse_cpu_list(list), expected, "{list:?}");
+        }
+        assert!(!online_cpus().is_empty());
+    }
+
+    #[test]
+    fn this_machine_has_a_name_and_cpus() {
+        let host = host();
+        assert!(host.cpus >= 1 && !host.kernel.is_empty() && !host.arch.is_empty());
+    }
+}

@@ -1,0 +1,98 @@
+//! What a reader of a recording has to know, in sentences.
+
+use crate::events::{EventKind, EventPlan};
+use crate::observer::Observer;
+use crate::recording::{CpuSource, Ended, Recording, Rung, Sampled};
+use crate::request::StackMode;
+
+/// Below this share of the counted CPU time, the samples do not stand for the whole run.
+const LOW_COVERAGE: f64 = 0.9;
+/// Coverage of less CPU time than this many sampling periods says nothing.
+const FEWEST_PERIODS: u64 = 20;
+
+/// All notes, most important first.
+pub(crate) fn notes(
+    recording: &Recording,
+    plan: &EventPlan,
+    observer: &Observer<'_>,
+) -> Vec<String> {
+    let mut notes = Vec::new();
+    match recording.ended {
+        Ended::Exited => {}
+        Ended::TimedOut => notes.push("The target ran into its time limit and was killed.".into()),
+        Ended::Interrupted => notes.push("The recording was interrupted.".into()),
+    }
+    let Sampled::Yes { rung, .. } = recording.sampled else {
+        if let Sampled::No(refusal) = &recording.sampled {
+            notes.push(format!("Not sampled: {refusal}."));
+        }
+        notes.extend(count_note(recording));
+        return notes;
+    };
+    if rung == Rung::UserOnly {
+        notes.push("Time in the kernel was not sampled: it is not permitted here.".into());
+    }
+    notes.extend(coverage_note(recording, plan, observer.period_sum));
+    if recording.lost.samples > 0 {
+        notes.push(format!(
+            "The kernel dropped {} records because the recorder did not read them in time.",
+            recording.lost.samples
+        ));
+    }
+    if recording.lost.records > 0 {
+        notes.push(format!(
+            "{} records could not be decoded.",
+            recording.lost.records
+        ));
+    }
+    let alive = observer.live_processes();
+    if alive > 0 {
+        notes.push(format!(
+            "{alive} descendants of the target still ran when it ended; they were not followed \
+             further."
+        ));
+    }
+    notes.extend(count_note(recording));
+    notes
+}
+
+fn count_note(recording: &Recording) -> Option<String> {
+    (recording.counts.cpu_source == CpuSource::Wait4).then(|| {
+        "CPU time was counted by wait4: descendants that nobody waited for are missing.".into()
+    })
+}
+
+fn coverage_note(recording: &Recording, plan: &EventPlan, period_sum: u64) -> Option<String> {
+    if plan.permitted.kind != EventKind::CpuClock {
+        return None;
+    }
+    let counted_ns = recording.counts.cpu_ns;
+    let coverage = period_sum as f64 / counted_ns as f64;
+    let enough = counted_ns / plan.period()?.max(1) >= FEWEST_PERIODS;
+    (enough && coverage < LOW_COVERAGE).then(|| {
+        let cause = match plan.permitted.rung {
+            Rung::UserOnly => "the rest ran in the kernel or in tasks shorter than a period",
+            Rung::KernelAndUser => "tasks shorter than a sampling period are mostly missed",
+        };
+        format!(
+            "The samples cover {:.0} % of the counted CPU time: {cause}.",
+            coverage * 100.0
+        )
+    })
+}
+
+/// How stacks were taken, in words.
+pub(crate) fn unwinder(plan: &EventPlan) -> String {
+    let bytes = f64::from(plan.stack_bytes());
+    match plan.stacks {
+        StackMode::Dwarf { .. } => format!(
+            "registers and {:.1} KiB of stack, unwound by CFI",
+            bytes / 1024.0
+        ),
+        StackMode::FramePointer => format!(
+            "frame pointers, behind first frames from registers and {:.1} KiB of stack by CFI",
+            bytes / 1024.0
+        ),
+        StackMode::None => "none: addresses only".to_owned(),
+    }
+}

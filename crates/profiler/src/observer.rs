@@ -1,0 +1,298 @@
+//! Turns records, in the order of time, into rows of the profile.
+
+use hotproof_profile::{AddressKind, Lost, Sample as Row, Sink, SinkError, StackEnd, StackId};
+
+use crate::batch::RawRecord;
+use crate::binary::Binaries;
+use crate::decode::{Format, Record, Sample};
+use crate::space::AddressSpace;
+use crate::stacks::{Place, Stacks};
+use crate::unwind::{StackCopy, StackUnwinder};
+use crate::world::{Exec, Owner, Task, World};
+
+/// Context markers in a callchain are the highest numbers (`PERF_CONTEXT_MAX`).
+const FIRST_MARKER: u64 = -4095_i64 as u64;
+/// What follows is the kernel's (`PERF_CONTEXT_KERNEL`).
+const KERNEL_MARKER: u64 = -128_i64 as u64;
+/// What follows is the user's (`PERF_CONTEXT_USER`).
+const USER_MARKER: u64 = -512_i64 as u64;
+
+/// What the observer keeps from run to run.
+#[derive(Default)]
+pub(crate) struct Knowledge {
+    /// Binaries that were mapped.
+    pub(crate) binaries: Binaries,
+    unwinder: StackUnwinder,
+}
+
+/// How the user's part of a stack is found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum UserStacks {
+    /// Unwound from registers and a copy of this many bytes.
+    Unwound {
+        /// Asked for.
+        copied_bytes: usize,
+    },
+    /// As above for the first frames; beyond the copy along frame pointers, by the kernel.
+    FramePointers {
+        /// Asked for.
+        copied_bytes: usize,
+    },
+    /// The address alone.
+    Leaf,
+}
+
+/// Sees the records of one recording.
+pub(crate) struct Observer<'k> {
+    knowledge: &'k mut Knowledge,
+    format: Format,
+    user_stacks: UserStacks,
+    world: World,
+    stacks: Stacks,
+    chain: Vec<u64>,
+    /// Samples so far.
+    pub(crate) samples: u64,
+    /// Of them, those whose stack is whole.
+    pub(crate) complete_samples: u64,
+    /// Sum of the samples' periods.
+    pub(crate) period_sum: u64,
+    /// What was lost so far.
+    pub(crate) lost: Lost,
+}
+
+/// How many words stand before the addresses of a raw chain.
+const CHAIN_HEAD: usize = 2;
+
+impl<'k> Observer<'k> {
+    /// An observer that has seen nothing.
+    pub(crate) fn new(
+        knowledge: &'k mut Knowledge,
+        format: Format,
+        user_stacks: UserStacks,
+    ) -> Observer<'k> {
+        Observer {
+            knowledge,
+            format,
+            user_stacks,
+            world: World::default(),
+            stacks: Stacks::default(),
+            chain: Vec::new(),
+            samples: 0,
+            complete_samples: 0,
+            period_sum: 0,
+            lost: Lost::default(),
+        }
+    }
+
+    /// Threads seen so far.
+    pub(crate) fn threads(&self) -> u32 {
+        self.world.threads_seen
+    }
+
+    /// Processes that have not ended.
+    pub(crate) fn live_processes(&self) -> usize {
+        self.world.live_processes()
+    }
+
+    /// Takes the next record.
+    pub(crate) fn observe(
+        &mut self,
+        time_ns: u64,
+        raw: RawRecord<'_>,
+        sink: &mut dyn Sink,
+    ) -> Result<(), SinkError> {
+        let task = |pid, tid| Task { pid, tid, time_ns };
+        match self.format.decode(raw) {
+            Some(Record::Sample(sample)) => self.sample(time_ns, &sample, sink)?,
+            Some(Record::Fork {
+                pid,
+                tid,
+                parent_pid,
+                parent_tid,
+            }) => self
+                .world
+                .fork(task(pid, tid), parent_pid, parent_tid, sink)?,
+            Some(Record::Exit { pid, tid }) => self.world.exit(task(pid, tid), sink)?,
+            Some(Record::Comm {
+                pid,
+                tid,
+                exec,
+                name,
+            }) => {
+                let exec = if exec { Exec::Yes } else { Exec::No };
+                self.world.comm(task(pid, tid), &name, exec, sink)?;
+            }
+            Some(Record::Mmap(mmap)) => {
+                let binaries = &mut self.knowledge.binaries;
+                self.world.mmap(time_ns, &mmap, binaries, sink)?;
+                self.knowledge.unwinder.space_changed();
+            }
+            Some(Record::Lost { count }) => self.lost.samples += count,
+            Some(Record::Throttle) => self.lost.throttled += 1,
+            Some(Record::Other) => {}
+            None => self.lost.records += 1,
+        }
+        Ok(())
+    }
+
+    fn sample(
+        &mut self,
+        time_ns: u64,
+        sample: &Sample<'_>,
+        sink: &mut dyn Sink,
+    ) -> Result<(), SinkError> {
+        let task = Task {
+            pid: sample.pid,
+            tid: sample.tid,
+            time_ns,
+        };
+        let owner = self.world.owner(task, &self.knowledge.binaries, sink)?;
+        let end = self.fill_chain(sample, &owner.space);
+        let stack = match self.stacks.find(&self.chain) {
+            Some(stack) => stack,
+            None => self.intern(&owner, sink)?,
+        };
+        let period = i64::try_from(sample.period).unwrap_or(i64::MAX);
+        sink.sample(&Row {
+            thread: owner.thread,
+            time_ns,
+            stack,
+            weights: &[1, period],
+            cpu: Some(sample.cpu),
+            end,
+        })?;
+        self.samples += 1;
+        self.complete_samples += u64::from(end == StackEnd::Complete);
+        self.period_sum = self.period_sum.saturating_add(sample.period);
+        Ok(())
+    }
+
+    /// Puts the address space, the number of the kernel's frames and all addresses, leaf first,
+    /// into `self.chain`.
+    fn fill_chain(&mut self, sample: &Sample<'_>, space: &AddressSpace) -> StackEnd {
+        self.chain.clear();
+        self.chain.extend([space.version, 0]);
+        let (copied_bytes, frame_pointers) = match self.user_stacks {
+            UserStacks::Leaf => {
+                self.chain[1] = u64::from(sample.in_kernel);
+                self.chain.push(sample.ip);
+                return StackEnd::Unknown;
+            }
+            UserStacks::Unwound { copied_bytes } => (copied_bytes, false),
+            UserStacks::FramePointers { copied_bytes } => (copied_bytes, true),
+        };
+        self.push_kernel_frames(sample);
+        self.chain[1] = (self.chain.len() - CHAIN_HEAD) as u64;
+        let Some(registers) = sample.registers else {
+            if sample.in_kernel {
+                // A kernel thread, or a task that has no memory any more: there is no user part.
+                return StackEnd::Complete;
+            }
+            self.chain.push(sample.ip);
+            return StackEnd::Failed;
+        };
+        let stack = StackCopy {
+            bytes: sample.stack,
+            asked_bytes: copied_bytes,
+        };
+        let unwinder = &mut self.knowledge.unwinder;
+        let end = unwinder.unwind(space, registers, stack, &mut self.chain);
+        if frame_pointers {
+            self.continue_by_frame_pointers(sample, end)
+        } else {
+            end
+        }
+    }
+
+    fn push_kernel_frames(&mut self, sample: &Sample<'_>) {
+        let mut in_kernel = false;
+        let before = self.chain.len();
+        for &address in &sample.callchain {
+            if address >= FIRST_MARKER {
+                in_kernel = address == KERNEL_MARKER;
+            } else if in_kernel {
+                self.chain.push(address);
+            }
+        }
+        if sample.in_kernel && self.chain.len() == before {
+            self.chain.push(sample.ip);
+        }
+    }
+
+    /// Appends what the kernel found along frame pointers beyond the frames that were unwound: it
+    /// is joined where both agree on an address, the outermost one first.
+    fn continue_by_frame_pointers(&mut self, sample: &Sample<'_>, end: StackEnd) -> StackEnd {
+        if end == StackEnd::Complete {
+            return end;
+        }
+        let user = sample
+            .callchain
+            .iter()
+            .skip_while(|&&address| address != USER_MARKER)
+            .skip(1)
+            .take_while(|&&address| address < FIRST_MARKER);
+        let walked: Vec<u64> = user.copied().collect();
+        let unwound = CHAIN_HEAD + self.chain[1] as usize;
+        for i in (unwound..self.chain.len()).rev() {
+            if let Some(at) = walked.iter().rposition(|&address| address == self.chain[i]) {
+                self.chain.truncate(i + 1);
+                self.chain.extend(&walked[at + 1..]);
+                return StackEnd::Unknown;
+            }
+        }
+        end
+    }
+
+    fn intern(&mut self, owner: &Owner, sink: &mut dyn Sink) -> Result<Option<StackId>, SinkError> {
+        let kernel_frames = self.chain[1] as usize;
+        let addresses = self.chain.len() - CHAIN_HEAD;
+        let mut stack = None;
+        for i in (0..addresses).rev() {
+            let address = self.chain[CHAIN_HEAD + i];
+            // The leaf and, below the kernel's frames, the user's own leaf are where a thread was
+            // interrupted; all others are where it will return to.
+            let kind = if i == 0 || i == kernel_frames {
+                AddressKind::Ip
+            } else {
+                AddressKind::ReturnAddress
+            };
+            let place = if i < kernel_frames {
+                let kernel = self.knowledge.binaries.kernel();
+                Place {
+                    image: Some(self.world.image(kernel, &self.knowledge.binaries, sink)?),
+                    address,
+                }
+            } else {
+                self.user_place(owner, address, kind, sink)?
+            };
+            stack = Some(self.stacks.push(stack, place, kind, sink)?);
+        }
+        self.stacks.remember(&self.chain, stack);
+        Ok(stack)
+    }
+
+    fn user_place(
+        &mut self,
+        owner: &Owner,
+        address: u64,
+        kind: AddressKind,
+        sink: &mut dyn Sink,
+    ) -> Result<Place, SinkError> {
+        // A call that never returns may be the last instruction of its mapping.
+        let lookup = match kind {
+            AddressKind::ReturnAddress => address.wrapping_sub(1),
+            AddressKind::Ip | AddressKind::Adjusted => address,
+        };
+        let Some(map) = owner.space.find(lookup) else {
+            return Ok(Place {
+                image: None,
+                address,
+            });
+        };
+        let binaries = &self.knowledge.binaries;
+        Ok(Place {
+            image: Some(self.world.image(map.binary, binaries, sink)?),
+            address: map.relative(address),
+        })
+    }
+}

@@ -1,0 +1,351 @@
+//! One recording from start to end.
+
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use hotproof_profile::{Host, Lost, Meta, Sink, SinkError, Unit, Weight};
+use perf_event::Counter;
+use rustix::event::{PollFd, PollFlags};
+use rustix::io::Errno;
+use rustix::process::Pid;
+use rustix::time::{ClockId, clock_gettime};
+
+use crate::batch::{Batch, SLACK_NS};
+use crate::counters::Counters;
+use crate::decode::Format;
+use crate::error::RecordError;
+use crate::events::{self, EventKind, EventPlan, Permitted};
+use crate::launch::HeldChild;
+use crate::machine;
+use crate::notes;
+use crate::observer::{Knowledge, Observer, UserStacks};
+use crate::recording::{Progress, Recording, Refusal, Sampled};
+use crate::refusal::Facts;
+use crate::request::{Request, Sampling, StackMode};
+use crate::rings::Rings;
+use crate::target::{Target, exit_of};
+
+/// Progress is told, and the stop flag looked at, at least this often.
+const TICK: Duration = Duration::from_millis(100);
+
+/// Size of a sample without its stack: header, fields, a deep kernel callchain.
+const SAMPLE_BYTES_WITHOUT_STACK: u64 = 300;
+
+/// Runs commands and records them.
+///
+/// It keeps rings, opened binaries and unwind rules from run to run, so that a series of short runs
+/// pays for them once. Use it from one thread at a time.
+#[derive(Default)]
+pub struct Recorder {
+    knowledge: Knowledge,
+    rings: Rings,
+    cpus: Vec<usize>,
+    host: Option<Host>,
+    permitted: Option<Permitted>,
+}
+
+impl Recorder {
+    /// A recorder that knows nothing yet.
+    pub fn new() -> Recorder {
+        Recorder::default()
+    }
+
+    /// Runs the command to its end and sends what it sees to `sink`.
+    ///
+    /// It returns when the command itself has ended; descendants that still run then are not
+    /// waited for, which a note says. `progress` is called about ten times a second.
+    ///
+    /// # Errors
+    /// When the command cannot be run, when a system call fails that nothing can replace, or when
+    /// the sink refuses a row (the target is then killed). Refused perf events are no error: the
+    /// command runs, and [`Recording::sampled`] says why it was not sampled.
+    pub fn record(
+        &mut self,
+        request: &Request,
+        sink: &mut dyn Sink,
+        progress: &mut dyn FnMut(&Progress),
+    ) -> Result<Recording, RecordError> {
+        let cpu_before_ns = clock_ns(ClockId::ThreadCPUTime);
+        let child = HeldChild::fork(request)?;
+        let counters = Counters::open(child.pid().as_raw_nonzero().get());
+        let (plan, events, sampled) = self.open_events(child.pid(), request);
+        sink.weights(&weights(plan.permitted.kind))
+            .map_err(RecordError::Sink)?;
+        let run = Run {
+            request,
+            plan,
+            events,
+            sampled,
+            counters,
+            cpu_before_ns,
+            started_unix_ns: unix_ns(),
+            started: Instant::now(),
+        };
+        let host = self.host.get_or_insert_with(machine::host).clone();
+        let pid = child.release()?;
+        let target = Target::new(pid, run.started, request);
+        let format = run.plan.format();
+        let mut observer = Observer::new(&mut self.knowledge, format, user_stacks(&run.plan));
+        let wall = watch(
+            &run,
+            target,
+            &mut self.rings,
+            &format,
+            &mut observer,
+            sink,
+            progress,
+        )?;
+        run.finish(wall, &observer, host, sink)
+    }
+
+    /// Opens the sampling event on every CPU for a held child.
+    fn open_events(&mut self, pid: Pid, request: &Request) -> (EventPlan, Vec<Counter>, Sampled) {
+        let mut plan = EventPlan {
+            permitted: Permitted {
+                kind: EventKind::CpuClock,
+                rung: crate::Rung::UserOnly,
+            },
+            rate_hz: request.rate_hz.max(1),
+            stacks: request.stacks,
+        };
+        if request.sampling == Sampling::Off {
+            return (plan, Vec::new(), Sampled::Off);
+        }
+        match self.try_open_events(pid, &mut plan) {
+            Ok(events) => {
+                let sampled = Sampled::Yes {
+                    event: plan.permitted.kind.name().to_owned(),
+                    rung: plan.permitted.rung,
+                    rate_hz: plan.rate_hz,
+                };
+                (plan, events, sampled)
+            }
+            Err(refusal) => (plan, Vec::new(), Sampled::No(refusal)),
+        }
+    }
+
+    fn try_open_events(&mut self, pid: Pid, plan: &mut EventPlan) -> Result<Vec<Counter>, Refusal> {
+        let refused = |errno| Facts::read(errno).refusal();
+        let permitted = match self.permitted {
+            Some(permitted) => permitted,
+            None => events::climb().map_err(refused)?,
+        };
+        self.permitted = Some(permitted);
+        plan.permitted = permitted;
+        if self.cpus.is_empty() {
+            self.cpus = machine::online_cpus();
+        }
+        let record_bytes = SAMPLE_BYTES_WITHOUT_STACK + u64::from(plan.stack_bytes());
+        self.rings
+            .prepare(&self.cpus, plan.rate_hz, record_bytes)
+            .map_err(refused)?;
+        let mut opened = Vec::new();
+        for row in self.rings.rows() {
+            match plan.open(pid.as_raw_nonzero().get(), row.cpu) {
+                Ok(event) => {
+                    row.attach(&event).map_err(refused)?;
+                    opened.push(event);
+                }
+                // The CPU went offline meanwhile.
+                Err(Errno::NODEV) => {}
+                Err(errno) => return Err(refused(errno)),
+            }
+        }
+        Ok(opened)
+    }
+}
+
+/// What is settled before the target runs.
+struct Run<'a> {
+    request: &'a Request,
+    plan: EventPlan,
+    events: Vec<Counter>,
+    sampled: Sampled,
+    counters: Counters,
+    cpu_before_ns: u64,
+    started_unix_ns: Option<u64>,
+    started: Instant,
+}
+
+/// What is known when the target has ended.
+struct Finished {
+    wall: Duration,
+    target: Target,
+    broken_rings: u64,
+}
+
+/// Drains the rings until the target has ended.
+fn watch(
+    run: &Run<'_>,
+    mut target: Target,
+    rings: &mut Rings,
+    format: &Format,
+    observer: &mut Observer<'_>,
+    sink: &mut dyn Sink,
+    progress: &mut dyn FnMut(&Progress),
+) -> Result<Finished, RecordError> {
+    let system = |what| move |source| RecordError::System { what, source };
+    let mut batch = Batch::default();
+    let mut broken_rings = 0;
+    let mut next_tick = TICK;
+    loop {
+        // Asked before the rings are read, so that the last reading finds everything.
+        let ended = target.has_ended().map_err(system("waitid"))?;
+        let wall = target.elapsed();
+        if !run.events.is_empty() {
+            let now_ns = clock_ns(ClockId::Monotonic);
+            broken_rings += rings.read(&mut batch, format);
+            let horizon_ns = if ended {
+                u64::MAX
+            } else {
+                now_ns.saturating_sub(SLACK_NS)
+            };
+            batch
+                .take_before(horizon_ns, |time_ns, raw| {
+                    observer.observe(time_ns, raw, sink)
+                })
+                .map_err(|error: SinkError| RecordError::Sink(error))?;
+        }
+        if ended {
+            return Ok(Finished {
+                wall,
+                target,
+                broken_rings,
+            });
+        }
+        if wall >= next_tick {
+            progress(&observer_progress(wall, observer));
+            next_tick = wall + TICK;
+        }
+        target.press(run.request);
+        let mut readable = Vec::new();
+        if !run.events.is_empty() {
+            let rows = rings.rows().iter();
+            readable
+                .extend(rows.map(|row| PollFd::from_borrowed_fd(row.descriptor(), PollFlags::IN)));
+        }
+        target
+            .wait(readable, next_tick.saturating_sub(wall))
+            .map_err(system("poll"))?;
+    }
+}
+
+fn observer_progress(elapsed: Duration, observer: &Observer<'_>) -> Progress {
+    Progress {
+        elapsed,
+        samples: observer.samples,
+        lost: observer.lost.samples,
+        threads: observer.threads(),
+    }
+}
+
+impl Run<'_> {
+    /// Reads the counters, reaps the target, and tells the sink the facts about the whole.
+    fn finish(
+        mut self,
+        finished: Finished,
+        observer: &Observer<'_>,
+        host: Host,
+        sink: &mut dyn Sink,
+    ) -> Result<Recording, RecordError> {
+        let ended = finished.target.ended();
+        let run_queue_ns = machine::run_queue_ns(finished.target.pid());
+        let reaped = finished
+            .target
+            .reap()
+            .map_err(|source| RecordError::System {
+                what: "wait4",
+                source,
+            })?;
+        let wall_ns = duration_ns(finished.wall);
+        let counts = self.counters.read(reaped.usage, wall_ns, run_queue_ns);
+        let lost = Lost {
+            records: observer.lost.records + finished.broken_rings,
+            ..observer.lost
+        };
+        let mut recording = Recording {
+            exit: exit_of(reaped.status),
+            ended,
+            counts,
+            sampled: self.sampled.clone(),
+            samples: observer.samples,
+            lost,
+            complete_samples: observer.complete_samples,
+            recorder_cpu_ns: 0,
+            notes: Vec::new(),
+        };
+        recording.notes = notes::notes(&recording, &self.plan, observer);
+        recording.recorder_cpu_ns =
+            clock_ns(ClockId::ThreadCPUTime).saturating_sub(self.cpu_before_ns);
+        sink.meta(self.meta(&recording, host))
+            .map_err(RecordError::Sink)?;
+        Ok(recording)
+    }
+
+    fn meta(&self, recording: &Recording, host: Host) -> Meta {
+        let (event, rung, unwinder) = match &recording.sampled {
+            Sampled::Yes { event, rung, .. } => (
+                event.clone(),
+                rung.description().to_owned(),
+                notes::unwinder(&self.plan),
+            ),
+            Sampled::Off => ("none".to_owned(), "not sampled".to_owned(), String::new()),
+            Sampled::No(refusal) => ("none".to_owned(), refusal.to_string(), String::new()),
+        };
+        let words = self.request.command.iter();
+        Meta {
+            command: words
+                .map(|word| word.to_string_lossy().into_owned())
+                .collect(),
+            started_unix_ns: self.started_unix_ns,
+            duration_ns: recording.counts.wall_ns,
+            clock: "monotonic".to_owned(),
+            event,
+            period: self.plan.period(),
+            rate_hz: Some(self.plan.rate_hz),
+            rung,
+            unwinder,
+            cpu_time_ns: Some(recording.counts.cpu_ns),
+            recorder_cpu_ns: Some(recording.recorder_cpu_ns),
+            exit: recording.exit,
+            lost: recording.lost,
+            host,
+            notes: recording.notes.clone(),
+        }
+    }
+}
+
+fn user_stacks(plan: &EventPlan) -> UserStacks {
+    let copied_bytes = plan.stack_bytes() as usize;
+    match plan.stacks {
+        StackMode::Dwarf { .. } => UserStacks::Unwound { copied_bytes },
+        StackMode::FramePointer => UserStacks::FramePointers { copied_bytes },
+        StackMode::None => UserStacks::Leaf,
+    }
+}
+
+fn weights(kind: EventKind) -> [Weight; 2] {
+    let (name, unit) = match kind {
+        EventKind::CpuClock => ("cpu", Unit::Nanoseconds),
+        EventKind::Cycles => ("cycles", Unit::Cycles),
+    };
+    let weight = |name: &str, unit| Weight {
+        name: name.to_owned(),
+        unit,
+    };
+    [weight("samples", Unit::Count), weight(name, unit)]
+}
+
+fn clock_ns(clock: ClockId) -> u64 {
+    let time = clock_gettime(clock);
+    u64::try_from(time.tv_sec).unwrap_or(0) * 1_000_000_000
+        + u64::try_from(time.tv_nsec).unwrap_or(0)
+}
+
+fn unix_ns() -> Option<u64> {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
+    u64::try_from(since.as_nanos()).ok()
+}
+
+fn duration_ns(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}

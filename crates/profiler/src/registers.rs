@@ -1,0 +1,62 @@
+//! The user registers that unwinding starts from.
+
+use linux_perf_event_reader::Regs;
+
+/// Instruction pointer, stack pointer and frame pointer of a thread; on 64-bit ARM the link
+/// register too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Registers {
+    /// What would be executed next.
+    pub(crate) ip: u64,
+    /// Lowest address of the stack in use.
+    pub(crate) sp: u64,
+    /// Frame pointer, or whatever the code keeps in that register.
+    pub(crate) fp: u64,
+    /// Return address register.
+    #[cfg(target_arch = "aarch64")]
+    pub(crate) lr: u64,
+}
+
+/// Register numbers of `arch/x86/include/uapi/asm/perf_regs.h`.
+#[cfg(target_arch = "x86_64")]
+mod number {
+    pub(super) const FP: u64 = 6;
+    pub(super) const SP: u64 = 7;
+    pub(super) const IP: u64 = 8;
+    pub(super) const ALL: &[u64] = &[FP, SP, IP];
+}
+
+/// Register numbers of `arch/arm64/include/uapi/asm/perf_regs.h`.
+#[cfg(target_arch = "aarch64")]
+mod number {
+    pub(super) const FP: u64 = 29;
+    pub(super) const LR: u64 = 30;
+    pub(super) const SP: u64 = 31;
+    pub(super) const IP: u64 = 32;
+    pub(super) const ALL: &[u64] = &[FP, LR, SP, IP];
+}
+
+/// The `sample_regs_user` to ask the kernel for.
+pub(crate) const MASK: u64 = mask(number::ALL);
+
+const fn mask(numbers: &[u64]) -> u64 {
+    let (mut mask, mut i) = (0, 0);
+    while i < numbers.len() {
+        mask |= 1 << numbers[i];
+        i += 1;
+    }
+    mask
+}
+
+impl Registers {
+    /// The registers of a sample; `None` when one is missing.
+    pub(crate) fn of(regs: &Regs<'_>) -> Option<Registers> {
+        Some(Registers {
+            ip: regs.get(number::IP)?,
+            sp: regs.get(number::SP)?,
+            fp: regs.get(number::FP)?,
+            #[cfg(target_arch = "aarch64")]
+            lr: regs.get(number::LR)?,
+        })
+    }
+}

@@ -1,0 +1,328 @@
+//! The memory that the kernel writes records into.
+//!
+//! The kernel only ever writes beyond `data_head`, and never over bytes between `data_tail` and
+//! `data_head` (`perf_event_open(2)`, "MMAP layout"). So bytes are copied out of that stretch
+//! through raw pointers, after an acquiring load of the head and before a releasing store of the
+//! tail; no reference to the memory is ever made.
+#![allow(unsafe_code)]
+
+use std::io;
+use std::os::fd::BorrowedFd;
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use rustix::mm::{MapFlags, ProtFlags};
+
+/// Offset of `data_head` in `struct perf_event_mmap_page`.
+const HEAD_OFFSET: usize = 1024;
+/// Offset of `data_tail` there.
+const TAIL_OFFSET: usize = 1032;
+/// Size of `struct perf_event_header`: type (4 bytes), misc (2), size (2).
+pub(crate) const HEADER_BYTES: usize = 8;
+
+/// A mapped ring: one control page and a power of two of data pages.
+#[derive(Debug)]
+pub(crate) struct Ring {
+    base: NonNull<u8>,
+    mapped_bytes: usize,
+    data_offset: usize,
+    data_bytes: usize,
+}
+
+// SAFETY: the mapping belongs to this value alone and is not tied to a thread.
+unsafe impl Send for Ring {}
+
+/// The header of a record: `struct perf_event_header`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Header {
+    /// `PERF_RECORD_*`.
+    pub(crate) kind: u32,
+    /// Flags, their meaning depends on `kind`.
+    pub(crate) misc: u16,
+    /// Size in bytes, with the header.
+    pub(crate) size: u16,
+}
+
+/// The body of one record that still lies in the ring.
+pub(crate) struct Body<'a> {
+    ring: &'a Ring,
+    position: u64,
+    len: usize,
+}
+
+impl Ring {
+    /// Maps the ring of an event with `data_bytes` bytes for records, a power of two of pages.
+    pub(crate) fn map(event: BorrowedFd<'_>, data_bytes: usize) -> io::Result<Ring> {
+        let page = rustix::param::page_size();
+        let mapped_bytes = page + data_bytes;
+        // SAFETY: a new mapping at an address of the kernel's choice touches nothing of ours.
+        let base = unsafe {
+            rustix::mm::mmap(
+                std::ptr::null_mut(),
+                mapped_bytes,
+                ProtFlags::READ | ProtFlags::WRITE,
+                MapFlags::SHARED,
+                event,
+                0,
+            )?
+        };
+        Self::over(base.cast(), mapped_bytes, data_bytes)
+    }
+
+    /// A ring that no kernel writes, for tests.
+    #[cfg(test)]
+    fn anonymous(data_bytes: usize) -> io::Result<Ring> {
+        let mapped_bytes = rustix::param::page_size() + data_bytes;
+        // SAFETY: as in `map`.
+        let base = unsafe {
+            rustix::mm::mmap_anonymous(
+                std::ptr::null_mut(),
+                mapped_bytes,
+                ProtFlags::READ | ProtFlags::WRITE,
+                MapFlags::PRIVATE,
+            )?
+        };
+        Self::over(base.cast(), mapped_bytes, data_bytes)
+    }
+
+    fn over(base: *mut u8, mapped_bytes: usize, data_bytes: usize) -> io::Result<Ring> {
+        let base = NonNull::new(base).ok_or(io::ErrorKind::OutOfMemory)?;
+        debug_assert!(data_bytes.is_power_of_two());
+        Ok(Ring {
+            base,
+            mapped_bytes,
+            data_offset: mapped_bytes - data_bytes,
+            data_bytes,
+        })
+    }
+
+    /// How many bytes of records it holds.
+    pub(crate) fn data_bytes(&self) -> usize {
+        self.data_bytes
+    }
+
+    fn head(&self) -> &AtomicU64 {
+        self.control(HEAD_OFFSET)
+    }
+
+    fn tail(&self) -> &AtomicU64 {
+        self.control(TAIL_OFFSET)
+    }
+
+    fn control(&self, offset: usize) -> &AtomicU64 {
+        debug_assert!(offset == HEAD_OFFSET || offset == TAIL_OFFSET);
+        // SAFETY: both offsets lie within the control page, which is mapped while `self` lives,
+        // and are multiples of 8; the kernel accesses them as whole words too.
+        unsafe { AtomicU64::from_ptr(self.base.as_ptr().add(offset).cast()) }
+    }
+
+    /// Hands every record that is complete now to `take`, oldest first, and frees its space.
+    ///
+    /// Returns how many bytes were freed. A record of impossible size empties the ring, which the
+    /// kernel never makes happen; it is returned as an error so that it is counted as a loss.
+    pub(crate) fn drain(
+        &mut self,
+        mut take: impl FnMut(Header, &Body<'_>),
+    ) -> Result<u64, BrokenRing> {
+        let head = self.head().load(Ordering::Acquire);
+        let start = self.tail().load(Ordering::Relaxed);
+        let mut tail = start;
+        while tail < head {
+            let header = self.header_at(tail);
+            let size = u64::from(header.size);
+            if size < HEADER_BYTES as u64 || size > head - tail {
+                self.tail().store(head, Ordering::Release);
+                return Err(BrokenRing);
+            }
+            let body = Body {
+                ring: self,
+                position: tail + HEADER_BYTES as u64,
+                len: usize::from(header.size) - HEADER_BYTES,
+            };
+            take(header, &body);
+            tail += size;
+            self.tail().store(tail, Ordering::Release);
+        }
+        Ok(tail - start)
+    }
+
+    /// Throws away everything that is in the ring.
+    pub(crate) fn clear(&mut self) {
+        let head = self.head().load(Ordering::Acquire);
+        self.tail().store(head, Ordering::Release);
+    }
+
+    fn header_at(&self, position: u64) -> Header {
+        let mut bytes = [0; HEADER_BYTES];
+        self.copy(position, &mut bytes);
+        let [k0, k1, k2, k3, m0, m1, s0, s1] = bytes;
+        Header {
+            kind: u32::from_ne_bytes([k0, k1, k2, k3]),
+            misc: u16::from_ne_bytes([m0, m1]),
+            size: u16::from_ne_bytes([s0, s1]),
+        }
+    }
+
+    /// Copies bytes from a position that counts up without end, across the wrap.
+    fn copy(&self, position: u64, into: &mut [u8]) {
+        assert!(into.len() <= self.data_bytes);
+        let start = (position & (self.data_bytes as u64 - 1)) as usize;
+        let first = into.len().min(self.data_bytes - start);
+        // SAFETY: `start` is below `data_bytes`, and `first` ends at the end of the data at the
+        // latest; the rest, shorter than the data, is taken from their start. `into` is ours.
+        unsafe {
+            let data = self.base.as_ptr().add(self.data_offset);
+            data.add(start)
+                .copy_to_nonoverlapping(into.as_mut_ptr(), first);
+            data.copy_to_nonoverlapping(into.as_mut_ptr().add(first), into.len() - first);
+        }
+    }
+}
+
+impl Drop for Ring {
+    fn drop(&mut self) {
+        // SAFETY: `base` and `mapped_bytes` are those of a mapping that only `self` uses. An error
+        // would mean that it is not mapped, and there is nothing left to do about it.
+        let _ = unsafe { rustix::mm::munmap(self.base.as_ptr().cast(), self.mapped_bytes) };
+    }
+}
+
+/// A ring held a record of impossible size.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct BrokenRing;
+
+impl Body<'_> {
+    /// Length in bytes, without the header.
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// The 8 bytes at `offset` as a number; `None` beyond the end.
+    pub(crate) fn word(&self, offset: usize) -> Option<u64> {
+        let end = offset.checked_add(8)?;
+        let mut bytes = [0; 8];
+        (end <= self.len).then(|| {
+            self.ring.copy(self.position + offset as u64, &mut bytes);
+            u64::from_ne_bytes(bytes)
+        })
+    }
+
+    /// Appends the bytes of `range`, cut to the body's end, to `out`.
+    pub(crate) fn append(&self, range: std::ops::Range<usize>, out: &mut Vec<u8>) {
+        let end = range.end.min(self.len);
+        let start = range.start.min(end);
+        let old = out.len();
+        out.resize(old + end - start, 0);
+        self.ring
+            .copy(self.position + start as u64, &mut out[old..]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DATA_BYTES: usize = 4096;
+
+    impl Ring {
+        /// Does what the kernel does: writes a record at the head, wrapped, and moves the head.
+        fn push(&self, record: &[u8]) {
+            let head = self.head().load(Ordering::Relaxed);
+            for (i, &byte) in record.iter().enumerate() {
+                let at = (head as usize + i) % DATA_BYTES;
+                // SAFETY: `at` lies within the data.
+                unsafe {
+                    self.base
+                        .as_ptr()
+                        .add(self.data_offset + at)
+                        .write_volatile(byte);
+                };
+            }
+            self.head()
+                .store(head + record.len() as u64, Ordering::Release);
+        }
+
+        fn start_at(&self, position: u64) {
+            self.head().store(position, Ordering::Relaxed);
+            self.tail().store(position, Ordering::Relaxed);
+        }
+    }
+
+    fn record(kind: u32, misc: u16, body: &[u8]) -> Vec<u8> {
+        let size = u16::try_from(HEADER_BYTES + body.len()).unwrap();
+        let mut bytes = kind.to_ne_bytes().to_vec();
+        bytes.extend(misc.to_ne_bytes());
+        bytes.extend(size.to_ne_bytes());
+        bytes.extend(body);
+        bytes
+    }
+
+    fn drained(ring: &mut Ring) -> Vec<(Header, Vec<u8>)> {
+        let mut all = Vec::new();
+        ring.drain(|header, body| {
+            let mut bytes = Vec::new();
+            body.append(0..body.len(), &mut bytes);
+            all.push((header, bytes));
+        })
+        .unwrap();
+        all
+    }
+
+    /// Records come out as they went in wherever the ring wraps, header and body alike, and also
+    /// when the ring is exactly full.
+    #[test]
+    fn records_survive_a_wrap_at_every_offset() {
+        let mut ring = Ring::anonymous(DATA_BYTES).unwrap();
+        let long: Vec<u8> = (0..3_000u32).map(|i| (i * 7 + 3) as u8).collect();
+        let short: Vec<u8> = (0..40).collect();
+        let filler = vec![0xa5; DATA_BYTES - 3 * HEADER_BYTES - long.len() - short.len()];
+        for start in (0..DATA_BYTES as u64).step_by(8) {
+            ring.start_at(start + 10 * DATA_BYTES as u64);
+            for (kind, body) in [(9, &long), (10, &short), (2, &filler)] {
+                ring.push(&record(kind, 7, body));
+            }
+            let found = drained(&mut ring);
+            let kinds: Vec<u32> = found.iter().map(|(header, _)| header.kind).collect();
+            assert_eq!(kinds, [9, 10, 2], "start {start}");
+            assert!(found[0].1 == long && found[1].1 == short && found[2].1 == filler);
+            assert!(found.iter().all(|(header, _)| header.misc == 7));
+            assert!(drained(&mut ring).is_empty());
+        }
+    }
+
+    /// Words and ranges of a body agree with its bytes at every offset, and end at its end.
+    #[test]
+    fn parts_of_a_body_agree_with_the_whole() {
+        let mut ring = Ring::anonymous(DATA_BYTES).unwrap();
+        let bytes: Vec<u8> = (0..128).collect();
+        for start in (DATA_BYTES as u64 - 160..DATA_BYTES as u64).step_by(8) {
+            ring.start_at(start);
+            ring.push(&record(1, 0, &bytes));
+            ring.drain(|_, body| {
+                for offset in 0..=bytes.len() {
+                    let word = bytes.get(offset..offset + 8);
+                    let word = word.map(|w| u64::from_ne_bytes(w.try_into().unwrap()));
+                    assert_eq!(body.word(offset), word);
+                    let mut rest = Vec::new();
+                    body.append(offset..usize::MAX, &mut rest);
+                    assert_eq!(rest, bytes[offset..]);
+                }
+                assert_eq!(body.word(usize::MAX), None);
+            })
+            .unwrap();
+        }
+    }
+
+    /// Sizes that no kernel writes are an error and empty the ring; they do not loop or panic.
+    #[test]
+    fn an_impossible_size_empties_the_ring() {
+        for size in [0u16, 7, 4_000] {
+            let mut ring = Ring::anonymous(DATA_BYTES).unwrap();
+            let mut bytes = record(9, 0, &[1; 24]);
+            bytes[6..8].copy_from_slice(&size.to_ne_bytes());
+            ring.push(&bytes);
+            assert_eq!(ring.drain(|_, _| ()), Err(BrokenRing));
+            assert_eq!(ring.drain(|_, _| ()), Ok(0));
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! The running target: how it ends, and how it is made to end.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitStatus;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use hotproof_profile::Exit;
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions};
+
+use crate::recording::Ended;
+use crate::request::{Group, Request};
+use crate::sys::{self, Reaped};
+
+/// After Ctrl-C a target that shares our terminal has this long to end by itself.
+const GRACE_SHARED: Duration = Duration::from_secs(2);
+/// After a polite signal a target has this long before it is killed.
+const GRACE_TERMINATE: Duration = Duration::from_millis(500);
+
+/// A target that runs. Dropped, it is killed and reaped.
+#[derive(Debug)]
+pub(crate) struct Target {
+    pid: Pid,
+    /// Becomes readable when the target ends; `None` on kernels before 5.3.
+    pidfd: Option<OwnedFd>,
+    group: Group,
+    started: Instant,
+    deadline: Option<Instant>,
+    stage: Stage,
+    reaped: bool,
+}
+
+/// How far ending the target has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Running,
+    /// Ctrl-C was pressed: the target has got the signal too.
+    Asked {
+        until: Instant,
+    },
+    /// It was sent SIGTERM.
+    Terminated {
+        until: Instant,
+    },
+    /// It was sent SIGKILL because of this.
+    Killed(Ended),
+}
+
+impl Target {
+    /// A target that was released at `started`.
+    pub(crate) fn new(pid: Pid, started: Instant, request: &Request) -> Target {
+        Target {
+            pid,
+            pidfd: rustix::process::pidfd_open(pid, PidfdFlags::empty()).ok(),
+            group: request.group,
+            started,
+            deadline: request.timeout.and_then(|limit| started.checked_add(limit)),
+            stage: Stage::Running,
+            reaped: false,
+        }
+    }
+
+    /// Its process id.
+    pub(crate) fn pid(&self) -> Pid {
+        self.pid
+    }
+
+    /// Since its start.
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    /// Waits until the target ends, one of `others` becomes readable, or `most` has passed.
+    pub(crate) fn wait<'a>(
+        &'a self,
+        mut others: Vec<PollFd<'a>>,
+        most: Duration,
+    ) -> io::Result<()> {
+        let mut timeout = most;
+        match &self.pidfd {
+            Some(pidfd) => others.push(PollFd::from_borrowed_fd(
+                std::os::fd::AsFd::as_fd(pidfd),
+                PollFlags::IN,
+            )),
+            None => timeout = timeout.min(Duration::from_millis(5)),
+        }
+        let deadlines = [self.deadline, self.stage.until()];
+        for deadline in deadlines.into_iter().flatten() {
+            timeout = timeout.min(deadline.saturating_duration_since(Instant::now()));
+        }
+        // Rounded up, so that waiting for a deadline does not spin in front of it.
+        let timeout = Timespec {
+            tv_sec: timeout.as_secs().try_into().unwrap_or(i64::MAX),
+            tv_nsec: timeout.subsec_nanos().into(),
+        };
+        match rustix::event::poll(&mut others, Some(&timeout)) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
+            Err(errno) => Err(errno.into()),
+        }
+    }
+
+    /// Whether it has ended; it stays to be reaped.
+    pub(crate) fn has_ended(&self) -> io::Result<bool> {
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        loop {
+            match rustix::process::waitid(WaitId::Pid(self.pid), options) {
+                Ok(status) => return Ok(status.is_some()),
+                Err(rustix::io::Errno::INTR) => {}
+                Err(errno) => return Err(errno.into()),
+            }
+        }
+    }
+
+    /// Ends it when its time is up, or when the stop flag is set: first with patience.
+    pub(crate) fn press(&mut self, request: &Request) {
+        let now = Instant::now();
+        self.stage = match self.stage {
+            Stage::Killed(why) => Stage::Killed(why),
+            _ if self.deadline.is_some_and(|deadline| now >= deadline) => {
+                self.signal(Signal::KILL);
+                self.deadline = None;
+                Stage::Killed(Ended::TimedOut)
+            }
+            Stage::Running if request.stop.load(Ordering::Relaxed) => match self.group {
+                Group::Inherit => Stage::Asked {
+                    until: now + GRACE_SHARED,
+                },
+                Group::Own => self.terminate(now),
+            },
+            Stage::Asked { until } if now >= until => self.terminate(now),
+            Stage::Terminated { until } if now >= until => {
+                self.signal(Signal::KILL);
+                Stage::Killed(Ended::Interrupted)
+            }
+            waiting => waiting,
+        };
+    }
+
+    fn terminate(&self, now: Instant) -> Stage {
+        self.signal(Signal::TERM);
+        Stage::Terminated {
+            until: now + GRACE_TERMINATE,
+        }
+    }
+
+    fn signal(&self, signal: Signal) {
+        // Until it is reaped its number is its own, and so is the number of its group.
+        let result = match self.group {
+            Group::Own => rustix::process::kill_process_group(self.pid, signal),
+            Group::Inherit => rustix::process::kill_process(self.pid, signal),
+        };
+        if let Err(errno) = result {
+            tracing::debug!("signal {signal:?} to {:?}: {errno}", self.pid);
+        }
+    }
+
+    /// Why it ended, as far as we had a hand in it.
+    pub(crate) fn ended(&self) -> Ended {
+        match self.stage {
+            Stage::Running => Ended::Exited,
+            Stage::Asked { .. } | Stage::Terminated { .. } => Ended::Interrupted,
+            Stage::Killed(why) => why,
+        }
+    }
+
+    /// Reaps it. What is left of its group after a timeout or an interruption is killed first,
+    /// while the group's number still belongs to it.
+    pub(crate) fn reap(mut self) -> io::Result<Reaped> {
+        if self.group == Group::Own && self.stage != Stage::Running {
+            self.signal(Signal::KILL);
+        }
+        self.reaped = true;
+        sys::reap(self.pid)
+    }
+}
+
+impl Stage {
+    fn until(self) -> Option<Instant> {
+        match self {
+            Stage::Asked { until } | Stage::Terminated { until } => Some(until),
+            Stage::Running | Stage::Killed(_) => None,
+        }
+    }
+}
+
+impl Drop for Target {
+    fn drop(&mut self) {
+        if !self.reaped {
+            self.signal(Signal::KILL);
+            let _ = sys::reap(self.pid);
+        }
+    }
+}
+
+/// The profile's word for a wait status; `None` for a status that is neither an exit nor a signal.
+pub(crate) fn exit_of(status: i32) -> Option<Exit> {
+    let status = ExitStatus::from_raw(status);
+    match (status.code(), status.signal()) {
+        (Some(code), _) => Some(Exit::Code(code)),
+        (None, Some(signal)) => Some(Exit::Signal(signal)),
+        (None, None) => None,
+    }
+}
