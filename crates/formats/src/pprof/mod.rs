@@ -9,7 +9,8 @@
 //!   file_offset` is hotproof's relative address again. It is the address at run time when the
 //!   image's code lies in the file at the same distance from its base as in memory, which linkers
 //!   do unless told otherwise (lld shifts each segment by a page). Kernel addresses stay as they
-//!   are. An image that was never mapped begins at address 0.
+//!   are. An image that was never mapped begins at address 0, and the kernel
+//!   then at its lowest location.
 //! - Lines of a location are its inlined frames, innermost first. Code without a name is a
 //!   location without lines, which pprof shows as `[file]`; its mapping says that it has no
 //!   functions when nothing in it has a name. A sample without a stack has one location without

@@ -37,14 +37,25 @@ impl Mappings {
             .collect();
         let mut mappings = Mappings { rows, kernel };
         mappings.state_names(profile);
-        for (_, location) in profile.locations.iter() {
-            if let Some(image) = location.image.filter(|image| !placed[image.index()]) {
-                let past = mappings.address(location).saturating_add(1);
-                let row = &mut mappings.rows[image.index()];
-                row.memory_limit = row.memory_limit.max(past);
-            }
-        }
+        mappings.place_unmapped(profile, &placed);
         mappings
+    }
+
+    /// Gives images that were never mapped the range of their locations; all but the kernel, whose
+    /// addresses are absolute, begin at 0.
+    fn place_unmapped(&mut self, profile: &Profile, placed: &[bool]) {
+        for (_, location) in profile.locations.iter() {
+            let Some(image) = location.image.filter(|image| !placed[image.index()]) else {
+                continue;
+            };
+            let row = &mut self.rows[image.index()];
+            if self.kernel[image.index()]
+                && (row.memory_limit == 0 || location.address < row.memory_start)
+            {
+                row.memory_start = location.address;
+            }
+            row.memory_limit = row.memory_limit.max(location.address.saturating_add(1));
+        }
     }
 
     /// Says of each mapping what is known of its locations: pprof asks symbolizers for the rest.

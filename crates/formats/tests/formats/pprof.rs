@@ -258,6 +258,27 @@ fn relative_addresses_can_be_computed_back() {
     }
 }
 
+#[test]
+fn a_kernel_that_was_never_mapped_spans_its_locations() {
+    let mut p = Profile::default();
+    let path = p.strings.intern("[kernel]");
+    let kind = ImageKind::Kernel;
+    let image = Some(p.images.push(Image {
+        path,
+        build_id: Vec::new(),
+        kind,
+    }));
+    for address in [0xffff_ffff_8200_0000, 0xffff_ffff_8100_0000, u64::MAX] {
+        p.locations
+            .push(Location::unresolved(image, address, AddressKind::Ip));
+    }
+    let mapping = &parse(&bytes_of(&p)).messages(3)[0];
+    assert_eq!(
+        (mapping.number(2), mapping.number(3)),
+        (0xffff_ffff_8100_0000, u64::MAX)
+    );
+}
+
 /// Runs `go tool pprof` on the example; `None`, visibly, where there is no go.
 fn go_tool_pprof(name: &str, options: &[&str]) -> Option<String> {
     if Command::new("go").arg("version").output().is_err() {
