@@ -1,5 +1,30 @@
 //! From paired runs to a verdict: changed functions, statistics, attribution and policy, all pure
 //! functions of values.
+//!
+//! It starts no process, runs no git, reads no file and no clock, and draws no lots: a
+//! [`Comparison`] holds all that was measured, and the same one gives the same [`Conclusion`],
+//! bit for bit, whether it was measured now or read back from a log.
+//!
+//! The way of the data: a diff and the sources of both refs give changed functions
+//! ([`changes`]), and symbolized profiles give samples by function. Pairs of runs give one value
+//! each, x = ln(head / base), to the sequential test ([`Sequence`], [`next_step`]), which says
+//! when to stop and what the outcome is. [`conclude`] adds the end-to-end estimates, a row for
+//! each function, and whether the changed functions explain the change; outcome and attribution
+//! then meet in one table, which gives the [`Verdict`], its sentence and its exit code.
+//!
+//! ```
+//! use hotproof_diff::{Outcome, Rule, Sequence, Step};
+//!
+//! // Head takes 5 % less time than base, with half a per cent of noise.
+//! let mut sequence = Sequence::new(Rule::default(), 0.03);
+//! for i in 0..14 {
+//!     let noise = 0.005 * f64::from(i * 7 % 5 - 2) / 2.0;
+//!     sequence.push(-0.05 + noise);
+//! }
+//! assert_eq!(sequence.outcome(), Outcome::Faster);
+//! assert!(sequence.interval().high < -0.04);
+//! assert_ne!(sequence.step(), Step::Continue);
+//! ```
 
 mod attribution;
 pub mod changes;

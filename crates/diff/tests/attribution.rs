@@ -22,7 +22,7 @@ fn known_change(seed: u64, pairs: usize) -> Comparison {
     made.comparison()
 }
 
-fn result<'a>(conclusion: &'a Conclusion, row: FunctionRow) -> &'a FunctionResult {
+fn result(conclusion: &Conclusion, row: FunctionRow) -> &FunctionResult {
     conclusion.functions.iter().find(|f| f.row == row).unwrap()
 }
 

@@ -291,3 +291,38 @@ fn is_near(pairs: usize, published: usize) -> bool {
     let allowed = (published as f64 / 8.0).max(2.0);
     (pairs as f64 - published as f64).abs() <= allowed
 }
+
+#[test]
+fn the_projected_number_of_pairs_is_of_the_right_size() {
+    const SERIES: u64 = 200;
+    for (noise, effect, looked_at) in [
+        (Noise::Gaussian { sd: 0.03 }, -0.015, 40),
+        (Noise::Gaussian { sd: 0.03 }, 0.0, 40),
+        (Noise::HeavyTails { sd: 0.06 }, 0.0, 100),
+        (Noise::Bimodal { sd: 0.01 }, -0.02, 40),
+    ] {
+        let mut ratios: Vec<f64> = (0..SERIES)
+            .filter_map(|seed| projected_over_needed(noise, effect, looked_at, seed))
+            .collect();
+        ratios.sort_unstable_by(f64::total_cmp);
+        let quantile = |percent: usize| ratios[ratios.len() * percent / 100];
+        let (low, middle, high) = (quantile(10), quantile(50), quantile(90));
+        println!("{noise:?}, {effect}: projected / needed {low:.2}, {middle:.2}, {high:.2}");
+        assert!(ratios.len() > 100 && (0.5..2.0).contains(&middle));
+        assert!(low > 0.2 && high < 5.0);
+    }
+}
+
+/// `None` when the series was decided before anyone could project.
+fn projected_over_needed(noise: Noise, effect: f64, looked_at: usize, seed: u64) -> Option<f64> {
+    let mut series = Series::new(noise, effect, seed + 50_000);
+    let mut sequence = Sequence::new(Rule::default(), 0.03);
+    for _ in 0..looked_at {
+        sequence.push(series.next());
+    }
+    let projected = sequence.projected_pairs()?;
+    while sequence.outcome() == Outcome::Undecided && sequence.pairs() < 3_000 {
+        sequence.push(series.next());
+    }
+    Some(projected as f64 / (sequence.pairs() - looked_at) as f64)
+}

@@ -331,7 +331,21 @@ fn an_undecided_measurement_says_what_would_decide() {
         "{}",
         conclusion.reason
     );
-    assert!(conclusion.projected_pairs.unwrap() > 10);
+    assert!(conclusion.projected_pairs.is_some());
+}
+
+#[test]
+fn a_time_budget_that_ended_it_is_told() {
+    let mut noisy = made(25.0, 24.0, 1.0);
+    noisy.run_sd = 0.04;
+    let mut comparison = noisy.comparison();
+    comparison.budget_used_up = true;
+    expect(
+        &comparison,
+        Verdict::Inconclusive,
+        12,
+        "after 40 pairs, when the time budget was used up; about ",
+    );
 }
 
 #[test]

@@ -5,9 +5,6 @@ use crate::statistics::{hodges_lehmann, log_ratio, robust_sd, standard_deviation
 use crate::values::{Comparison, CpuSource, Metric, Order, OutputCheck, Pair, Run};
 use crate::verdict::Facts;
 
-/// Fewer pairs than this cannot bound an interval: see `statistics::sequence`.
-pub(crate) const FEWEST_PAIRS: usize = 11;
-
 /// With fewer samples on a side the shares of small functions are hardly known.
 const FEW_SAMPLES: u64 = 2_000;
 

@@ -4,7 +4,6 @@ mod checks;
 mod conclude;
 mod metrics;
 
-pub(crate) use checks::FEWEST_PAIRS;
 pub use checks::noise;
 pub use conclude::conclude;
 

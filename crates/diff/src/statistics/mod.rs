@@ -24,5 +24,8 @@ pub const DECIDES: f64 = 200.0;
 /// An E-value of this size decides that there is no effect of interest, five per cent a side.
 pub const DECIDES_NO_EFFECT: f64 = 20.0;
 
+/// Fewer pairs cannot bound a 99 % interval, even when every bet is won, and decide nothing.
+pub const FEWEST_PAIRS: usize = 11;
+
 /// Coverage of every interval that is shown.
 pub const LEVEL: f64 = 0.99;

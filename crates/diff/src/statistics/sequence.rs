@@ -2,7 +2,7 @@
 
 use super::process::{Direction, PairedTest, Wealth};
 use super::robust::robust_sd;
-use super::{DECIDES, DECIDES_NO_EFFECT, LEVEL};
+use super::{DECIDES, DECIDES_NO_EFFECT, FEWEST_PAIRS, LEVEL};
 use crate::conclusion::{Evidence, Outcome, Step, StopReason};
 use crate::values::{Comparison, Estimate, EstimateUnit, Metric, Pair, Rule, Run};
 
@@ -134,7 +134,7 @@ impl Sequence {
 
     /// The first in the order of precedence whose hypotheses are all rejected.
     fn reached(&self) -> Option<Outcome> {
-        if !interval_can_be_finite(self.pairs()) {
+        if self.pairs() < FEWEST_PAIRS {
             return None;
         }
         if self.faster.rejected {
@@ -203,29 +203,27 @@ impl Sequence {
         interval.is_bounded() && half_width <= self.rule.precision.max(0.25 * change)
     }
 
-    /// How many further pairs would decide, if the effect is what it looks like; `None` when
-    /// decided, or when the effect looks like lying right on a threshold.
+    /// How many further pairs would decide, if the evidence goes on growing as it has; `None` when
+    /// decided, for fewer than 11 pairs, or when no evidence grows.
     ///
-    /// A bet of the right size gains u^2 / 2 in logarithms a pair for an effect of u spreads, so
-    /// ln(1/alpha) takes 2 ln(1/alpha) / u^2 pairs, and 1.5 more units pay for the mixture.
+    /// Evidence of n pairs is about exp(g n - c): it grows by g a pair, and the mixture of bets
+    /// costs c once. So ln(1/alpha) is reached after n (ln(1/alpha) + c) / (ln M_n + c) pairs.
     pub fn projected_pairs(&self) -> Option<usize> {
-        if self.decided.is_some() || self.pairs() == 0 {
+        const COST: f64 = 1.5;
+        if self.decided.is_some() || self.pairs() < FEWEST_PAIRS {
             return None;
         }
-        let x = self.interval().value;
-        let spread = self.test.next_scale();
-        let margin = self.rule.margin.min(self.rule.minimum_effect);
-        let needed = |distance: f64, bar: f64| {
-            (distance > 0.0).then(|| (bar.ln() + 1.5) * 2.0 * (spread / distance).powi(2))
+        let pairs = self.pairs() as f64;
+        let total = |hypothesis: &Hypothesis| {
+            if hypothesis.rejected {
+                return pairs;
+            }
+            let growth = (hypothesis.log_value() + COST).max(0.0) / pairs;
+            (hypothesis.threshold.ln() + COST) / growth
         };
-        let total = [
-            needed(x.abs() - margin, DECIDES),
-            needed(self.rule.minimum_effect - x.abs(), DECIDES_NO_EFFECT),
-        ]
-        .into_iter()
-        .flatten()
-        .fold(f64::INFINITY, f64::min);
-        let further = (total - self.pairs() as f64).ceil().max(1.0);
+        let no_effect = total(&self.above_minus_mei).max(total(&self.below_plus_mei));
+        let total = total(&self.faster).min(total(&self.slower)).min(no_effect);
+        let further = (total - pairs).ceil().max(1.0);
         (further < 100_000.0).then_some(further as usize)
     }
 }
@@ -241,16 +239,6 @@ pub(crate) fn prior_scale(metric: Metric, placebo: &[Pair]) -> f64 {
     } else {
         robust_sd(&values)
     }
-}
-
-/// Whether so many pairs can bound an interval at all: the largest possible E-value, all bets
-/// won, must reach the threshold. True from 11 pairs on.
-fn interval_can_be_finite(pairs: usize) -> bool {
-    let mut best = Wealth::new();
-    for _ in 0..pairs.min(20) {
-        best.grow(f64::INFINITY);
-    }
-    best.reaches(DECIDES)
 }
 
 #[cfg(test)]

@@ -2,7 +2,8 @@
 
 use super::Verdict;
 use crate::attribution::{Attribution, AttributionKind, FunctionResult, Hot};
-use crate::conclusion::{FEWEST_PAIRS, MetricRow, Noise, Outcome, Quantity};
+use crate::conclusion::{MetricRow, Noise, Outcome, Quantity};
+use crate::statistics::FEWEST_PAIRS;
 use crate::values::{Comparison, FunctionRow, OutputCheck};
 
 /// Above this spread of the primary metric over the A/A pairs there is no verdict.

@@ -2,7 +2,8 @@
 
 use super::table::{Facts, Reason};
 use crate::attribution::{AttributionKind, Decomposition, Hot};
-use crate::conclusion::{FEWEST_PAIRS, MetricRow};
+use crate::conclusion::MetricRow;
+use crate::statistics::FEWEST_PAIRS;
 use crate::values::{Estimate, FunctionRow, Metric};
 
 /// The sentence, ready for a commit message; it does not repeat the verdict's word.
@@ -334,7 +335,7 @@ fn undecided(facts: &Facts<'_>) -> String {
                 signed(ratio.high - 1.0, digits),
                 signed(ratio.low - 1.0, digits),
                 metric_word(facts),
-                pairs(facts.pairs)
+                counted_and_ended(facts)
             )
         }
         None => format!("{} and no interval yet", counted(facts.pairs)),
@@ -345,6 +346,16 @@ fn undecided(facts: &Facts<'_>) -> String {
             percent(facts.comparison.rule.margin)
         ),
         None => format!("{found}; more pairs would hardly decide it."),
+    }
+}
+
+/// `150 pairs`, and whether time was what ended them.
+fn counted_and_ended(facts: &Facts<'_>) -> String {
+    let pairs = pairs(facts.pairs);
+    if facts.comparison.budget_used_up {
+        format!("{pairs}, when the time budget was used up")
+    } else {
+        pairs
     }
 }
 
