@@ -28,19 +28,17 @@ TOLERANCE_POINTS = 0.3
 RUST = ["rustc", "-O", "-C", "debuginfo=1", "--edition", "2024", "-o", "{out}", "{source}"]
 C = ["gcc", "-O2", "-g", "-fomit-frame-pointer", "-pthread", "-o", "{out}", "{source}"]
 
-# Source, decks that make some hundred million instructions, sampling rate for the tests.
-# The rate is higher where work changes faster than a sampling period: such samples are
-# independent draws, and their number alone sets the error.
+# Source, and decks that make some hundred million instructions.
 SOURCES = [
-    ("five.rs", 3, 997),
-    ("recursion.c", 20, 997),
-    ("inlined.rs", 3, 997),
-    ("generic.rs", 3, 997),
-    ("closure.rs", 3, 997),
-    ("library.rs", 3, 997),
-    ("threads.c", 5, 997),
-    ("child.c", 3, 997),
-    ("leaf.c", 50, 4999),
+    ("five.rs", 3),
+    ("recursion.c", 20),
+    ("inlined.rs", 3),
+    ("generic.rs", 3),
+    ("closure.rs", 3),
+    ("library.rs", 3),
+    ("threads.c", 5),
+    ("child.c", 3),
+    ("leaf.c", 50),
 ]
 
 
@@ -132,10 +130,10 @@ def table(entries):
         "# Chains run from the root; [brackets] mark a function inlined into the one before it.",
         "# Shares are percent of all work.",
     ]
-    for name, source, command, rate_hz, chains in entries:
+    for name, source, command, chains in entries:
         quoted = ", ".join(f'"{part}"' for part in command)
         lines += ["", f"[{name}]", f'source = "{source}"', f"build = [{quoted}]",
-                  f"rate_hz = {rate_hz}", "", f"[{name}.chains]"]
+                  "", f"[{name}.chains]"]
         lines += [f'"{chain}" = {share:.6f}' for chain, share in chains.items()]
     return "\n".join(lines) + "\n"
 
@@ -144,13 +142,13 @@ def main():
     entries, wrong = [], 0
     print(f"{'program':10} {'function':28}{'own':>12}{'callgrind':>12}{'total':>12}{'callgrind':>12}")
     with tempfile.TemporaryDirectory() as folder:
-        for source, decks, rate_hz in SOURCES:
+        for source, decks in SOURCES:
             name = source.split(".")[0]
             program = f"{folder}/{name}"
             command = build(source, program)
             chains = counted_chains(program, decks)
             wrong += compare(name, counted_shares(chains), callgrind_shares(program, decks, folder))
-            entries.append((name, source, command, rate_hz, chains))
+            entries.append((name, source, command, chains))
     if wrong:
         sys.exit(f"error: {wrong} functions differ by more than {TOLERANCE_POINTS} points")
     text = table(entries)

@@ -36,8 +36,11 @@ static WHOLE void ask(int to_child, int from_child) {
 }
 
 int main(int argc, char **argv) {
-    if (argc == 2 && strcmp(argv[1], "serve") == 0)
-        return serve();
+    if (argc == 2 && strcmp(argv[1], "serve") == 0) {
+        int failed = serve();
+        AFTER_CALL();
+        return failed;
+    }
     int to_child[2], from_child[2];
     if (pipe(to_child) != 0 || pipe(from_child) != 0)
         return 1;
@@ -72,6 +75,7 @@ int main(int argc, char **argv) {
     int status = 1;
     waitpid(child, &status, 0);
     printf("main;parent_work %llu\n", (unsigned long long)deck.counts[0]);
+    puts("main;ask 0");
     printf("main;serve;child_work %llu\n", (unsigned long long)deck.counts[1]);
     return status;
 }

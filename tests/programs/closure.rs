@@ -8,12 +8,8 @@ const UNIT: u64 = 1_200_000;
 work::worker!(plain, UNIT, 0x8525_2181_0d2b_4f33);
 
 #[inline(never)]
-fn apply<F: Fn(u64) -> u64>(x: u64, step: F) -> u64 {
-    let mut x = x;
-    for _ in 0..UNIT {
-        x = step(x);
-    }
-    std::hint::black_box(x)
+fn apply<F: Fn(u64) -> u64>(x: u64, work: F) -> u64 {
+    std::hint::black_box(work(x))
 }
 
 #[inline(never)]
@@ -28,9 +24,13 @@ fn called(salt: u64) -> Box<dyn Fn(u64) -> u64> {
 
 #[inline(never)]
 fn passed(x: u64, salt: u64) -> u64 {
-    std::hint::black_box(apply(x, |x| {
-        (x ^ salt).wrapping_mul(work::MULTIPLIER).rotate_left(23)
-    }))
+    let work = |mut x: u64| {
+        for _ in 0..UNIT {
+            x = (x ^ salt).wrapping_mul(work::MULTIPLIER).rotate_left(23);
+        }
+        x
+    };
+    std::hint::black_box(apply(x, work))
 }
 
 fn main() {

@@ -28,19 +28,25 @@ fn mix<S: Salt>(mut x: u64) -> u64 {
     std::hint::black_box(x)
 }
 
+#[inline(never)]
+fn at_sea(x: u64) -> u64 {
+    std::hint::black_box(mix::<Sea>(x))
+}
+
+#[inline(never)]
+fn on_rock(x: u64) -> u64 {
+    std::hint::black_box(mix::<Rock>(x))
+}
+
 fn main() {
     let mut deck = work::Deck::from_args(&[13, 7]);
     let mut x = 1;
     while let Some(card) = deck.deal() {
-        x = if card == 0 {
-            mix::<Sea>(x)
-        } else {
-            mix::<Rock>(x)
-        };
+        x = if card == 0 { at_sea(x) } else { on_rock(x) };
     }
     std::hint::black_box(x);
     deck.print(&[
-        "generic::main;generic::mix<generic::Sea>",
-        "generic::main;generic::mix<generic::Rock>",
+        "generic::main;generic::at_sea;generic::mix",
+        "generic::main;generic::on_rock;generic::mix",
     ]);
 }

@@ -52,6 +52,7 @@ int main(int argc, char **argv) {
         pthread_barrier_wait(&barrier);
     }
     pthread_barrier_wait(&barrier);
+    puts("main 0");
     for (int i = 0; i < THREADS; i++) {
         pthread_join(threads[i], NULL);
         printf("%s;grind %llu\n", names[i],
