@@ -7,6 +7,24 @@
 //! declared file and line, and counts samples by row.
 //!
 //! Nothing here runs git, reads a file or a clock.
+//!
+//! ```
+//! use hotproof_diff::changes::{FileSources, changed, parse_diff};
+//!
+//! let printed = b"diff --git a/src/a.rs b/src/a.rs\n@@ -2 +2 @@\n-    1\n+    2\n";
+//! let files: Vec<FileSources> = parse_diff(printed)
+//!     .unwrap()
+//!     .into_iter()
+//!     .map(|diff| FileSources {
+//!         diff,
+//!         base: Some(b"fn one() -> u8 {\n    1\n}\n".to_vec()),
+//!         head: Some(b"fn one() -> u8 {\n    2\n}\n".to_vec()),
+//!     })
+//!     .collect();
+//! let changed = changed(&files);
+//! assert_eq!(changed.functions[0].key, "src/a.rs::one");
+//! assert_eq!(changed.functions[0].name, "a::one");
+//! ```
 
 mod c;
 mod changed;

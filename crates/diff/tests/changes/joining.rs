@@ -1,0 +1,433 @@
+//! Samples of both refs are joined to the rows of one table by declared place, never by name.
+
+use std::collections::BTreeMap;
+
+use hotproof_diff::changes::{Changed, Joiner};
+use hotproof_diff::{Change, FunctionTally, Side, Tally};
+use hotproof_profile::{
+    AddressKind, Frame, Function, FunctionId, Image, ImageKind, Location, LocationId, Process,
+    Profile, Sample, Sink, Source, Stack, StackEnd, StackId, ThreadId, Unit, Weight,
+};
+
+use crate::commit::{File, changes_of, changes_of_edit};
+
+const BASE_ROOT: &str = "/tmp/w/base";
+const HEAD_ROOT: &str = "/tmp/w/head";
+
+/// A profile that is made by hand.
+struct Made {
+    profile: Profile,
+    thread: ThreadId,
+}
+
+impl Made {
+    fn new() -> Made {
+        let mut profile = Profile::default();
+        profile.weights = vec![Weight {
+            name: "samples".into(),
+            unit: Unit::Count,
+        }];
+        let name = profile.strings.intern("bench");
+        let process = profile.processes.push(Process {
+            pid: 1,
+            name,
+            start_ns: 0,
+            end_ns: None,
+        });
+        let thread = profile.threads.push(hotproof_profile::Thread {
+            process,
+            tid: 1,
+            name,
+            start_ns: 0,
+            end_ns: None,
+        });
+        let path = profile
+            .strings
+            .intern("/tmp/w/target/bench-0123456789abcdef");
+        profile.images.push(Image {
+            path,
+            build_id: vec![],
+            kind: ImageKind::Elf,
+        });
+        Made { profile, thread }
+    }
+
+    fn function(&mut self, name: &str, place: Option<(&str, u32)>) -> FunctionId {
+        let strings = &mut self.profile.strings;
+        let row = Function {
+            name: strings.intern(name),
+            linkage_name: strings.intern(""),
+            file: place.map(|(file, _)| strings.intern(file)),
+            line: place.map(|(_, line)| line),
+            image: Some(hotproof_profile::ImageId(0)),
+            source: Source::Dwarf,
+        };
+        self.profile.functions.push(row)
+    }
+
+    /// A place in the code with these functions, innermost first; unnamed without any.
+    fn location(&mut self, functions: &[FunctionId]) -> LocationId {
+        let address = self.profile.locations.len() as u64;
+        let image = Some(hotproof_profile::ImageId(0));
+        let row = Location::unresolved(image, address, AddressKind::Ip);
+        let id = self.profile.locations.push(row);
+        let frames: Vec<Frame> = functions
+            .iter()
+            .map(|&function| Frame {
+                function,
+                line: None,
+                column: None,
+                file: None,
+            })
+            .collect();
+        self.profile.set_frames(id, &frames);
+        id
+    }
+
+    /// Samples on a stack, root first.
+    fn samples(&mut self, path: &[LocationId], count: usize) {
+        let mut stack: Option<StackId> = None;
+        for &location in path {
+            let row = Stack {
+                parent: stack,
+                location,
+            };
+            stack = Some(self.profile.stacks.push(row));
+        }
+        for time_ns in 0..count as u64 {
+            let sample = Sample {
+                thread: self.thread,
+                time_ns,
+                stack,
+                weights: &[1],
+                cpu: None,
+                end: StackEnd::Complete,
+            };
+            Sink::sample(&mut self.profile, &sample).unwrap();
+        }
+    }
+
+    /// One sample in each of these functions, alone on the stack.
+    fn leaves(functions: &[(&str, Option<(&str, u32)>)]) -> Profile {
+        let mut made = Made::new();
+        for &(name, place) in functions {
+            let function = made.function(name, place);
+            let location = made.location(&[function]);
+            made.samples(&[location], 1);
+        }
+        made.profile
+    }
+}
+
+type Files<'t> = &'t [(&'t str, &'t str)];
+
+fn joiner(changed: &Changed, base: Files<'_>, head: Files<'_>) -> Joiner<'static> {
+    let mut joiner = Joiner::new(changed);
+    for (side, root, files) in [(Side::Base, BASE_ROOT, base), (Side::Head, HEAD_ROOT, head)] {
+        let owned = |&(path, text): &(&str, &str)| (path.to_owned(), text.as_bytes().to_vec());
+        let files: BTreeMap<String, Vec<u8>> = files.iter().map(owned).collect();
+        joiner.side(side, &[root], move |path| files.get(path).cloned());
+    }
+    joiner
+}
+
+/// `key: total own self` of what was seen.
+fn rows(joiner: &Joiner<'_>, tally: &Tally) -> Vec<String> {
+    let table = joiner.functions();
+    let row = |f: &FunctionTally| {
+        let key = &table[f.function].key;
+        format!("{key}: {} {} {}", f.total, f.own, f.physical_self)
+    };
+    tally.functions.iter().map(row).collect()
+}
+
+/// The keys of what was seen, in the order of the table.
+fn keys(joiner: &Joiner<'_>, tally: &Tally) -> Vec<String> {
+    let table = joiner.functions();
+    let seen = tally.functions.iter();
+    seen.map(|f| table[f.function].key.clone()).collect()
+}
+
+/// The keys that a profile of base and one of head are joined to.
+fn joined(
+    changed: &Changed,
+    base: (Files<'_>, &[(&str, Option<(&str, u32)>)]),
+    head: (Files<'_>, &[(&str, Option<(&str, u32)>)]),
+) -> (Vec<String>, Vec<String>) {
+    let mut joiner = joiner(changed, base.0, head.0);
+    let left = joiner.tally(Side::Base, &Made::leaves(base.1));
+    let right = joiner.tally(Side::Head, &Made::leaves(head.1));
+    (keys(&joiner, &left), keys(&joiner, &right))
+}
+
+const TWO_IMPLS: &str = "impl A {\n    fn go() { 1 }\n}\nimpl B {\n    fn go() { 1 }\n}\n";
+
+#[test]
+fn one_method_name_in_two_impls_and_two_files_stays_apart() {
+    let head = format!("// New.\n{}", TWO_IMPLS.replacen('1', "2", 1));
+    let changed = changes_of_edit("src/a.rs", TWO_IMPLS, &head);
+    let files = |a| [("src/a.rs", a), ("src/b.rs", TWO_IMPLS)];
+    let (base_files, head_files) = (files(TWO_IMPLS), files(head.as_str()));
+    let in_file = |file: &'static str, shift: u32| {
+        [
+            ("x::A::go", Some((file, 2 + shift))),
+            ("x::B::go", Some((file, 5 + shift))),
+        ]
+    };
+    let base = [
+        in_file("/tmp/w/base/src/a.rs", 0),
+        in_file("/tmp/w/base/src/b.rs", 0),
+    ]
+    .concat();
+    let head = [
+        in_file("/tmp/w/head/src/a.rs", 1),
+        in_file("/tmp/w/head/src/b.rs", 0),
+    ]
+    .concat();
+    let (left, right) = joined(&changed, (&base_files, &base), (&head_files, &head));
+    let expected = [
+        "src/a.rs::A::go",
+        "src/a.rs::B::go",
+        "src/b.rs::A::go",
+        "src/b.rs::B::go",
+    ];
+    assert_eq!(
+        (left, right),
+        (
+            expected.map(String::from).to_vec(),
+            expected.map(String::from).to_vec()
+        )
+    );
+}
+
+#[test]
+fn renamed_files_and_functions_share_a_row() {
+    let base = "fn total(v: &[u32]) -> u32 {\n    let mut s = 0;\n    for x in v { s += x; }\n    s\n}\nfn keeps() {}\n";
+    let head = base.replace("total", "sum");
+    let changed = changes_of(&[File {
+        base: Some(("src/old.rs", base)),
+        head: Some(("src/new.rs", &head)),
+    }]);
+    let at = |file, line| Some((file, line));
+    let (old, new) = ("/tmp/w/base/src/old.rs", "/tmp/w/head/src/new.rs");
+    let (left, right) = joined(
+        &changed,
+        (
+            &[("src/old.rs", base)],
+            &[("x::total", at(old, 1)), ("x::keeps", at(old, 6))],
+        ),
+        (
+            &[("src/new.rs", &head)],
+            &[("x::sum", at(new, 1)), ("x::keeps", at(new, 6))],
+        ),
+    );
+    assert_eq!(left, ["src/new.rs::sum", "src/new.rs::keeps"]);
+    assert_eq!(left, right);
+}
+
+#[test]
+fn closures_async_bodies_instances_and_copies_are_their_function() {
+    let source = "fn f<T>() {\n    g(|x| x + 1);\n    async { 1 };\n}\n";
+    let changed = changes_of_edit("a.rs", source, &source.replace("+ 1", "+ 2"));
+    let functions = [
+        ("x::f::<u32>", Some(("/tmp/w/head/a.rs", 1))),
+        ("f<u64>", Some(("/tmp/w/head/./b/../a.rs", 1))),
+        ("x::f::{closure#0}", Some(("/tmp/w/head/a.rs", 2))),
+        ("x::f::{{closure}}", Some(("/tmp/w/head/a.rs", 3))),
+        ("x::f::{async_fn#0}", Some(("a.rs", 1))),
+    ];
+    let mut joiner = joiner(&changed, &[], &[("a.rs", source)]);
+    let tally = joiner.tally(Side::Head, &Made::leaves(&functions));
+    assert_eq!(rows(&joiner, &tally), ["a.rs::f: 5 5 5"]);
+    assert_eq!((tally.changed_own, tally.changed_below), (5, 0));
+}
+
+#[test]
+fn what_lies_beyond_the_sources_is_told_apart_by_place_and_name() {
+    let source =
+        "macro_rules! m {\n    ($n:ident) => { fn $n() {} };\n}\n#[derive(Clone)]\nstruct S;\n";
+    let files = [("src/a.rs", source), ("src/b.cc", "")];
+    let registry = "/home/u/.cargo/registry/src/index.x-6f17d22bba15001f/serde-1.0.1/src/de.rs";
+    let functions = [
+        // Made by a macro, derived, in a language that is not parsed.
+        ("x::one", Some(("/tmp/w/base/src/a.rs", 2))),
+        ("x::two", Some(("/tmp/w/base/src/a.rs", 2))),
+        (
+            "<x::S as core::clone::Clone>::clone",
+            Some(("/tmp/w/base/src/a.rs", 4)),
+        ),
+        ("ns::f(int)", Some(("/tmp/w/base/src/b.cc", 9))),
+        ("ns::f(long)", Some(("/tmp/w/base/src/b.cc", 12))),
+        // Libraries.
+        (
+            "core::num::add::<u8>",
+            Some(("/rustc/abc123/library/core/src/num.rs", 7)),
+        ),
+        (
+            "core::num::sub",
+            Some(("/rustc/abc123/library/core/src/num.rs", 7)),
+        ),
+        (
+            "core::num::add::{closure#1}",
+            Some(("/t/lib/rustlib/src/rust/library/core/src/num.rs", 7)),
+        ),
+        ("serde::de::visit", Some((registry, 33))),
+        ("other", Some(("/home/u/other/src/lib.rs", 3))),
+        // Without a file.
+        ("work.isra.0.cold", None),
+        ("work", None),
+        ("work::h0123456789abcdef", None),
+        ("walk.llvm.99", None),
+    ];
+    let changed = Changed::default();
+    let mut joiner = joiner(&changed, &files, &[]);
+    let tally = joiner.tally(Side::Base, &Made::leaves(&functions));
+    let expected = [
+        "src/a.rs::m!::one: 1 1 1",
+        "src/a.rs::m!::two: 1 1 1",
+        "src/a.rs::<x::S as core::clone::Clone>::clone: 1 1 1",
+        "src/b.cc::ns::f(int): 1 1 1",
+        "src/b.cc::ns::f(long): 1 1 1",
+        "library/core/src/num.rs:7::add: 2 2 2",
+        "library/core/src/num.rs:7::sub: 1 1 1",
+        "serde-1.0.1/src/de.rs:33::visit: 1 1 1",
+        "/home/u/other/src/lib.rs:3::other: 1 1 1",
+        "bench!work: 3 3 3",
+        "bench!walk: 1 1 1",
+    ];
+    assert_eq!(rows(&joiner, &tally), expected);
+}
+
+#[test]
+fn unnamed_code_is_its_image() {
+    let mut made = Made::new();
+    let location = made.location(&[]);
+    made.samples(&[location], 2);
+    made.samples(&[], 1);
+    let mut joiner = Joiner::new(&Changed::default());
+    let tally = joiner.tally(Side::Base, &made.profile);
+    assert_eq!(
+        rows(&joiner, &tally),
+        ["[unknown]: 1 1 1", "[bench]: 2 2 2"]
+    );
+    assert_eq!((tally.samples, tally.complete, tally.lost), (3, 3, 0));
+}
+
+#[test]
+fn own_time_follows_the_inline_chain_and_below_what_is_called() {
+    let source = "fn hot() { 1 }\nfn helper() {}\nfn main() {}\n";
+    let changed = changes_of_edit("a.rs", source, &source.replace('1', "2"));
+    let mut made = Made::new();
+    let hot = made.function("hot", Some(("/tmp/w/head/a.rs", 1)));
+    let helper = made.function("helper", Some(("/tmp/w/head/a.rs", 2)));
+    let main = made.function("main", Some(("/tmp/w/head/a.rs", 3)));
+    let add = made.function("add", Some(("/rustc/a/library/core/src/n.rs", 1)));
+    let libc = made.function("memcpy", None);
+    let in_main = made.location(&[main]);
+    let in_hot = made.location(&[hot]);
+    let library_in_hot = made.location(&[add, hot]);
+    let helper_in_hot = made.location(&[add, helper, hot, main]);
+    let in_helper = made.location(&[helper]);
+    let in_libc = made.location(&[libc]);
+    let library = made.location(&[add]);
+    made.samples(&[in_main, in_hot], 1);
+    made.samples(&[in_main, library_in_hot], 2);
+    made.samples(&[helper_in_hot], 4);
+    made.samples(&[in_main, in_hot, in_helper], 8);
+    made.samples(&[in_main, in_hot, in_helper, in_hot, in_libc], 16);
+    made.samples(&[in_main, in_helper], 32);
+    made.samples(&[in_main, library], 64);
+    let mut joiner = joiner(&changed, &[], &[("a.rs", source)]);
+    let tally = joiner.tally(Side::Head, &made.profile);
+    assert_eq!(
+        rows(&joiner, &tally),
+        [
+            // Leaf chain 1 + 2 + 4; on the stack 8 and, recursing, 16 once.
+            "a.rs::hot: 31 7 1",
+            "a.rs::main: 127 0 0",
+            "library/core/src/n.rs:1::add: 70 64 70",
+            // Inlined into the changed function it is still its own time.
+            "a.rs::helper: 60 44 40",
+            "bench!memcpy: 16 16 16",
+        ]
+    );
+    assert_eq!((tally.changed_own, tally.changed_below), (7, 24));
+    assert_eq!(tally.samples, 127);
+    let table = joiner.functions();
+    assert_eq!(table[0].change, Some(Change::Modified));
+    assert_eq!(
+        (table[0].file.as_deref(), table[0].line),
+        (Some("a.rs"), Some(1))
+    );
+}
+
+#[test]
+fn the_innermost_changed_function_has_the_sample() {
+    let source = "fn a() { 1 }\nfn b() { 1 }\n";
+    let changed = changes_of_edit("a.rs", source, &source.replace('1', "2"));
+    let mut made = Made::new();
+    let a = made.function("a", Some(("/tmp/w/base/a.rs", 1)));
+    let b = made.function("b", Some(("/tmp/w/base/a.rs", 2)));
+    let location = made.location(&[b, a]);
+    made.samples(&[location], 3);
+    let mut joiner = joiner(&changed, &[("a.rs", source)], &[]);
+    let tally = joiner.tally(Side::Base, &made.profile);
+    assert_eq!(rows(&joiner, &tally), ["a.rs::a: 3 0 0", "a.rs::b: 3 3 3"]);
+    assert_eq!(tally.changed_own, 3);
+}
+
+#[test]
+fn two_functions_on_one_line_are_told_apart_by_name() {
+    let source = "fn a() { fn b() {} } fn c() {}\n";
+    let functions = ["x::a", "x::a::b", "x::c", "x::c::{closure#0}"]
+        .map(|name| (name, Some(("/tmp/w/base/a.rs", 1))));
+    let mut joiner = joiner(&Changed::default(), &[("a.rs", source)], &[]);
+    let tally = joiner.tally(Side::Base, &Made::leaves(&functions));
+    assert_eq!(
+        rows(&joiner, &tally),
+        ["a.rs::a: 1 1 1", "a.rs::a::b: 1 1 1", "a.rs::c: 2 2 2"]
+    );
+}
+
+#[test]
+fn a_row_takes_the_place_of_head_when_it_is_seen_there() {
+    let head = "\n\nfn f() {}\n";
+    let mut joiner = joiner(
+        &Changed::default(),
+        &[("a.rs", "fn f() {}\n")],
+        &[("a.rs", head)],
+    );
+    joiner.tally(
+        Side::Base,
+        &Made::leaves(&[("f", Some(("/tmp/w/base/a.rs", 1)))]),
+    );
+    assert_eq!(joiner.functions()[0].line, Some(1));
+    joiner.tally(
+        Side::Head,
+        &Made::leaves(&[("f", Some(("/tmp/w/head/a.rs", 3)))]),
+    );
+    joiner.tally(
+        Side::Base,
+        &Made::leaves(&[("f", Some(("/tmp/w/base/a.rs", 1)))]),
+    );
+    assert_eq!(
+        (joiner.functions().len(), joiner.functions()[0].line),
+        (1, Some(3))
+    );
+}
+
+#[test]
+fn each_source_is_asked_for_once() {
+    let mut asked: BTreeMap<String, u32> = BTreeMap::new();
+    let mut joiner = Joiner::new(&Changed::default());
+    joiner.side(Side::Head, &["/w/"], |path: &str| {
+        *asked.entry(path.to_owned()).or_default() += 1;
+        None
+    });
+    let functions = [("f", Some(("/w/a.rs", 1))), ("g", Some(("/w//a.rs", 2)))];
+    for _ in 0..3 {
+        joiner.tally(Side::Head, &Made::leaves(&functions));
+    }
+    drop(joiner);
+    assert_eq!(asked, BTreeMap::from([("a.rs".to_owned(), 1)]));
+}

@@ -1,0 +1,10 @@
+//! Proves that the functions that a commit changes are found, and no others, and that samples are
+//! joined to them.
+
+mod choosing;
+mod commit;
+mod corpus;
+mod joining;
+mod outlining;
+mod outside;
+mod reading;
