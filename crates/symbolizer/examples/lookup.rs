@@ -23,10 +23,10 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 fn print(file: &Path, addresses: &[String]) -> Result<(), Box<dyn Error>> {
-    let mut symbolizer = Symbolizer::new();
-    for text in addresses {
-        let address = u64::from_str_radix(text.trim_start_matches("0x"), 16)?;
-        let named = symbolizer.symbolize_address(file, address)?;
+    let parse = |text: &String| u64::from_str_radix(text.trim_start_matches("0x"), 16);
+    let addresses: Vec<u64> = addresses.iter().map(parse).collect::<Result<_, _>>()?;
+    let named = Symbolizer::new().symbolize_addresses(file, &addresses)?;
+    for (address, named) in addresses.into_iter().zip(named) {
         let symbol = named
             .symbol
             .map_or(String::new(), |symbol| symbol.linkage_name);

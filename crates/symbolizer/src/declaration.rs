@@ -48,7 +48,8 @@ pub(crate) struct Declaration {
     pub(crate) name: Option<String>,
     /// The mangled name.
     pub(crate) linkage_name: Option<String>,
-    /// Whether the name may lack its namespace: no linkage name, in a language that mangles.
+    /// Whether the name may lack its namespace: nothing but a plain name, as compilers write where
+    /// they were asked for lines alone, in a language that mangles.
     pub(crate) bare: bool,
     /// Declared file, absolute where the compiler's folder is known.
     pub(crate) file: Option<String>,
@@ -119,9 +120,10 @@ impl<'a> Declarations<'a> {
         let name = match (&linkage_name, gathered.name) {
             (Some(linkage_name), _) => Some(demangle(linkage_name).into_owned()),
             (None, Some((name, entry))) => {
-                bare = self.mangles(entry)?;
                 let name = name.to_string_lossy();
-                let scope = if bare { self.scope(entry)? } else { None };
+                let mangles = self.mangles(entry)?;
+                let scope = if mangles { self.scope(entry)? } else { None };
+                bare = mangles && scope.is_none() && gathered.line.is_none();
                 Some(match scope {
                     Some(scope) => format!("{scope}::{name}"),
                     None => name.into_owned(),

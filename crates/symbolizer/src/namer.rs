@@ -235,7 +235,7 @@ impl<'a> Namer<'a> {
         linker: Option<(u32, SymbolRow<'a>)>,
     ) -> Option<u32> {
         let is_whole = declaration.name.is_some() && !declaration.bare;
-        let linker = linker.filter(|(_, row)| !is_whole && may_be_name_of(row.name, declaration));
+        let linker = linker.filter(|_| !is_whole);
         let key = FunctionAt {
             entry,
             file: file.filter(|_| declaration.file.is_none()),
@@ -245,7 +245,9 @@ impl<'a> Namer<'a> {
             return known;
         }
         let lines = key.file.map(|file| self.rows.path(file).to_owned());
-        let symbol = linker.map(|(_, row)| String::from_utf8_lossy(row.name).into_owned());
+        let symbol = linker
+            .filter(|(_, row)| may_be_name_of(row.name, declaration))
+            .map(|(_, row)| String::from_utf8_lossy(row.name).into_owned());
         let name = match &symbol {
             Some(symbol) => Some(demangle(symbol).into_owned()),
             None => declaration.name.clone(),

@@ -100,26 +100,25 @@ impl Symbolizer {
         summary
     }
 
-    /// Names one address of an ELF file; `relative_address` counts from the file's lowest loadable
-    /// address, and must lie in an instruction, not after it.
+    /// Names addresses of an ELF file, in their order; an address without a name gets an empty
+    /// answer. A relative address counts from the file's lowest loadable address, and must lie in
+    /// an instruction: one back from a return address.
     ///
     /// # Errors
-    /// When the file cannot be used. An address without a name is no error: its answer is empty.
-    pub fn symbolize_address(
+    /// When the file cannot be used.
+    pub fn symbolize_addresses(
         &mut self,
         path: &Path,
-        relative_address: u64,
-    ) -> Result<NamedAddress, Problem> {
-        let key = key(
-            path.to_string_lossy().into_owned(),
-            Vec::new(),
-            ImageKind::Elf,
-        );
+        relative_addresses: &[u64],
+    ) -> Result<Vec<NamedAddress>, Problem> {
+        let text = path.to_string_lossy().into_owned();
+        let key = key(text, Vec::new(), ImageKind::Elf);
         let state = self.images.entry(key.clone()).or_default();
-        state.ask(&key, &self.places, vec![relative_address]);
+        state.ask(&key, &self.places, state.unknown(relative_addresses));
         state.receive();
-        if let Some(answer) = state.answers.get(&relative_address) {
-            return Ok(state.tables.resolve(answer));
+        let named = |address| Some(state.tables.resolve(state.answers.get(address)?));
+        if let Some(named) = relative_addresses.iter().map(named).collect() {
+            return Ok(named);
         }
         let problem = state.problems.pop().unwrap_or(Problem::NoSymbols);
         self.images.remove(&key);
@@ -166,10 +165,8 @@ impl Symbolizer {
         }
         let state = self.images.entry(work.key.clone()).or_default();
         let address = |&id: &LocationId| profile.locations[id].lookup_address();
-        let mut addresses: Vec<u64> = work.locations.iter().map(address).collect();
-        addresses.sort_unstable();
-        addresses.dedup();
-        addresses.retain(|address| !state.answers.contains_key(address));
+        let addresses: Vec<u64> = work.locations.iter().map(address).collect();
+        let addresses = state.unknown(&addresses);
         if work.key.kind == ImageKind::Kernel {
             state.ask_kernel(&mut self.kernel, &addresses);
         } else {
@@ -232,6 +229,15 @@ fn key(path: String, build_id: Vec<u8>, kind: ImageKind) -> ImageKey {
 }
 
 impl ImageState {
+    /// The addresses without an answer, sorted, each once.
+    fn unknown(&self, addresses: &[u64]) -> Vec<u64> {
+        let known = |address: &&u64| self.answers.contains_key(address);
+        let mut unknown: Vec<u64> = addresses.iter().filter(|a| !known(a)).copied().collect();
+        unknown.sort_unstable();
+        unknown.dedup();
+        unknown
+    }
+
     fn ask(&mut self, key: &ImageKey, places: &DebugPlaces, addresses: Vec<u64>) {
         if addresses.is_empty() {
             return;
