@@ -193,3 +193,50 @@ fn rows_come_in_their_promised_order() {
         .collect();
     assert_eq!(rows, [3, 2, 1, 0, 5, 4]);
 }
+
+#[test]
+fn identical_programs_are_not_kept_for_one_small_function() {
+    const COMPARISONS: u64 = 300;
+    let mut kept = 0;
+    for seed in 0..COMPARISONS {
+        let mut made = Made::of(&[
+            part("small", MODIFIED, 3.0, 3.0),
+            part("other", MODIFIED, 2.0, 2.0),
+            part("visit", None, 95.0, 95.0),
+        ]);
+        made.samples_per_run = 400;
+        made.pairs = 25;
+        made.run_sd = 0.02;
+        made.seed = seed + 1_000;
+        kept += u32::from(conclude(&made.comparison()).exit_code() == 0);
+    }
+    println!("kept {kept} of {COMPARISONS} comparisons of equals");
+    // At most 1 % are expected, and 9 of 300 come by chance once in 250.
+    assert!(kept <= 9, "{kept}");
+}
+
+#[test]
+fn shares_hold_the_truth_whether_runs_differ_or_not() {
+    const INTERVALS: u64 = 400;
+    for (truth, run_spread) in [(0.25, 0.0), (0.01, 0.0), (0.25, 0.15), (0.9, 0.05)] {
+        let mut dice = made::Dice::new(11);
+        let mut missed = 0;
+        for _ in 0..INTERVALS {
+            let runs: Vec<(u64, u64)> = (0..12)
+                .map(|_| {
+                    let share = truth * (1.0 + run_spread * dice.gaussian());
+                    let hits = (0..500).filter(|_| dice.uniform() < share).count();
+                    (hits as u64, 500)
+                })
+                .collect();
+            missed += u32::from(share_interval(&runs, 0.99).excludes(truth));
+        }
+        let rate = f64::from(missed) / INTERVALS as f64;
+        println!(
+            "share {truth}, runs differ by {run_spread}: missed {:.2} %",
+            rate * 100.0
+        );
+        // 1 % and three standard errors of 400.
+        assert!(rate <= 0.025, "{rate}");
+    }
+}

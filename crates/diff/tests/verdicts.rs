@@ -431,6 +431,10 @@ fn a_hopeless_machine_is_refused() {
         "the machine is too noisy: two builds of the same base differ by ",
     );
     assert!(conclusion.noise.unwrap().sd > 0.3);
+
+    let mut comparison = made.comparison();
+    comparison.placebo.truncate(4);
+    assert_ne!(conclude(&comparison).verdict, Verdict::Refused);
 }
 
 #[test]
@@ -440,7 +444,7 @@ fn a_run_of_a_few_milliseconds_is_inconclusive() {
         &short.comparison(),
         Verdict::Inconclusive,
         12,
-        "a run takes only 2.0 ms of CPU time",
+        "a run takes only 2.0 ms of cpu time",
     );
 }
 
@@ -622,4 +626,39 @@ fn every_exit_code_is_the_documented_one() {
     assert_eq!(of_verdicts, [0, 0, 0, 10, 11, 12, 13, 20]);
     let ids: std::collections::BTreeSet<&str> = Verdict::ALL.iter().map(|v| v.id()).collect();
     assert_eq!(ids.len(), Verdict::ALL.len());
+}
+
+#[test]
+fn a_run_that_mostly_waits_is_not_too_short() {
+    let short = Made::of(&[part("parse::number", MODIFIED, 2.0, 2.0)]).comparison();
+    let mut waiting = with_wall(short, |side, cpu_ns| match side {
+        Side::Base => cpu_ns * 100,
+        Side::Head => cpu_ns * 80,
+    });
+    waiting.metric = Metric::WallTime;
+    expect(&waiting, Verdict::KeepUnattributed, 0, "by wall time");
+}
+
+#[test]
+fn too_few_sampled_pairs_are_not_taken_for_functions_that_stood_still() {
+    let mut comparison = faster();
+    for pair in &mut comparison.pairs[10..] {
+        pair.head.tally = None;
+    }
+    let conclusion = expect(&comparison, Verdict::Inconclusive, 12, "too few samples");
+    assert_eq!(conclusion.attribution.kind, AttributionKind::TooFewSamples);
+}
+
+#[test]
+fn an_undecided_cold_change_says_that_it_is_cold() {
+    let mut cold = made(0.1, 0.1, 1.0);
+    cold.run_sd = 0.05;
+    cold.pairs = 15;
+    let comparison = cold.comparison();
+    expect(
+        &comparison,
+        Verdict::Inconclusive,
+        12,
+        "after 15 pairs, and parse::number holds at most 0.3 % of the run; about ",
+    );
 }

@@ -97,7 +97,7 @@ pub enum AttributionKind {
     NotAttributable,
     /// Nothing but comments or formatting changed.
     NoCodeChanged,
-    /// Something was sampled, but too little to say anything.
+    /// Something was sampled, but too few samples or too few pairs to say anything.
     TooFewSamples,
     /// The gain or loss is one of waiting, which samples of CPU time do not see.
     Waiting,

@@ -3,7 +3,7 @@
 use super::series::Sampled;
 use super::{Attribution, AttributionKind, Decomposition, FunctionResult, Hot};
 use crate::conclusion::Outcome;
-use crate::statistics::{LEVEL, share_interval};
+use crate::statistics::{FEWEST_PAIRS, LEVEL, share_interval};
 use crate::values::{Comparison, Estimate, EstimateUnit, FunctionRow, Metric, Side, Tally};
 
 /// With fewer samples on a side nothing is attributed: not even a share of one per cent would be
@@ -89,7 +89,8 @@ fn kind(
     let Some(parts) = parts else {
         return AttributionKind::Unavailable;
     };
-    if sampled.samples(Side::Base).min(sampled.samples(Side::Head)) < FEWEST_SAMPLES {
+    let fewest = sampled.samples(Side::Base).min(sampled.samples(Side::Head));
+    if fewest < FEWEST_SAMPLES || sampled.len() < FEWEST_PAIRS {
         AttributionKind::TooFewSamples
     } else if !any_changed {
         AttributionKind::NotAttributable

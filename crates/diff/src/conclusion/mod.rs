@@ -213,5 +213,8 @@ pub enum StopReason {
 
 /// Whether another pair is needed, for the pairs counted so far.
 pub fn next_step(comparison: &Comparison) -> Step {
+    if comparison.pairs.len() >= comparison.rule.max_pairs {
+        return Step::Stop(StopReason::MaxPairs);
+    }
     Sequence::of(comparison).step()
 }

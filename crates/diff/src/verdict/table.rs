@@ -3,13 +3,13 @@
 use super::Verdict;
 use crate::attribution::{Attribution, AttributionKind, FunctionResult, Hot};
 use crate::conclusion::{MetricRow, Noise, Outcome, Quantity};
-use crate::statistics::FEWEST_PAIRS;
+use crate::statistics::{FEWEST_PAIRS, PAIRS_FOR_PRIOR};
 use crate::values::{Comparison, FunctionRow, OutputCheck};
 
 /// Above this spread of the primary metric over the A/A pairs there is no verdict.
 const HOPELESS_SD: f64 = 0.3;
 
-/// A base run that takes less CPU time consists of starting up.
+/// A base run that takes less of the primary metric cannot be told from its start and end.
 const SHORTEST_RUN_NS: f64 = 5e6;
 
 /// Everything that the table looks at.
@@ -31,7 +31,7 @@ pub(crate) enum Reason {
     NoCodeChanged,
     NothingMeasured,
     OutputsDiffer,
-    RunTooShort { cpu_ns: f64 },
+    RunTooShort { time_ns: f64 },
     Explained,
     PartlyExplained,
     NotAttributable,
@@ -51,6 +51,7 @@ pub(crate) enum Reason {
 /// The verdict and its reason, by the table of rules: the first row that fits.
 pub(crate) fn decide(facts: &Facts<'_>) -> (Verdict, Reason) {
     if let Some(noise) = facts.noise
+        && noise.pairs >= PAIRS_FOR_PRIOR
         && noise.sd > HOPELESS_SD
     {
         return (Verdict::Refused, Reason::TooNoisy { sd: noise.sd });
@@ -68,13 +69,13 @@ pub(crate) fn decide(facts: &Facts<'_>) -> (Verdict, Reason) {
 fn obstacle(facts: &Facts<'_>) -> Option<Reason> {
     let differ = facts.comparison.output == OutputCheck::Different
         && !facts.comparison.rule.allow_different_output;
-    let cpu_ns = facts.row(Quantity::CpuTime).map_or(0.0, |row| row.base);
+    let time_ns = facts.metrics.first().map_or(0.0, |row| row.base);
     if differ {
         Some(Reason::OutputsDiffer)
     } else if facts.pairs == 0 {
         Some(Reason::NothingMeasured)
-    } else if cpu_ns < SHORTEST_RUN_NS {
-        Some(Reason::RunTooShort { cpu_ns })
+    } else if time_ns < SHORTEST_RUN_NS {
+        Some(Reason::RunTooShort { time_ns })
     } else {
         None
     }

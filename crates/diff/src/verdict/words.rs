@@ -2,7 +2,7 @@
 
 use super::table::{Facts, Reason};
 use crate::attribution::{AttributionKind, Decomposition, Hot};
-use crate::conclusion::MetricRow;
+use crate::conclusion::{MetricRow, Quantity};
 use crate::statistics::FEWEST_PAIRS;
 use crate::values::{Estimate, FunctionRow, Metric};
 
@@ -25,9 +25,10 @@ pub(crate) fn sentence(facts: &Facts<'_>, reason: Reason) -> String {
             "base and head print different output, so their times are those of different work; {}.",
             effect(facts)
         ),
-        Reason::RunTooShort { cpu_ns } => format!(
-            "a run takes only {:.1} ms of CPU time, too short to tell the work from the start of the process; give the workload more work.",
-            cpu_ns / 1e6
+        Reason::RunTooShort { time_ns } => format!(
+            "a run takes only {:.1} ms of {}, too short to tell the work from the start of the process; give the workload more work.",
+            time_ns / 1e6,
+            Quantity::from(facts.comparison.metric).name()
         ),
         Reason::Explained => format!("{}, and {}.", effect(facts), explained(facts)),
         Reason::PartlyExplained => format!("{}; {}.", effect(facts), partly(facts)),
@@ -310,18 +311,20 @@ fn small_gain(facts: &Facts<'_>) -> String {
 }
 
 fn not_on_hot_path(facts: &Facts<'_>) -> String {
-    let at_most = facts.attribution.parts.as_ref().map_or(f64::NAN, at_most);
-    format!(
-        "{} {} at most {} of the run, and {}.",
-        changed_names(facts),
-        verb(facts, "holds", "hold"),
-        percent(at_most),
-        effect(facts)
-    )
+    format!("{}, and {}.", coldness(facts), effect(facts))
 }
 
-fn at_most(parts: &Decomposition) -> f64 {
-    parts.changed_share.high.max(parts.changed_share_head.high)
+/// `parse::number holds at most 0.2 % of the run`, rounded up.
+fn coldness(facts: &Facts<'_>) -> String {
+    let parts = facts.attribution.parts.as_ref();
+    let high = |parts: &Decomposition| parts.changed_share.high.max(parts.changed_share_head.high);
+    let at_most = parts.map_or(1.0, high);
+    format!(
+        "{} {} at most {} of the run",
+        changed_names(facts),
+        verb(facts, "holds", "hold"),
+        percent((at_most * 1_000.0).ceil() / 1_000.0)
+    )
 }
 
 /// `between 0.3 % slower and 1.4 % faster after 150 pairs; about 240 more would decide 0.5 %.`
@@ -340,12 +343,17 @@ fn undecided(facts: &Facts<'_>) -> String {
         }
         None => format!("{} and no interval yet", counted(facts.pairs)),
     };
-    match facts.projected_pairs {
+    let more = match facts.projected_pairs {
         Some(more) => format!(
-            "{found}; about {more} more would decide {}.",
+            "about {more} more would decide {}",
             percent(facts.comparison.rule.margin)
         ),
-        None => format!("{found}; more pairs would hardly decide it."),
+        None => "more pairs would hardly decide it".to_owned(),
+    };
+    if facts.attribution.hot == Hot::No {
+        format!("{found}, and {}; {more}.", coldness(facts))
+    } else {
+        format!("{found}; {more}.")
     }
 }
 
