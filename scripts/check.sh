@@ -13,6 +13,7 @@ command -v cc >/dev/null || need+=(build-essential)
 command -v git >/dev/null || need+=(git)
 command -v objcopy >/dev/null || need+=(binutils)
 command -v go >/dev/null || need+=(golang-go) # `go tool pprof` reads what we write
+command -v protoc >/dev/null || need+=(protobuf-compiler) # so does protoc
 if [ ${#need[@]} -gt 0 ]; then
     if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
         apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${need[@]}" >/dev/null
