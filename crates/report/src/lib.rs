@@ -17,9 +17,11 @@
 //! ```
 
 mod census;
+pub mod compare;
 pub mod flamegraph;
 pub mod functions;
 mod grid;
+pub mod log;
 pub mod names;
 pub mod numbers;
 mod places;

@@ -32,20 +32,18 @@ pub fn percent(fraction: f64) -> String {
     }
 }
 
-/// As [`percent`] without the clauses for the ends: for the ends of intervals, which need no sign
-/// of their own.
-pub fn bare_percent(fraction: f64) -> String {
-    let value = fraction * 100.0;
-    let digits = if value != 0.0 && value.abs() < 0.95 {
-        2
-    } else {
-        1
-    };
+/// A figure with `digits` decimals; what rounds to zero has no minus sign.
+pub fn fixed(value: f64, digits: usize) -> String {
     format!("{:.digits$}", no_minus_zero(value, digits))
 }
 
+/// As [`fixed`], with a plus sign before what is above zero.
+pub fn signed(value: f64, digits: usize) -> String {
+    with_sign(fixed(value, digits))
+}
+
 /// A value that rounds to zero at `digits` decimals without its minus sign.
-pub fn no_minus_zero(value: f64, digits: usize) -> f64 {
+fn no_minus_zero(value: f64, digits: usize) -> f64 {
     let half = 0.5 * 10f64.powi(-(digits as i32));
     if value.abs() < half { 0.0 } else { value }
 }
@@ -83,17 +81,25 @@ impl TimeUnit {
         }
     }
 
-    /// A time in this unit, two decimals (none for nanoseconds): `31.20 ms`.
+    /// A time in this unit, two decimals (none for nanoseconds): `31.20 ms`; what is there but
+    /// would show as zero is `<0.01 ms`.
     pub fn show(self, time_ns: f64) -> String {
         let (scale, name) = self.scale();
+        if self != TimeUnit::Nanoseconds && time_ns > 0.0 && time_ns < 0.005 * scale {
+            return format!("<0.01 {name}");
+        }
+        format!("{} {name}", self.bare(time_ns))
+    }
+
+    /// As [`TimeUnit::show`] without the unit, for figures beside one that has it.
+    pub fn bare(self, time_ns: f64) -> String {
         let digits = if self == TimeUnit::Nanoseconds { 0 } else { 2 };
-        let value = no_minus_zero(time_ns / scale, digits);
-        format!("{value:.digits$} {name}")
+        fixed(time_ns / self.scale().0, digits)
     }
 
     /// A difference in this unit with its sign: `-6.10 ms`, `+0.20 ms`, `0.00 ms`.
     pub fn show_signed(self, time_ns: f64) -> String {
-        with_sign(self.show(time_ns))
+        with_sign(format!("{} {}", self.bare(time_ns), self.scale().1))
     }
 }
 
@@ -215,6 +221,8 @@ mod tests {
         assert_eq!(unit.show_signed(-6.1e6), "-6.10 ms");
         assert_eq!(unit.show_signed(2e5), "+0.20 ms");
         assert_eq!(unit.show_signed(-100.0), "0.00 ms");
+        assert_eq!(unit.show(100.0), "<0.01 ms");
+        assert_eq!(unit.show(0.0), "0.00 ms");
         assert_eq!(ByteUnit::Mebibytes.show_signed(0.0), "0.0 MiB");
     }
 }

@@ -5,6 +5,9 @@ use serde::Serialize;
 /// JSON schema (draft 2020-12) of `hotproof report --json`.
 pub const REPORT: &str = include_str!("../schema/report-v1.schema.json");
 
+/// JSON schema (draft 2020-12) of `hotproof compare --json`.
+pub const COMPARE: &str = include_str!("../schema/compare-v1.schema.json");
+
 /// Name and version of a document, its first member.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub(crate) struct Schema {

@@ -32,3 +32,7 @@ pub(crate) fn strip(text: &str) -> String {
     }
     out + rest
 }
+/// A good result.
+pub(crate) const GOOD: Style = AnsiColor::Green.on_default().bold();
+/// A bad result.
+pub(crate) const BAD: Style = AnsiColor::Red.on_default().bold();

@@ -2,8 +2,8 @@
 
 mod fixture;
 
-use fixture::{empty, parser, poor};
-use hotproof_report::{functions, schema};
+use fixture::{empty, pairs, parser, poor};
+use hotproof_report::{compare, functions, schema};
 use serde_json::{Value, json};
 
 /// The document is valid, and it is no longer valid with any member of any object missing, or
@@ -81,5 +81,13 @@ fn report_documents_hold_to_their_schema() {
         for options in [&options, &focused] {
             hold(schema::REPORT, &functions::json(&profile, options).unwrap());
         }
+    }
+}
+
+#[test]
+fn compare_documents_hold_to_their_schema() {
+    for (_, comparison) in pairs::all() {
+        let conclusion = hotproof_diff::conclude(&comparison);
+        hold(schema::COMPARE, &compare::json(&comparison, &conclusion));
     }
 }

@@ -1,0 +1,232 @@
+//! What is said under the tables: whether the change is explained, the machine, what is missing.
+
+use hotproof_diff::{
+    Attribution, AttributionKind, Comparison, Conclusion, Decomposition, FunctionRow,
+};
+
+use super::Options;
+use super::page::Fact;
+use super::tables::time_interval;
+use crate::numbers::{TimeUnit, count, fixed, percent};
+
+/// Outside changes that are listed one by one.
+const LISTED: usize = 5;
+
+pub(super) fn all(
+    comparison: &Comparison,
+    conclusion: &Conclusion,
+    options: &Options<'_>,
+) -> Vec<Fact> {
+    let mut list = Vec::new();
+    let mut add = |label, text: Option<String>| {
+        list.extend(text.map(|text| Fact {
+            label,
+            text,
+            alarming: label == "Warning",
+        }));
+    };
+    add("Explained", explained(comparison, &conclusion.attribution));
+    add("Outside", outside(comparison));
+    for warning in &conclusion.warnings {
+        add("Warning", Some(warning.clone()));
+    }
+    let not_checked = conclusion.not_checked.join(", ");
+    add(
+        "Not checked",
+        Some(not_checked).filter(|text| !text.is_empty()),
+    );
+    add("Machine", Some(machine(comparison, conclusion)));
+    add("Pairs", Some(pairs(comparison, conclusion)));
+    add("Samples", samples(comparison, conclusion));
+    add("Record", options.record.map(str::to_owned));
+    list
+}
+
+fn explained(comparison: &Comparison, attribution: &Attribution) -> Option<String> {
+    let parts = attribution.parts.as_ref();
+    let said = match (attribution.kind, parts) {
+        (AttributionKind::Explained, Some(parts)) => format!(
+            "{} of the change sits in the changed functions and what they call; everything else moved by {}.",
+            explained_share(parts),
+            difference(parts, |p| &p.unexplained)
+        ),
+        (AttributionKind::PartlyExplained, Some(parts)) => format!(
+            "{} of the change sits in the changed functions and what they call; code that the diff does not touch moved by {}{}.",
+            explained_share(parts),
+            difference(parts, |p| &p.unexplained),
+            movers(comparison, &attribution.movers)
+        ),
+        (AttributionKind::NotExplained, Some(parts)) => format!(
+            "no: the run moved by {}, the changed functions and what they call by {}: code layout or the environment is suspected{}.",
+            difference(parts, |p| &p.whole),
+            difference(parts, |p| &p.explained),
+            movers(comparison, &attribution.movers)
+        ),
+        (AttributionKind::Masked, Some(parts)) => format!(
+            "the changed functions and what they call moved by {}; they hold {} of the run, so that the whole does not show it.",
+            difference(parts, |p| &p.explained),
+            percent(parts.changed_share.value)
+        ),
+        (AttributionKind::NothingMoved, Some(parts)) => format!(
+            "neither the run nor the changed functions moved beyond noise; at most {} of the run can be won in them.",
+            percent(parts.changed_share.high.min(1.0))
+        ),
+        (AttributionKind::NotAttributable, _) => format!(
+            "no function changed by line, so that nothing can be said of functions{}.",
+            movers(comparison, &attribution.movers)
+        ),
+        (AttributionKind::NoCodeChanged, _) => {
+            "nothing but comments or formatting changed.".to_owned()
+        }
+        (AttributionKind::TooFewSamples, _) => {
+            "unknown: there are too few samples to say where the time went.".to_owned()
+        }
+        (AttributionKind::Waiting, _) => {
+            "unknown: the time is spent waiting, which samples of CPU time do not see.".to_owned()
+        }
+        (AttributionKind::Unavailable, _) => "unavailable: nothing was sampled.".to_owned(),
+        (_, None) => return None,
+    };
+    Some(said)
+}
+
+/// `99 %`, or with its interval when that is wide.
+fn explained_share(parts: &Decomposition) -> String {
+    match parts.explained_share {
+        Some(share) if share.is_bounded() => format!(
+            "{} % ({} to {})",
+            fixed(share.value * 100.0, 0),
+            fixed(share.low * 100.0, 0),
+            fixed(share.high * 100.0, 0)
+        ),
+        Some(share) => format!("{} %", fixed(share.value * 100.0, 0)),
+        None => "an unknown part".to_owned(),
+    }
+}
+
+/// `-0.04 ms (-0.34 .. 0.26)`.
+fn difference(
+    parts: &Decomposition,
+    part: fn(&Decomposition) -> &hotproof_diff::Estimate,
+) -> String {
+    let estimate = part(parts);
+    let unit = TimeUnit::of(parts.whole.value.abs().max(estimate.value.abs()));
+    format!(
+        "{} ({})",
+        unit.show_signed(estimate.value),
+        time_interval(estimate, unit)
+    )
+}
+
+fn movers(comparison: &Comparison, rows: &[FunctionRow]) -> String {
+    if rows.is_empty() {
+        return String::new();
+    }
+    let names: Vec<&str> = rows
+        .iter()
+        .map(|&row| comparison.functions[row].name.as_str())
+        .collect();
+    format!("; the largest movers: {}", names.join(", "))
+}
+
+fn outside(comparison: &Comparison) -> Option<String> {
+    if comparison.outside.is_empty() {
+        return None;
+    }
+    let mut parts: Vec<String> = comparison
+        .outside
+        .iter()
+        .take(LISTED)
+        .map(|change| format!("{}:{} ({})", change.file, change.line, change.what))
+        .collect();
+    if comparison.outside.len() > LISTED {
+        parts.push(format!("{} more", comparison.outside.len() - LISTED));
+    }
+    Some(format!(
+        "changed outside any function: {}",
+        parts.join(", ")
+    ))
+}
+
+/// `cpu-clock, load 3.1 on 2 CPUs, identical builds differ by 0.4 %`.
+pub(super) fn machine(comparison: &Comparison, conclusion: &Conclusion) -> String {
+    let machine = &comparison.machine;
+    let mut parts = Vec::new();
+    match &machine.event {
+        Some(event) if machine.rung.is_empty() => parts.push(event.clone()),
+        Some(event) => parts.push(format!("{event} ({})", machine.rung)),
+        None => parts.push("not sampled".to_owned()),
+    }
+    let cpus = if machine.cpus == 1 { "CPU" } else { "CPUs" };
+    parts.push(format!(
+        "load {} on {} {cpus}",
+        fixed(machine.load, 1),
+        machine.cpus
+    ));
+    if let Some(governor) = &machine.governor {
+        parts.push(format!("governor {governor}"));
+    }
+    if let Some(stolen) = machine.stolen_pct {
+        parts.push(format!("{} % of CPU time stolen", fixed(stolen, 1)));
+    }
+    if let Some(noise) = conclusion.noise {
+        parts.push(format!(
+            "identical builds differ by {} % (spread {} % over {} pairs)",
+            fixed(noise.shift.abs() * 100.0, 1),
+            fixed(noise.sd * 100.0, 1),
+            noise.pairs
+        ));
+    }
+    parts.join(", ")
+}
+
+fn pairs(comparison: &Comparison, conclusion: &Conclusion) -> String {
+    let mut text = format!(
+        "{} of at most {}",
+        conclusion.pairs, comparison.rule.max_pairs
+    );
+    if let Some(at) = conclusion.decided_at {
+        text += &format!(", decided after {at}");
+    }
+    if comparison.budget_used_up {
+        text += ", the time budget is used up";
+    }
+    if let Some(more) = conclusion.projected_pairs {
+        text += &format!(", about {} more would decide", count(more as u64));
+    }
+    if let Some(reason) = &comparison.metric_reason {
+        text += &format!(
+            "; judged by {}: {reason}",
+            match comparison.metric {
+                hotproof_diff::Metric::CpuTime => "CPU time",
+                hotproof_diff::Metric::WallTime => "wall time",
+            }
+        );
+    }
+    text
+}
+
+fn samples(comparison: &Comparison, conclusion: &Conclusion) -> Option<String> {
+    let samples = &conclusion.samples;
+    let all = samples.base + samples.head;
+    if all == 0 && samples.lost == 0 {
+        return None;
+    }
+    let mut text = format!(
+        "{} of base, {} of head",
+        count(samples.base),
+        count(samples.head)
+    );
+    if let Some(rate) = comparison.machine.rate_hz {
+        text += &format!(" at {} Hz", count(rate));
+    }
+    text += &match samples.lost {
+        0 => ", none lost".to_owned(),
+        lost => format!(", {} lost", count(lost)),
+    };
+    if all > 0 {
+        let complete = samples.complete as f64 / all as f64;
+        text += &format!(", {} of stacks complete", percent(complete));
+    }
+    Some(text)
+}

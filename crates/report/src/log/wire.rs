@@ -1,0 +1,255 @@
+//! The shape of a log line, version 1: mirrors of the values of `hotproof-diff`, converted field
+//! by field both ways. A field that is missing on either side does not compile.
+
+use serde::de::{Error as _, Unexpected};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use hotproof_diff as diff;
+
+/// A type that stands for another one on the wire.
+pub(super) trait Wire {
+    /// The type that it stands for.
+    type Value;
+    /// What goes on the wire for a value.
+    fn of(value: &Self::Value) -> Self;
+    /// The value that came from the wire.
+    fn value(self) -> Self::Value;
+}
+
+macro_rules! plain {
+    ($($type:ty),*) => {$(
+        impl Wire for $type {
+            type Value = $type;
+
+            fn of(value: &$type) -> Self {
+                value.clone()
+            }
+
+            fn value(self) -> $type {
+                self
+            }
+        }
+    )*};
+}
+
+plain!(u32, u64, usize, bool, String);
+
+impl<T: Wire> Wire for Vec<T> {
+    type Value = Vec<T::Value>;
+
+    fn of(value: &Self::Value) -> Self {
+        value.iter().map(T::of).collect()
+    }
+
+    fn value(self) -> Self::Value {
+        self.into_iter().map(T::value).collect()
+    }
+}
+
+impl<T: Wire> Wire for Option<T> {
+    type Value = Option<T::Value>;
+
+    fn of(value: &Self::Value) -> Self {
+        value.as_ref().map(T::of)
+    }
+
+    fn value(self) -> Self::Value {
+        self.map(T::value)
+    }
+}
+
+/// A number, the infinities and not-a-number as the words `inf`, `-inf` and `nan`, which JSON has
+/// no numbers for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Float(f64);
+
+impl Wire for Float {
+    type Value = f64;
+
+    fn of(value: &f64) -> Self {
+        Float(*value)
+    }
+
+    fn value(self) -> f64 {
+        self.0
+    }
+}
+
+impl Serialize for Float {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            f64::INFINITY => serializer.serialize_str("inf"),
+            f64::NEG_INFINITY => serializer.serialize_str("-inf"),
+            value if value.is_nan() => serializer.serialize_str("nan"),
+            value => serializer.serialize_f64(value),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum NumberOrWord {
+    Number(f64),
+    Word(String),
+}
+
+impl<'de> Deserialize<'de> for Float {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match NumberOrWord::deserialize(deserializer)? {
+            NumberOrWord::Number(value) => Ok(Float(value)),
+            NumberOrWord::Word(word) => match word.as_str() {
+                "inf" => Ok(Float(f64::INFINITY)),
+                "-inf" => Ok(Float(f64::NEG_INFINITY)),
+                "nan" => Ok(Float(f64::NAN)),
+                other => Err(D::Error::invalid_value(
+                    Unexpected::Str(other),
+                    &"a number, inf, -inf or nan",
+                )),
+            },
+        }
+    }
+}
+
+macro_rules! structs {
+    ($($name:ident { $($field:ident: $type:ty),* $(,)? })*) => {$(
+        #[derive(Serialize, Deserialize)]
+        #[serde(deny_unknown_fields)]
+        pub(super) struct $name { $($field: $type),* }
+
+        impl Wire for $name {
+            type Value = diff::$name;
+
+            fn of(value: &diff::$name) -> Self {
+                let diff::$name { $($field),* } = value;
+                $name { $($field: <$type as Wire>::of($field)),* }
+            }
+
+            fn value(self) -> diff::$name {
+                diff::$name { $($field: self.$field.value()),* }
+            }
+        }
+    )*};
+}
+
+macro_rules! enums {
+    ($($name:ident { $($variant:ident),* $(,)? })*) => {$(
+        #[derive(Serialize, Deserialize)]
+        #[serde(rename_all = "snake_case")]
+        pub(super) enum $name { $($variant),* }
+
+        impl Wire for $name {
+            type Value = diff::$name;
+
+            fn of(value: &diff::$name) -> Self {
+                match value { $(diff::$name::$variant => $name::$variant),* }
+            }
+
+            fn value(self) -> diff::$name {
+                match self { $($name::$variant => diff::$name::$variant),* }
+            }
+        }
+    )*};
+}
+
+enums! {
+    Metric { CpuTime, WallTime }
+    CpuSource { TaskClock, Wait4 }
+    Order { BaseFirst, HeadFirst }
+    Change { Modified, Added, Removed, Chosen }
+    OutputCheck { Same, Different, Unstable }
+}
+
+structs! {
+    Metrics {
+        cpu_ns: u64,
+        cpu_source: CpuSource,
+        wall_ns: u64,
+        user_ns: u64,
+        system_ns: u64,
+        run_queue_ns: Option<u64>,
+        peak_rss_bytes: u64,
+        page_faults: u64,
+        context_switches: u64,
+        instructions: Option<u64>,
+    }
+    FunctionTally {
+        function: usize,
+        total: u64,
+        own: u64,
+        physical_self: u64,
+    }
+    Tally {
+        samples: u64,
+        complete: u64,
+        lost: u64,
+        changed_own: u64,
+        changed_below: u64,
+        functions: Vec<FunctionTally>,
+    }
+    Run {
+        metrics: Metrics,
+        tally: Option<Tally>,
+    }
+    Pair {
+        order: Order,
+        base: Run,
+        head: Run,
+    }
+    Function {
+        name: String,
+        key: String,
+        file: Option<String>,
+        line: Option<u32>,
+        change: Option<Change>,
+    }
+    OutsideChange {
+        file: String,
+        line: u32,
+        what: String,
+    }
+    RefFacts {
+        name: String,
+        commit: String,
+        tree: String,
+        subject: String,
+    }
+    Machine {
+        cpu_model: String,
+        cpus: u32,
+        kernel: String,
+        load: Float,
+        event: Option<String>,
+        rate_hz: Option<u64>,
+        rung: String,
+        refusal: Option<String>,
+        stolen_pct: Option<Float>,
+        governor: Option<String>,
+    }
+    Rule {
+        margin: Float,
+        minimum_effect: Float,
+        max_pairs: usize,
+        precision: Float,
+        hot_floor: Float,
+        micro_threshold: Float,
+        allow_different_output: bool,
+    }
+    Comparison {
+        command: Vec<String>,
+        base: RefFacts,
+        head: RefFacts,
+        machine: Machine,
+        rule: Rule,
+        metric: Metric,
+        metric_reason: Option<String>,
+        seed: u64,
+        placebo: Vec<Pair>,
+        pairs: Vec<Pair>,
+        functions: Vec<Function>,
+        outside: Vec<OutsideChange>,
+        code_changed: bool,
+        output: OutputCheck,
+        warnings: Vec<String>,
+        budget_used_up: bool,
+    }
+}

@@ -1,0 +1,83 @@
+//! The screens and documents of `compare`, held to files.
+
+mod fixture;
+
+use fixture::{golden, golden_screens, pairs};
+use hotproof_diff::conclude;
+use hotproof_report::compare::{Options, header, json, markdown, screen};
+
+#[test]
+fn screens() {
+    for (name, comparison) in pairs::all() {
+        let conclusion = conclude(&comparison);
+        golden_screens(&format!("compare-{name}"), |width| {
+            let options = Options {
+                width,
+                record: Some(".hotproof/log.jsonl:17"),
+                ..Options::default()
+            };
+            screen(&comparison, &conclusion, &options)
+        });
+    }
+}
+
+#[test]
+fn headers() {
+    for (name, comparison) in [("keep", pairs::keep()), ("discard", pairs::discard())] {
+        let conclusion = conclude(&comparison);
+        golden_screens(&format!("compare-header-{name}"), |width| {
+            header(&comparison, &conclusion, width)
+        });
+    }
+}
+
+#[test]
+fn every_screen_has_the_three_tables_and_begins_with_the_verdict() {
+    for (name, comparison) in pairs::all() {
+        let conclusion = conclude(&comparison);
+        let options = Options::default();
+        let text = fixture::strip(&screen(&comparison, &conclusion, &options));
+        let page = markdown(&comparison, &conclusion, &options);
+        assert!(text.starts_with(conclusion.verdict.label()), "{name}");
+        for heading in [
+            "End to End",
+            "Per-Function Breakdown",
+            "Share of Benchmark Time",
+        ] {
+            assert_eq!(text.matches(heading).count(), 1, "{name}: {heading}");
+            assert_eq!(page.matches(heading).count(), 1, "{name}: {heading}");
+        }
+    }
+}
+
+#[test]
+fn nothing_is_cut_without_a_limit() {
+    let comparison = pairs::keep();
+    let options = Options {
+        width: usize::MAX,
+        movers: usize::MAX,
+        record: None,
+    };
+    let text = screen(&comparison, &conclude(&comparison), &options);
+    assert!(!text.contains('…'));
+    for function in &comparison.functions {
+        assert!(text.contains(&function.name), "{}", function.name);
+    }
+}
+
+#[test]
+fn documents() {
+    for (name, comparison) in pairs::all() {
+        let conclusion = conclude(&comparison);
+        let options = Options {
+            record: Some(".hotproof/log.jsonl:17"),
+            ..Options::default()
+        };
+        let page = markdown(&comparison, &conclusion, &options);
+        golden(&format!("compare-{name}.md"), &page);
+        golden(
+            &format!("compare-{name}.json"),
+            &json(&comparison, &conclusion),
+        );
+    }
+}
