@@ -4,6 +4,7 @@ mod made;
 
 use hotproof_diff::*;
 use made::{Made, empty, part};
+use proptest::prelude::*;
 
 const MODIFIED: Option<Change> = Some(Change::Modified);
 
@@ -661,4 +662,71 @@ fn an_undecided_cold_change_says_that_it_is_cold() {
         12,
         "after 15 pairs, and parse::number holds at most 0.3 % of the run; about ",
     );
+}
+
+/// Figures as a damaged log may hold them.
+fn figure() -> impl Strategy<Value = u64> {
+    prop_oneof![
+        Just(0),
+        Just(1),
+        Just(u64::MAX),
+        any::<u64>(),
+        1_000_000u64..200_000_000
+    ]
+}
+
+fn any_run() -> impl Strategy<Value = Run> {
+    let tally = proptest::collection::vec(figure(), 8).prop_map(|n| Tally {
+        samples: n[0],
+        complete: n[1],
+        lost: n[2],
+        changed_own: n[3],
+        changed_below: n[4],
+        functions: (0..3)
+            .map(|i| FunctionTally {
+                function: i * 2,
+                total: n[5],
+                own: n[6],
+                physical_self: n[7],
+            })
+            .collect(),
+    });
+    let figures = proptest::collection::vec(figure(), 7);
+    (figures, proptest::option::of(tally)).prop_map(|(n, tally)| Run {
+        metrics: Metrics {
+            user_ns: n[2],
+            system_ns: n[3],
+            run_queue_ns: Some(n[4]),
+            peak_rss_bytes: n[5],
+            page_faults: n[6],
+            instructions: Some(n[0]),
+            ..made::metrics(n[0], n[1])
+        },
+        tally,
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+    #[test]
+    fn no_comparison_however_damaged_stops_the_program(
+        runs in proptest::collection::vec((any_run(), any_run(), any::<bool>()), 0..30),
+        placebo in 0usize..12,
+        margin in any::<f64>(),
+        effect in any::<f64>(),
+    ) {
+        let mut comparison = faster();
+        let pair = |(base, head, coin): (Run, Run, bool)| Pair {
+            order: if coin { Order::BaseFirst } else { Order::HeadFirst },
+            base,
+            head,
+        };
+        comparison.pairs = runs.into_iter().map(pair).collect();
+        comparison.placebo = comparison.pairs.iter().take(placebo).cloned().collect();
+        comparison.rule.margin = margin;
+        comparison.rule.minimum_effect = effect;
+        let conclusion = conclude(&comparison);
+        prop_assert!(conclusion.reason.ends_with('.'));
+        next_step(&comparison);
+    }
 }

@@ -3,7 +3,7 @@
 use super::series::{Sampled, SampledPair, Series};
 use super::{FunctionResult, Hot, ShareChange};
 use crate::statistics::{LEVEL, e_benjamini_hochberg, share_interval};
-use crate::values::{Change, Comparison, Estimate, Function, FunctionTally, Side};
+use crate::values::{Change, Comparison, Function, FunctionRow, FunctionTally, Side, Tally};
 
 /// Share of the marked rows that may be chance.
 const FALSE_DISCOVERIES: f64 = 0.05;
@@ -20,14 +20,14 @@ pub(crate) fn function_results(
     if sampled.len() == 0 {
         return Vec::new();
     }
-    let counts = counts_by_row(comparison.functions.len(), &sampled.pairs);
-    let placebo = counts_by_row(comparison.functions.len(), &sampled.placebo);
+    let pairs = Index::of(&sampled.pairs);
+    let placebo = Index::of(&sampled.placebo);
     let mut results: Vec<FunctionResult> = (0..comparison.functions.len())
         .map(|row| {
             let tallies = Tallies {
                 sampled,
-                pairs: &counts[row],
-                placebo: &placebo[row],
+                pairs: pairs.row(row),
+                placebo: placebo.row(row),
             };
             tallies.result(row, &comparison.functions[row], comparison.rule.hot_floor)
         })
@@ -61,36 +61,46 @@ fn sort(results: &mut [FunctionResult], functions: &[Function]) {
     });
 }
 
-/// For each function and pair its counts; rows that the table does not have are left out.
-fn counts_by_row(rows: usize, pairs: &[SampledPair<'_>]) -> Vec<Vec<Counts>> {
-    let zero = |function| FunctionTally {
-        function,
-        total: 0,
-        own: 0,
-        physical_self: 0,
-    };
-    let mut counts: Vec<Vec<Counts>> = (0..rows)
-        .map(|row| vec![(zero(row), zero(row)); pairs.len()])
-        .collect();
-    for (i, pair) in pairs.iter().enumerate() {
-        for tally in &pair.base.tally.functions {
-            if let Some(row) = counts.get_mut(tally.function) {
-                row[i].0 = *tally;
-            }
-        }
-        for tally in &pair.head.tally.functions {
-            if let Some(row) = counts.get_mut(tally.function) {
-                row[i].1 = *tally;
-            }
-        }
+/// The tallies of all pairs, each ordered by row, so that a row is found without a table of all
+/// rows and pairs.
+struct Index(Vec<(Vec<FunctionTally>, Vec<FunctionTally>)>);
+
+impl Index {
+    fn of(pairs: &[SampledPair<'_>]) -> Self {
+        let ordered = |tally: &Tally| {
+            let mut functions = tally.functions.clone();
+            functions.sort_by_key(|tally| tally.function);
+            functions
+        };
+        let both = |pair: &SampledPair<'_>| (ordered(pair.base.tally), ordered(pair.head.tally));
+        Index(pairs.iter().map(both).collect())
     }
-    counts
+
+    /// The counts of one function in each pair; zero where it was not seen.
+    fn row(&self, row: FunctionRow) -> Vec<Counts> {
+        let find = |functions: &[FunctionTally]| {
+            let at = functions.partition_point(|tally| tally.function < row);
+            functions
+                .get(at)
+                .filter(|tally| tally.function == row)
+                .copied()
+                .unwrap_or(FunctionTally {
+                    function: row,
+                    total: 0,
+                    own: 0,
+                    physical_self: 0,
+                })
+        };
+        let both =
+            |(base, head): &(Vec<FunctionTally>, Vec<FunctionTally>)| (find(base), find(head));
+        self.0.iter().map(both).collect()
+    }
 }
 
 struct Tallies<'a> {
     sampled: &'a Sampled<'a>,
-    pairs: &'a [Counts],
-    placebo: &'a [Counts],
+    pairs: Vec<Counts>,
+    placebo: Vec<Counts>,
 }
 
 impl Tallies<'_> {
@@ -118,10 +128,10 @@ impl Tallies<'_> {
             own: own_change,
             total_share,
             own_share: self.share(|tally| tally.own),
-            hot: hotness(&hot_share, floor),
+            hot: Hot::of(&hot_share, floor),
             hot_share,
-            base_samples: self.pairs.iter().map(|(base, _)| base.total).sum(),
-            head_samples: self.pairs.iter().map(|(_, head)| head.total).sum(),
+            base_samples: added(self.pairs.iter().map(|(base, _)| base.total)),
+            head_samples: added(self.pairs.iter().map(|(_, head)| head.total)),
             e_value: own.test().two_sided_e_value(0.0),
             marked: false,
         }
@@ -139,8 +149,8 @@ impl Tallies<'_> {
             both.collect()
         };
         Series::new(
-            times(self.pairs, &self.sampled.pairs),
-            &times(self.placebo, &self.sampled.placebo),
+            times(&self.pairs, &self.sampled.pairs),
+            &times(&self.placebo, &self.sampled.placebo),
             self.sampled,
         )
     }
@@ -163,13 +173,7 @@ impl Tallies<'_> {
     }
 }
 
-/// Whether a total share is above the floor.
-pub(super) fn hotness(share: &Estimate, floor: f64) -> Hot {
-    if share.low > floor {
-        Hot::Yes
-    } else if share.high < floor {
-        Hot::No
-    } else {
-        Hot::Undecided
-    }
+/// A sum that a damaged log cannot overflow.
+fn added(counts: impl Iterator<Item = u64>) -> u64 {
+    counts.fold(0, u64::saturating_add)
 }

@@ -21,6 +21,19 @@ pub enum Hot {
     Undecided,
 }
 
+impl Hot {
+    /// Whether a total share is above the floor, both as fractions; undecided without samples.
+    pub fn of(share: &Estimate, floor: f64) -> Hot {
+        if share.low > floor {
+            Hot::Yes
+        } else if share.high < floor {
+            Hot::No
+        } else {
+            Hot::Undecided
+        }
+    }
+}
+
 /// The time of one function in a run, at base and at head.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct TimeChange {

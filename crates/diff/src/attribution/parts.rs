@@ -30,7 +30,12 @@ pub(crate) fn attribute(
 }
 
 fn decompose(sampled: &Sampled<'_>) -> Decomposition {
-    let both = |tally: &Tally| (tally.changed_own + tally.changed_below).min(tally.samples);
+    let both = |tally: &Tally| {
+        tally
+            .changed_own
+            .saturating_add(tally.changed_below)
+            .min(tally.samples)
+    };
     let share = |side: Side| {
         let runs = sampled.pairs.iter().map(|pair| pair.side(side).tally);
         let shares: Vec<(u64, u64)> = runs.map(|tally| (both(tally), tally.samples)).collect();

@@ -100,7 +100,8 @@ impl<'a> Sampled<'a> {
     /// All samples of one side.
     pub(super) fn samples(&self, side: Side) -> u64 {
         let runs = self.pairs.iter().map(|pair| pair.side(side));
-        runs.map(|run| run.tally.samples).sum()
+        runs.map(|run| run.tally.samples)
+            .fold(0, u64::saturating_add)
     }
 
     /// Times of both sides for a count of samples, as fractions of the unit.

@@ -30,9 +30,9 @@ pub(super) fn sample_facts(comparison: &Comparison) -> SampleFacts {
         let both = [(&pair.base, &mut facts.base), (&pair.head, &mut facts.head)];
         for (run, samples) in both {
             if let Some(tally) = &run.tally {
-                *samples += tally.samples;
-                facts.complete += tally.complete;
-                facts.lost += tally.lost;
+                *samples = samples.saturating_add(tally.samples);
+                facts.complete = facts.complete.saturating_add(tally.complete);
+                facts.lost = facts.lost.saturating_add(tally.lost);
             }
         }
     }
@@ -131,7 +131,9 @@ fn disagreement(facts: &Facts<'_>) -> Option<String> {
 fn sleeping(comparison: &Comparison) -> Option<String> {
     let asleep = |run: &Run| {
         let metrics = &run.metrics;
-        let busy = metrics.cpu_ns + metrics.run_queue_ns.unwrap_or(0);
+        let busy = metrics
+            .cpu_ns
+            .saturating_add(metrics.run_queue_ns.unwrap_or(0));
         metrics.wall_ns > 0 && busy < metrics.wall_ns / 2
     };
     let runs = comparison.pairs.iter().flat_map(|p| [&p.base, &p.head]);
@@ -170,12 +172,12 @@ fn different_output(comparison: &Comparison) -> Option<String> {
 }
 
 fn sampling(comparison: &Comparison, samples: &SampleFacts) -> Vec<String> {
-    let all = samples.base + samples.head;
+    let all = samples.base.saturating_add(samples.head);
     if all == 0 {
         return Vec::new();
     }
     let mut found = Vec::new();
-    let lost = samples.lost as f64 / (samples.lost + all) as f64;
+    let lost = samples.lost as f64 / (samples.lost as f64 + all as f64);
     if lost > 0.005 {
         found.push(format!("{:.1} % of the samples were lost", lost * 100.0));
     }

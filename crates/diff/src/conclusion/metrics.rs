@@ -77,7 +77,7 @@ fn value(run: &Run, quantity: Quantity) -> Option<f64> {
         Quantity::CpuTime => metrics.cpu_ns,
         Quantity::WallTime => metrics.wall_ns,
         Quantity::PeakMemory => metrics.peak_rss_bytes,
-        Quantity::UserAndSystemTime => metrics.user_ns + metrics.system_ns,
+        Quantity::UserAndSystemTime => metrics.user_ns.saturating_add(metrics.system_ns),
         Quantity::PageFaults => metrics.page_faults,
         Quantity::ContextSwitches => metrics.context_switches,
         Quantity::Instructions => metrics.instructions?,

@@ -79,12 +79,12 @@ fn log_wealth_above(values: &[(f64, f64)], mean: f64) -> f64 {
 /// dispersed beyond it (never by less than 1): Pearson's statistic over its degrees of freedom.
 /// NaN with an interval of 0 to 1 when there is no sample.
 pub fn share_interval(runs: &[(u64, u64)], level: f64) -> Estimate {
-    let hits: u64 = runs.iter().map(|(hits, _)| hits).sum();
-    let samples: u64 = runs.iter().map(|(_, samples)| samples).sum();
-    let dispersion = dispersion(runs, hits as f64 / samples as f64);
+    let hits: f64 = runs.iter().map(|(hits, _)| *hits as f64).sum();
+    let samples: f64 = runs.iter().map(|(_, samples)| *samples as f64).sum();
+    let dispersion = dispersion(runs, hits / samples);
     let weights = [
-        (1.0, hits as f64 / dispersion),
-        (0.0, samples.saturating_sub(hits) as f64 / dispersion),
+        (1.0, hits / dispersion),
+        (0.0, (samples - hits).max(0.0) / dispersion),
     ];
     Estimate {
         n: runs.len(),
