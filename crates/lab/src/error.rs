@@ -87,13 +87,11 @@ pub enum LabError {
     },
     /// The directory that the user stands in is missing from a ref.
     #[error(
-        "`{subdirectory}` does not exist in {side} ({name}); go to a directory that both refs have"
+        "the directory {subdirectory} does not exist in {place}; go to a directory that both refs have"
     )]
     NoSubdirectory {
-        /// Base or head.
-        side: String,
-        /// The ref.
-        name: String,
+        /// Which checkout.
+        place: String,
         /// Relative to the top.
         subdirectory: PathBuf,
     },
@@ -105,13 +103,11 @@ pub enum LabError {
     Functions(String),
     /// A build failed.
     #[error(
-        "the build of {checkout} ({name}) failed: `{command}` ended with {status}{}", tail_text(.tail)
+        "the build of {place} failed: `{command}` ended with {status}{}", tail_text(.tail)
     )]
     Build {
-        /// Base, head or copy.
-        checkout: &'static str,
-        /// The ref.
-        name: String,
+        /// Which checkout.
+        place: String,
         /// What was run.
         command: String,
         /// How it ended.
@@ -120,24 +116,20 @@ pub enum LabError {
         tail: String,
     },
     /// The program does not exist.
-    #[error("cannot run `{program}` in {checkout} ({name}): {reason}")]
+    #[error("cannot run `{program}` in {place}: {reason}")]
     NoProgram {
-        /// Base, head or copy.
-        checkout: &'static str,
-        /// The ref.
-        name: String,
+        /// Which checkout, or which directory.
+        place: String,
         /// As the user wrote it.
         program: String,
         /// What is wrong and what to do.
         reason: String,
     },
     /// A run failed.
-    #[error("the command failed in {checkout} ({name}): {how}{}", tail_text(.tail))]
+    #[error("the command failed in {place}: {how}{}", tail_text(.tail))]
     Run {
-        /// Base, head or copy, or `the command` outside a comparison.
-        checkout: &'static str,
-        /// The ref.
-        name: String,
+        /// Which checkout, or which directory.
+        place: String,
         /// How it ended: `exit status 3`, `killed by signal 11`.
         how: String,
         /// The end of its standard error.
@@ -145,18 +137,29 @@ pub enum LabError {
     },
     /// A run did not end.
     #[error(
-        "the command did not end within {} s in {checkout} ({name}), and was killed with everything that it started; give it longer with --timeout{}", .timeout.as_secs_f64(), tail_text(.tail)
+        "the command did not end in {place} within {:.0} s ({limit}), and was killed with everything that it started{}", .after.as_secs_f64().max(1.0), tail_text(.tail)
     )]
     Timeout {
-        /// Base, head or copy.
-        checkout: &'static str,
-        /// The ref.
-        name: String,
+        /// Which checkout, or which directory.
+        place: String,
         /// What was allowed.
-        timeout: Duration,
+        after: Duration,
+        /// Where that figure comes from, and how to change it.
+        limit: &'static str,
         /// The end of its standard error.
         tail: String,
     },
+    /// The command is a build tool's.
+    #[error(
+        "`{command}` builds before it runs, so the build tool would be measured too; name the program itself, for example `-- target/release/NAME`: each ref is built before it is measured"
+    )]
+    BuildTool {
+        /// As the user wrote it.
+        command: String,
+    },
+    /// Perf events are not permitted, and without samples there is no answer.
+    #[error("cannot sample: {0}")]
+    NoSampling(String),
     /// Both sides would run one and the same program.
     #[error(
         "the trees of base and head differ, but both sides would run the very same program, {program}: {why}; name a program that each ref builds or contains (for example target/release/NAME or ./script), or a script of the repository as an argument"
@@ -218,8 +221,11 @@ impl LabError {
             | LabError::NoCommand
             | LabError::Functions(_)
             | LabError::SameProgram { .. }
+            | LabError::BuildTool { .. }
             | LabError::AdaptiveHarness { .. } => ErrorClass::Usage,
-            LabError::NoGit { .. } | LabError::TooNoisy { .. } => ErrorClass::Environment,
+            LabError::NoGit { .. } | LabError::TooNoisy { .. } | LabError::NoSampling(_) => {
+                ErrorClass::Environment
+            }
             LabError::Build { .. }
             | LabError::NoProgram { .. }
             | LabError::Run { .. }

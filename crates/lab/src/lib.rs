@@ -18,12 +18,25 @@
 //! # Ok::<(), hotproof_lab::LabError>(())
 //! ```
 
+mod build;
+mod cargo;
+mod changes;
+mod child;
+mod coin;
+mod command;
 mod compare;
 mod error;
 mod event;
+mod facts;
 pub mod git;
 mod measure;
 mod options;
+mod output;
+mod pairs;
+mod program;
+mod run;
+mod schedule;
+mod scratch;
 pub mod workload;
 
 pub use compare::compare;

@@ -1,0 +1,228 @@
+//! The command as each checkout runs it.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+
+use crate::build::Place;
+
+/// What stands for the top of the user's checkout in an argument.
+const ROOT: &[u8] = b"{root}";
+
+/// Puts the top of the user's checkout in the place of `{root}`.
+pub(crate) fn expand_root(command: &[OsString], top: &Path) -> Vec<OsString> {
+    let top = top.as_os_str().as_bytes();
+    command
+        .iter()
+        .map(|word| replace(word, ROOT, top))
+        .collect()
+}
+
+fn replace(word: &OsStr, wanted: &[u8], by: &[u8]) -> OsString {
+    let mut rest = word.as_bytes();
+    let mut result = Vec::with_capacity(rest.len());
+    while let Some(&first) = rest.first() {
+        if let Some(tail) = rest.strip_prefix(wanted) {
+            result.extend_from_slice(by);
+            rest = tail;
+        } else {
+            result.push(first);
+            rest = &rest[1..];
+        }
+    }
+    OsString::from_vec(result)
+}
+
+/// Passes arguments that name files of the user's tree which a checkout lacks by their absolute
+/// path, to all checkouts alike, and tells which.
+///
+/// `user` is the directory where the user stands, `directories` are those that stand for it. The
+/// program itself is never passed so: that would be one program on both sides. Folders count only
+/// when they are written with a slash, because words like `build` are often subcommands.
+pub(crate) fn pass_user_files(
+    command: &mut [OsString],
+    user: &Path,
+    directories: &[&Path],
+) -> Vec<String> {
+    let mut notices = Vec::new();
+    for word in command.iter_mut().skip(1) {
+        let (prefix, path) = split_value(word);
+        let Some(found) = only_user_has(path, user, directories) else {
+            continue;
+        };
+        notices.push(format!(
+            "{} is not part of both refs: the file in your working tree, {}, is passed to both",
+            path.to_string_lossy(),
+            found.display()
+        ));
+        let mut passed = prefix.to_owned();
+        passed.push(&found);
+        *word = passed;
+    }
+    notices
+}
+
+fn only_user_has(path: &OsStr, user: &Path, directories: &[&Path]) -> Option<PathBuf> {
+    let path = Path::new(path);
+    if path.as_os_str().is_empty() || path.is_absolute() {
+        return None;
+    }
+    let found = user.join(path);
+    let facts = std::fs::metadata(&found).ok()?;
+    let written_as_path = path.as_os_str().as_bytes().contains(&b'/');
+    let counts = facts.is_file() || (facts.is_dir() && written_as_path);
+    let missing = directories
+        .iter()
+        .any(|directory| !directory.join(path).exists());
+    (counts && missing).then_some(found)
+}
+
+/// `--flag=` and `value`; for anything else nothing and the whole word.
+fn split_value(word: &OsStr) -> (&OsStr, &OsStr) {
+    let bytes = word.as_bytes();
+    let split = match bytes.iter().position(|&byte| byte == b'=') {
+        Some(at) if bytes.starts_with(b"-") => at + 1,
+        _ => 0,
+    };
+    let (prefix, value) = bytes.split_at(split);
+    (OsStr::from_bytes(prefix), OsStr::from_bytes(value))
+}
+
+/// The program that a word names in a directory: by its path, or found in `PATH`.
+///
+/// # Errors
+/// What is wrong, and what to do.
+pub(crate) fn resolve_program(
+    program: &OsStr,
+    place: &Place,
+    user: &Path,
+) -> Result<PathBuf, String> {
+    let candidate = if program.as_bytes().contains(&b'/') {
+        place.directory.join(program)
+    } else {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let mut folders = std::env::split_paths(&path);
+        return folders
+            .find_map(|folder| {
+                let file = place.directory.join(folder).join(program);
+                is_executable(&file).then_some(file)
+            })
+            .ok_or_else(|| {
+                let name = program.to_string_lossy();
+                if place.directory.join(program).is_file() {
+                    format!("no such program in PATH; for the file of that name write ./{name}")
+                } else {
+                    "no such program in PATH".to_owned()
+                }
+            });
+    };
+    if is_executable(&candidate) {
+        return Ok(candidate);
+    }
+    if candidate.is_file() {
+        return Err(
+            "it is not executable; run it through its interpreter, or commit it with the mode 755"
+                .to_owned(),
+        );
+    }
+    if candidate.is_dir() {
+        return Err("it is a folder".to_owned());
+    }
+    let in_user_tree = user.join(program).is_file();
+    Err(if in_user_tree {
+        "it is in your working tree, but neither part of the ref nor made by its build; say how to build it with --build CMD".to_owned()
+    } else {
+        "there is no such file after the build; check the name, or say how to build it with --build CMD".to_owned()
+    })
+}
+
+fn is_executable(file: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::metadata(file)
+        .is_ok_and(|facts| facts.is_file() && facts.permissions().mode() & 0o111 != 0)
+}
+
+/// The environment of all runs: the user's, the same for each checkout but for `PWD`, whose
+/// length is the same too. What an outer build or git hook put there is taken out, and so are
+/// cargo's target folders, which name a folder of the user.
+pub(crate) fn environment(directory: &Path) -> Vec<(OsString, OsString)> {
+    const REMOVED: [&str; 6] = [
+        "PWD",
+        "OLDPWD",
+        "_",
+        "CARGO_TARGET_DIR",
+        "CARGO_BUILD_TARGET_DIR",
+        "CARGO_BUILD_BUILD_DIR",
+    ];
+    let mut variables: Vec<(OsString, OsString)> = std::env::vars_os()
+        .filter(|(name, _)| !REMOVED.iter().any(|removed| name == removed))
+        .filter(|(name, _)| !crate::cargo::is_of_outer_build(name))
+        .collect();
+    variables.push(("PWD".into(), directory.into()));
+    variables.sort();
+    variables
+}
+
+/// The command as text, for people and for the log.
+pub(crate) fn display(command: &[OsString]) -> Vec<String> {
+    command
+        .iter()
+        .map(|word| word.to_string_lossy().into_owned())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    #[test]
+    fn root_is_replaced_everywhere() {
+        let command = ["{root}/a", "--x={root}:{root}", "{roo}"].map(OsString::from);
+        let expanded = expand_root(&command, Path::new("/t"));
+        assert_eq!(display(&expanded), ["/t/a", "--x=/t:/t", "{roo}"]);
+    }
+
+    #[test]
+    fn untracked_input_is_passed_by_its_path() {
+        let folder = tempfile::tempdir().unwrap();
+        let [user, base, head] = ["user", "base", "head"].map(|name| folder.path().join(name));
+        for path in [&user, &base, &head] {
+            fs::create_dir_all(path.join("both")).unwrap();
+            fs::write(path.join("tracked"), "").unwrap();
+        }
+        for name in ["mine", "my file", "bench"] {
+            fs::write(user.join(name), "").unwrap();
+        }
+        fs::create_dir(user.join("build")).unwrap();
+        fs::write(user.join("half"), "").unwrap();
+        fs::write(head.join("half"), "").unwrap();
+        let text = user.to_string_lossy().into_owned();
+        let cases: [(&str, String); 9] = [
+            ("mine", format!("{text}/mine")),
+            ("my file", format!("{text}/my file")),
+            ("--in=mine", format!("--in={text}/mine")),
+            ("half", format!("{text}/half")),
+            ("./build", format!("{text}/./build")),
+            ("build", "build".into()),
+            ("tracked", "tracked".into()),
+            ("x=mine", "x=mine".into()),
+            ("nowhere", "nowhere".into()),
+        ];
+        for (word, expected) in cases {
+            let mut command = ["bench", word].map(OsString::from);
+            let notices = pass_user_files(&mut command, &user, &[&base, &head]);
+            assert_eq!(display(&command), ["bench".to_owned(), expected.clone()]);
+            assert_eq!(notices.len(), usize::from(expected != word), "{word}");
+        }
+    }
+
+    #[test]
+    fn the_environment_is_as_long_for_each_checkout() {
+        let length = |path: &str| -> usize {
+            let size = |(name, value): &(OsString, OsString)| name.len() + value.len();
+            environment(Path::new(path)).iter().map(size).sum()
+        };
+        assert_eq!(length("/tmp/x/base"), length("/tmp/x/head"));
+    }
+}

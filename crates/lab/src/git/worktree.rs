@@ -1,0 +1,106 @@
+//! Checkouts of their own, gone when dropped.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+
+use crate::error::LabError;
+
+/// A detached worktree of the user's repository. Dropping it removes the files and git's record
+/// of them; no ref, branch or index of the user is involved.
+#[derive(Debug)]
+pub(crate) struct Worktree {
+    top: PathBuf,
+    path: PathBuf,
+}
+
+impl Worktree {
+    /// Checks out `commit` at `path`, which must not exist yet.
+    ///
+    /// # Errors
+    /// When git refuses; nothing is left behind then.
+    pub(crate) fn add(
+        top: &Path,
+        path: PathBuf,
+        commit: &str,
+        stop: &AtomicBool,
+    ) -> Result<Worktree, LabError> {
+        // Made first, so that whatever git leaves behind when it fails is removed by the drop.
+        let worktree = Worktree {
+            top: top.to_owned(),
+            path,
+        };
+        let mut arguments: Vec<&std::ffi::OsStr> = Vec::new();
+        for word in ["worktree", "add", "--quiet", "--detach", "--"] {
+            arguments.push(word.as_ref());
+        }
+        arguments.push(worktree.path.as_os_str());
+        arguments.push(commit.as_ref());
+        super::output(top, &arguments, stop)?;
+        Ok(worktree)
+    }
+
+    /// Its top.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Drop for Worktree {
+    fn drop(&mut self) {
+        let never = super::never();
+        let mut arguments: Vec<&std::ffi::OsStr> = Vec::new();
+        for word in ["worktree", "remove", "--force", "--force", "--"] {
+            arguments.push(word.as_ref());
+        }
+        arguments.push(self.path.as_os_str());
+        let removed = super::ask(&self.top, &arguments, &never).is_ok_and(|it| it.succeeded);
+        if removed && !self.path.exists() {
+            return;
+        }
+        remove_tree(&self.path);
+        // `git worktree prune` would also forget worktrees of the user on disks that are not
+        // mounted at the moment, so only our own record is removed.
+        if let Some(record) = record_of(&self.top, &self.path) {
+            remove_tree(&record);
+            if let Some(parent) = record.parent() {
+                // It stays when the user has worktrees of their own.
+                let _ = fs::remove_dir(parent);
+            }
+        }
+    }
+}
+
+/// Git's folder for the worktree at `path`: the one whose `gitdir` file names it.
+fn record_of(top: &Path, path: &Path) -> Option<PathBuf> {
+    let never = super::never();
+    let question = ["rev-parse", "--path-format=absolute", "--git-common-dir"];
+    let common = super::path_of(super::output(top, &question, &never).ok()?);
+    let wanted = path.join(".git");
+    let records = fs::read_dir(common.join("worktrees")).ok()?;
+    records.flatten().map(|entry| entry.path()).find(|record| {
+        fs::read(record.join("gitdir")).is_ok_and(|bytes| super::path_of(bytes) == wanted)
+    })
+}
+
+/// Removes a folder, also where a build made parts of it read-only.
+pub(crate) fn remove_tree(path: &Path) {
+    if fs::remove_dir_all(path).is_ok() || !path.exists() {
+        return;
+    }
+    make_writable(path);
+    if let Err(error) = fs::remove_dir_all(path) {
+        tracing::warn!("cannot remove {}: {error}", path.display());
+    }
+}
+
+fn make_writable(folder: &Path) {
+    // What cannot be changed shows itself when the removal fails.
+    let _ = fs::set_permissions(folder, fs::Permissions::from_mode(0o700));
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            make_writable(&entry.path());
+        }
+    }
+}

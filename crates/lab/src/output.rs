@@ -1,0 +1,141 @@
+//! Whether both refs write the same on standard output.
+
+use std::fs::File;
+use std::hash::{DefaultHasher, Hasher};
+use std::io::{self, Read, Seek, SeekFrom};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use hotproof_diff::{OutputCheck, Side};
+
+/// Up to here the path of the worktree is taken out of an output before it is compared; beyond
+/// it would have to be held in memory.
+const LARGEST_CLEANED: u64 = 16 << 20;
+
+/// 128 bits and the length of an output: equal digests are equal outputs but for an accident that
+/// nobody lives to see.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Digest {
+    length: u64,
+    halves: [u64; 2],
+}
+
+/// The digest of what a run wrote into `file`, with the path of its own worktree left out.
+pub(crate) fn digest(file: &mut File, worktree: &Path) -> io::Result<Digest> {
+    let length = file.seek(SeekFrom::End(0))?;
+    file.seek(SeekFrom::Start(0))?;
+    let mut hashers = hashers();
+    let mut kept = 0;
+    if length <= LARGEST_CLEANED {
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes)?;
+        let clean = without(&bytes, worktree.as_os_str().as_bytes());
+        kept = clean.len() as u64;
+        hashers.iter_mut().for_each(|hasher| hasher.write(&clean));
+    } else {
+        let mut chunk = vec![0; 1 << 16];
+        loop {
+            let count = file.read(&mut chunk)?;
+            if count == 0 {
+                break;
+            }
+            kept += count as u64;
+            hashers
+                .iter_mut()
+                .for_each(|hasher| hasher.write(&chunk[..count]));
+        }
+    }
+    Ok(Digest {
+        length: kept,
+        halves: hashers.map(|hasher| hasher.finish()),
+    })
+}
+
+/// Two hash functions that differ by what they have seen before.
+fn hashers() -> [DefaultHasher; 2] {
+    let mut second = DefaultHasher::new();
+    second.write_u8(1);
+    [DefaultHasher::new(), second]
+}
+
+fn without(bytes: &[u8], wanted: &[u8]) -> Vec<u8> {
+    let mut rest = bytes;
+    let mut kept = Vec::with_capacity(bytes.len());
+    while let Some(&first) = rest.first() {
+        match rest.strip_prefix(wanted) {
+            Some(tail) if !wanted.is_empty() => rest = tail,
+            _ => {
+                kept.push(first);
+                rest = &rest[1..];
+            }
+        }
+    }
+    kept
+}
+
+/// What all runs so far wrote.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Outputs {
+    base: Option<Digest>,
+    head: Option<Digest>,
+    unstable: bool,
+}
+
+impl Outputs {
+    /// Takes notice of what one run wrote.
+    pub(crate) fn see(&mut self, side: Side, digest: Digest) {
+        let first = match side {
+            Side::Base => &mut self.base,
+            Side::Head => &mut self.head,
+        };
+        self.unstable |= *first.get_or_insert(digest) != digest;
+    }
+
+    /// Whether both refs write the same.
+    pub(crate) fn check(&self) -> OutputCheck {
+        match (self.unstable, self.base == self.head) {
+            (true, _) => OutputCheck::Unstable,
+            (false, true) => OutputCheck::Same,
+            (false, false) => OutputCheck::Different,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    fn digest_of(text: &str, worktree: &str) -> Digest {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(text.as_bytes()).unwrap();
+        digest(&mut file, Path::new(worktree)).unwrap()
+    }
+
+    #[test]
+    fn the_worktree_does_not_count_as_output() {
+        let base = digest_of("in /t/base/x\n", "/t/base");
+        assert_eq!(base, digest_of("in /t/head/x\n", "/t/head"));
+        assert_ne!(base, digest_of("in /t/head/y\n", "/t/head"));
+        assert_ne!(digest_of("", "/t"), digest_of("\0", "/t"));
+    }
+
+    #[test]
+    fn outputs_are_same_different_or_unstable() {
+        let [a, b] = ["a", "b"].map(|text| digest_of(text, "/t"));
+        use Side::{Base, Head};
+        let cases: [(&[(Side, Digest)], OutputCheck); 4] = [
+            (&[(Base, a), (Head, a), (Base, a)], OutputCheck::Same),
+            (&[(Base, a), (Head, b), (Head, b)], OutputCheck::Different),
+            (&[(Base, a), (Head, b), (Base, b)], OutputCheck::Unstable),
+            (&[(Base, a), (Head, a), (Head, b)], OutputCheck::Unstable),
+        ];
+        for (runs, expected) in cases {
+            let mut outputs = Outputs::default();
+            for &(side, digest) in runs {
+                outputs.see(side, digest);
+            }
+            assert_eq!(outputs.check(), expected, "{runs:?}");
+        }
+    }
+}

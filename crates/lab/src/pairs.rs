@@ -1,0 +1,240 @@
+//! The runs of a comparison: what the schedule asks for, done with processes.
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::time::{Duration, Instant};
+
+use hotproof_diff::changes::Joiner;
+use hotproof_diff::{Comparison, Function, Metrics, Run, Side, Tally};
+use hotproof_profile::Profile;
+use hotproof_profiler::{DEFAULT_RATE_HZ, Sampled, Sampling};
+use hotproof_symbolizer::Symbolizer;
+
+use crate::build::Place;
+use crate::command;
+use crate::error::LabError;
+use crate::event::{Checkout, Event, Observer};
+use crate::facts;
+use crate::options::{self, Options};
+use crate::output::Outputs;
+use crate::run::{Limit, Outcome, Runner, Task};
+use crate::schedule::{self, Fixed, Plan, Workload};
+use crate::scratch::{Folder, Scratch};
+
+/// One checkout, ready to run.
+struct Seat {
+    task: Task,
+    // Each checkout has its own, because the two copies of base may have one build-id.
+    symbolizer: Symbolizer,
+}
+
+/// The runs of a comparison.
+pub(crate) struct Pairs<'a> {
+    runner: Runner,
+    folder: &'a Folder,
+    seats: [Seat; 3],
+    joiner: Joiner<'a>,
+    outputs: Outputs,
+    sampled: Option<Sampled>,
+    started: Option<Instant>,
+}
+
+/// One run before it is counted up.
+pub(crate) struct Raw {
+    outcome: Outcome,
+    checkout: Checkout,
+    pressure_ns: Option<u64>,
+}
+
+impl<'a> Pairs<'a> {
+    pub(crate) fn new(
+        options: &Options,
+        scratch: &'a Scratch,
+        joiner: Joiner<'a>,
+        commands: [(Place, Vec<OsString>); 3],
+    ) -> Pairs<'a> {
+        let sampling = match options.sampling {
+            options::Sampling::WherePermitted => Sampling::Events,
+            options::Sampling::Off => Sampling::Off,
+        };
+        let limit = Limit::asked(options.timeout);
+        Pairs {
+            runner: Runner::new(sampling, limit, options.stop.clone()),
+            folder: scratch.folder(),
+            seats: commands.map(|(place, command)| Seat::new(&place, command)),
+            joiner,
+            outputs: Outputs::default(),
+            sampled: None,
+            started: None,
+        }
+    }
+
+    /// Runs everything, and fills in the comparison.
+    pub(crate) fn run(
+        &mut self,
+        options: &Options,
+        comparison: &mut Comparison,
+        observer: &mut dyn Observer,
+    ) -> Result<(), LabError> {
+        let kernel_limit_hz = schedule::kernel_limit_hz();
+        let plan = Plan {
+            rate_hz: kernel_limit_hz.map_or(DEFAULT_RATE_HZ, |limit| limit.min(DEFAULT_RATE_HZ)),
+            kernel_limit_hz,
+            budget: options.budget,
+        };
+        schedule::run(self, plan, comparison, observer, &mut tell_machine)?;
+        comparison.output = self.outputs.check();
+        comparison.functions = self.joiner.functions();
+        drop_unseen(comparison);
+        Ok(())
+    }
+
+    fn seat(&mut self, checkout: Checkout) -> &mut Seat {
+        let [base, head, copy] = &mut self.seats;
+        match checkout {
+            Checkout::Base => base,
+            Checkout::Head => head,
+            Checkout::Copy => copy,
+        }
+    }
+}
+
+impl Seat {
+    fn new(place: &Place, command: Vec<OsString>) -> Seat {
+        Seat {
+            task: Task {
+                place: place.describe(),
+                command,
+                directory: place.directory.clone(),
+                environment: command::environment(&place.directory),
+                worktree: place.top.clone(),
+            },
+            symbolizer: Symbolizer::new(),
+        }
+    }
+}
+
+/// What the warm-up pair shows of the machine.
+fn tell_machine(
+    pairs: &Pairs<'_>,
+    fixed: &Fixed,
+    comparison: &mut Comparison,
+    observer: &mut dyn Observer,
+) {
+    let machine = &mut comparison.machine;
+    match &pairs.sampled {
+        Some(Sampled::Yes { event, rung, .. }) => {
+            machine.event = Some(event.clone());
+            machine.rate_hz = Some(fixed.rate_hz);
+            machine.rung = rung.description().to_owned();
+        }
+        Some(Sampled::No(refusal)) => {
+            machine.rung = "no sampling".to_owned();
+            machine.refusal = Some(refusal.to_string());
+        }
+        Some(Sampled::Off) | None => {
+            machine.rung = "no sampling".to_owned();
+            machine.refusal = Some("sampling was switched off".to_owned());
+        }
+    }
+    observer.event(&Event::Machine(machine));
+}
+
+impl Workload for Pairs<'_> {
+    type Raw = Raw;
+
+    fn execute(&mut self, checkout: Checkout, rate_hz: u64) -> Result<Raw, LabError> {
+        self.started.get_or_insert_with(Instant::now);
+        let task = self.seat(checkout).task.clone();
+        let before = facts::cpu_pressure_ns();
+        let outcome = self.runner.run(&task, rate_hz, self.folder)?;
+        let pressure_ns = before
+            .zip(facts::cpu_pressure_ns())
+            .map(|(before, after)| after.saturating_sub(before));
+        let side = match checkout {
+            Checkout::Head => Side::Head,
+            Checkout::Base | Checkout::Copy => Side::Base,
+        };
+        self.outputs.see(side, outcome.output);
+        if self.sampled.is_none() {
+            self.sampled = Some(outcome.recording.sampled.clone());
+        }
+        Ok(Raw {
+            outcome,
+            checkout,
+            pressure_ns,
+        })
+    }
+
+    fn metrics<'b>(&self, raw: &'b Raw) -> &'b Metrics {
+        &raw.outcome.metrics
+    }
+
+    fn tally(&mut self, side: Side, raw: Raw) -> Run {
+        let Outcome {
+            metrics,
+            recording,
+            mut profile,
+            ..
+        } = raw.outcome;
+        let tally = matches!(recording.sampled, Sampled::Yes { .. }).then(|| {
+            self.seat(raw.checkout).symbolizer.symbolize(&mut profile);
+            Tally {
+                lost: recording.lost.samples,
+                ..self.joiner.tally(side, &profile)
+            }
+        });
+        Run { metrics, tally }
+    }
+
+    fn blocked(&self, raw: &Raw) -> Duration {
+        let outcome = &raw.outcome;
+        let threads = match outcome.recording.sampled {
+            Sampled::Yes { .. } => Some(count_threads(&outcome.profile)),
+            Sampled::Off | Sampled::No(_) => None,
+        };
+        schedule::blocked(&outcome.metrics, threads, raw.pressure_ns)
+    }
+
+    fn limit(&mut self, longest: Duration) {
+        self.runner.limit = self.runner.limit.after_warm_up(longest);
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.started
+            .map_or(Duration::ZERO, |started| started.elapsed())
+    }
+}
+
+/// Threads that were seen, each once however often it replaced its program.
+fn count_threads(profile: &Profile) -> usize {
+    let threads = profile.threads.ids().map(|id| profile.threads[id].tid);
+    threads.collect::<BTreeSet<u32>>().len()
+}
+
+/// Drops rows that no counted run saw and no diff touched, and moves the others up.
+fn drop_unseen(comparison: &mut Comparison) {
+    let mut seen = vec![false; comparison.functions.len()];
+    let runs = comparison.placebo.iter_mut().chain(&mut comparison.pairs);
+    let mut tallies: Vec<&mut Tally> = runs
+        .flat_map(|pair| [&mut pair.base, &mut pair.head])
+        .filter_map(|run| run.tally.as_mut())
+        .collect();
+    for entry in tallies.iter().flat_map(|tally| &tally.functions) {
+        seen[entry.function] = true;
+    }
+    let mut kept: Vec<Function> = Vec::new();
+    let mut moved = Vec::with_capacity(seen.len());
+    for (function, seen) in comparison.functions.drain(..).zip(seen) {
+        moved.push(kept.len());
+        if seen || function.change.is_some() {
+            kept.push(function);
+        }
+    }
+    for tally in &mut tallies {
+        for entry in &mut tally.functions {
+            entry.function = moved[entry.function];
+        }
+    }
+    comparison.functions = kept;
+}

@@ -1,0 +1,275 @@
+//! One run: the command in its directory, counted and sampled.
+
+use std::ffi::OsString;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use hotproof_diff::{CpuSource, Metrics};
+use hotproof_profile::{Exit, Profile};
+use hotproof_profiler::{
+    Counts, Ended, Environment, RecordError, Recorder, Recording, Request, Sampling, Stderr, Stdin,
+    Stdout,
+};
+
+use crate::child;
+use crate::error::LabError;
+use crate::output::{self, Digest};
+use crate::scratch::Folder;
+
+/// Lines of a failed run's standard error that are shown.
+const TAIL_LINES: usize = 20;
+
+/// What to run, and where.
+#[derive(Debug, Clone)]
+pub(crate) struct Task {
+    /// For errors: `base (main)`.
+    pub(crate) place: String,
+    /// Program and arguments.
+    pub(crate) command: Vec<OsString>,
+    /// Working directory.
+    pub(crate) directory: PathBuf,
+    /// All variables.
+    pub(crate) environment: Vec<(OsString, OsString)>,
+    /// What is taken out of its output before it is compared.
+    pub(crate) worktree: PathBuf,
+}
+
+/// How long a run may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Limit {
+    /// The longest.
+    pub(crate) after: Duration,
+    /// Where the figure comes from.
+    pub(crate) origin: &'static str,
+}
+
+impl Limit {
+    /// As the user asked.
+    pub(crate) fn asked(after: Duration) -> Limit {
+        Limit {
+            after,
+            origin: "give it longer with --timeout",
+        }
+    }
+
+    /// Ten times as long as the longest warm-up run and half a minute at least, when that is
+    /// shorter: a run that hangs need not use up the user's whole patience.
+    pub(crate) fn after_warm_up(self, longest: Duration) -> Limit {
+        let after = (longest * 10).max(Duration::from_secs(30));
+        if after >= self.after {
+            return self;
+        }
+        Limit {
+            after,
+            origin: "ten times its warm-up run, at least 30 s",
+        }
+    }
+}
+
+/// What came of a run.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    pub(crate) metrics: Metrics,
+    pub(crate) recording: Recording,
+    /// Not symbolized yet.
+    pub(crate) profile: Profile,
+    pub(crate) output: Digest,
+}
+
+/// Runs tasks one after another.
+pub(crate) struct Runner {
+    recorder: Recorder,
+    pub(crate) sampling: Sampling,
+    pub(crate) limit: Limit,
+    stop: Arc<AtomicBool>,
+}
+
+impl Runner {
+    pub(crate) fn new(sampling: Sampling, limit: Limit, stop: Arc<AtomicBool>) -> Runner {
+        Runner {
+            recorder: Recorder::new(),
+            sampling,
+            limit,
+            stop,
+        }
+    }
+
+    /// Runs a task once. Its output goes to files in `folder`, its input is empty.
+    ///
+    /// # Errors
+    /// When it fails, hangs, cannot be started, or the stop flag was set.
+    pub(crate) fn run(
+        &mut self,
+        task: &Task,
+        rate_hz: u64,
+        folder: &Folder,
+    ) -> Result<Outcome, LabError> {
+        crate::options::check(&self.stop)?;
+        let mut stdout = folder.file("stdout")?;
+        let mut stderr = folder.file("stderr")?;
+        let failed = |source| file_error(folder.path(), source);
+        let request = Request {
+            directory: Some(task.directory.clone()),
+            environment: Environment::Exactly(task.environment.clone()),
+            stdin: Stdin::Null,
+            stdout: Stdout::File(stdout.try_clone().map_err(failed)?),
+            stderr: Stderr::File(stderr.try_clone().map_err(failed)?),
+            sampling: self.sampling,
+            rate_hz,
+            timeout: Some(self.limit.after),
+            stop: Arc::clone(&self.stop),
+            ..Request::new(task.command.iter().cloned())
+        };
+        let mut profile = Profile::default();
+        let recording = self
+            .recorder
+            .record(&request, &mut profile, &mut |_| {})
+            .map_err(|error| record_error(error, task))?;
+        self.judge(task, &recording, &mut stderr)?;
+        Ok(Outcome {
+            metrics: metrics(&recording.counts),
+            output: output::digest(&mut stdout, &task.worktree).map_err(failed)?,
+            recording,
+            profile,
+        })
+    }
+
+    fn judge(
+        &self,
+        task: &Task,
+        recording: &Recording,
+        stderr: &mut std::fs::File,
+    ) -> Result<(), LabError> {
+        let mut tail = || child::tail(stderr, TAIL_LINES);
+        let how = match (recording.ended, recording.exit) {
+            (Ended::Interrupted, _) => return Err(LabError::Interrupted),
+            (Ended::TimedOut, _) => {
+                return Err(LabError::Timeout {
+                    place: task.place.clone(),
+                    after: self.limit.after,
+                    limit: self.limit.origin,
+                    tail: tail(),
+                });
+            }
+            (Ended::Exited, Some(Exit::Code(0))) => return Ok(()),
+            (Ended::Exited, Some(Exit::Code(code))) => format!("exit status {code}"),
+            (Ended::Exited, Some(Exit::Signal(signal))) => format!("killed by signal {signal}"),
+            (Ended::Exited, None) => "its end was not seen".to_owned(),
+        };
+        Err(LabError::Run {
+            place: task.place.clone(),
+            how,
+            tail: tail(),
+        })
+    }
+}
+
+fn file_error(folder: &Path, source: io::Error) -> LabError {
+    LabError::File {
+        action: "use the output files in",
+        path: folder.to_owned(),
+        source,
+    }
+}
+
+fn record_error(error: RecordError, task: &Task) -> LabError {
+    match error {
+        RecordError::EmptyCommand => LabError::NoCommand,
+        RecordError::NotFound { .. }
+        | RecordError::NotExecutable { .. }
+        | RecordError::Spawn { .. } => LabError::NoProgram {
+            place: task.place.clone(),
+            program: task.command[0].to_string_lossy().into_owned(),
+            reason: error.to_string(),
+        },
+        other => LabError::Recorder(other.to_string()),
+    }
+}
+
+fn metrics(counts: &Counts) -> Metrics {
+    Metrics {
+        cpu_ns: counts.cpu_ns,
+        cpu_source: match counts.cpu_source {
+            hotproof_profiler::CpuSource::TaskClock => CpuSource::TaskClock,
+            hotproof_profiler::CpuSource::Wait4 => CpuSource::Wait4,
+        },
+        wall_ns: counts.wall_ns,
+        user_ns: counts.user_ns,
+        system_ns: counts.system_ns,
+        run_queue_ns: counts.run_queue_ns,
+        peak_rss_bytes: counts.peak_rss_bytes,
+        page_faults: counts.page_faults,
+        context_switches: counts.context_switches,
+        instructions: counts.instructions,
+    }
+}
+
+/// Samples that a run should have: enough for shares within a point, few enough to cost little.
+const SAMPLES_A_RUN: f64 = 2_000.0;
+/// Slower would leave short phases unseen, faster would disturb what is measured.
+const RATES_HZ: (u64, u64) = (999, 9_999);
+
+/// The rate that gives a run of so much CPU time about 2,000 samples, where the ceiling allows.
+pub(crate) fn rate_for(cpu_ns: u64, kernel_limit_hz: Option<u64>) -> u64 {
+    let (slowest, fastest) = RATES_HZ;
+    let ceiling = kernel_limit_hz
+        .map_or(fastest, |limit| limit.min(fastest))
+        .max(1);
+    let wanted = SAMPLES_A_RUN / (cpu_ns.max(1) as f64 / 1e9);
+    (wanted.min(ceiling as f64) as u64).max(slowest.min(ceiling))
+}
+
+/// The same rate, up to two per cent slower: runs that beat against the timer do not all beat
+/// alike. `random` is any number.
+pub(crate) fn jittered(rate_hz: u64, random: u64) -> u64 {
+    rate_hz - random % (rate_hz / 50 + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rate_follows_the_length_of_a_run() {
+        let cases = [
+            (20_000_000, None, 9_999),
+            (400_000_000, None, 5_000),
+            (10_000_000_000, None, 999),
+            (20_000_000, Some(4_000), 4_000),
+            (10_000_000_000, Some(500), 500),
+            (0, None, 9_999),
+        ];
+        for (cpu_ns, limit, expected) in cases {
+            assert_eq!(rate_for(cpu_ns, limit), expected, "{cpu_ns} ns, {limit:?}");
+        }
+    }
+
+    #[test]
+    fn jitter_is_at_most_two_per_cent_and_never_faster() {
+        for random in [0, 1, 99, 12_345_678_901, u64::MAX] {
+            let rate = jittered(5_000, random);
+            assert!((4_900..=5_000).contains(&rate), "{rate}");
+        }
+        assert_eq!(jittered(1, 7), 1);
+    }
+
+    #[test]
+    fn a_warm_up_shortens_the_timeout_but_never_below_half_a_minute() {
+        let asked = Limit::asked(Duration::from_secs(600));
+        let seconds = |longest| {
+            asked
+                .after_warm_up(Duration::from_secs_f64(longest))
+                .after
+                .as_secs()
+        };
+        assert_eq!(
+            [seconds(0.1), seconds(10.0), seconds(100.0)],
+            [30, 100, 600]
+        );
+        let short = Limit::asked(Duration::from_secs(2));
+        assert_eq!(short.after_warm_up(Duration::from_secs(1)), short);
+    }
+}

@@ -1,0 +1,596 @@
+//! The order of runs: a warm-up pair that fixes how is measured, the A/A block, then pairs until
+//! the rule, the user's maximum or the budget ends it.
+
+use std::time::Duration;
+
+use hotproof_diff::{
+    Comparison, Estimate, Metric, Metrics, Order, Pair, Run, Sequence, Side, Step, log_ratio,
+};
+
+use crate::coin::Coin;
+use crate::error::LabError;
+use crate::event::{Checkout, Event, Observer};
+use crate::facts;
+use crate::run::{jittered, rate_for};
+
+/// Pairs of the A/A block.
+const PLACEBO_PAIRS: usize = 10;
+/// Fewer A/A pairs say nothing about the noise.
+const FEWEST_PLACEBO_PAIRS: usize = 5;
+/// The A/A block ends when it has used this share of the budget.
+const PLACEBO_SHARE: f64 = 1.0 / 3.0;
+/// Above this spread of the A/A block no verdict is worth its time.
+const HOPELESS_SPREAD: f64 = 0.30;
+/// A program that blocks for more than this share of wall time is measured by wall time.
+const BLOCKED_SHARE: f64 = 0.20;
+/// The test can decide nothing with fewer pairs.
+const FEWEST_PAIRS: usize = 11;
+/// Runs with fewer samples than this say little about functions.
+const FEW_SAMPLES: u64 = 100;
+
+/// What a schedule runs; processes in earnest, invented figures in tests.
+pub(crate) trait Workload {
+    /// What one run leaves, before it is counted up.
+    type Raw;
+
+    /// Runs once.
+    fn execute(&mut self, checkout: Checkout, rate_hz: u64) -> Result<Self::Raw, LabError>;
+
+    /// What was measured.
+    fn metrics<'a>(&self, raw: &'a Self::Raw) -> &'a Metrics;
+
+    /// Counts up what was sampled; called between pairs, so that it does not separate the two
+    /// runs of one.
+    fn tally(&mut self, side: Side, raw: Self::Raw) -> Run;
+
+    /// Time that the run spent neither computing nor waiting for a CPU, as far as can be told.
+    fn blocked(&self, raw: &Self::Raw) -> Duration;
+
+    /// No run may take much longer than the longest of the warm-up.
+    fn limit(&mut self, longest: Duration);
+
+    /// Since the first run.
+    fn elapsed(&self) -> Duration;
+}
+
+/// What the user set.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Plan {
+    /// Of the warm-up pair.
+    pub(crate) rate_hz: u64,
+    /// The kernel's ceiling.
+    pub(crate) kernel_limit_hz: Option<u64>,
+    /// For all runs.
+    pub(crate) budget: Duration,
+}
+
+/// What the warm-up pair fixes.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Fixed {
+    pub(crate) metric: Metric,
+    pub(crate) metric_reason: Option<String>,
+    pub(crate) rate_hz: u64,
+    pub(crate) pair_time: Duration,
+}
+
+/// Runs everything and fills in `comparison`: metric, A/A pairs, pairs, warnings. The observer
+/// hears of each pair; `warmed_up` is called once the warm-up pair is done.
+pub(crate) fn run<W: Workload>(
+    workload: &mut W,
+    plan: Plan,
+    comparison: &mut Comparison,
+    observer: &mut dyn Observer,
+    warmed_up: &mut dyn FnMut(&W, &Fixed, &mut Comparison, &mut dyn Observer),
+) -> Result<(), LabError> {
+    let mut coin = Coin::new(comparison.seed);
+    let fixed = warm_up(workload, plan, &mut coin)?;
+    comparison.metric = fixed.metric;
+    comparison.metric_reason.clone_from(&fixed.metric_reason);
+    warned(comparison, observer, few_pairs_warning(plan, &fixed));
+    warmed_up(workload, &fixed, comparison, observer);
+    let mut measuring = Measuring {
+        workload,
+        plan,
+        fixed,
+        coin,
+    };
+    measuring.placebo(comparison, observer)?;
+    measuring.pairs(comparison, observer)
+}
+
+fn warned(comparison: &mut Comparison, observer: &mut dyn Observer, warning: Option<String>) {
+    if let Some(text) = warning {
+        observer.event(&Event::Notice(&text));
+        comparison.warnings.push(text);
+    }
+}
+
+/// One pair that is thrown away; a second one when the first seems to block, because the first
+/// read its files from disk.
+fn warm_up<W: Workload>(workload: &mut W, plan: Plan, coin: &mut Coin) -> Result<Fixed, LabError> {
+    let mut warm = one_warm_up(workload, plan, coin)?;
+    if warm.blocked_share > BLOCKED_SHARE {
+        warm = one_warm_up(workload, plan, coin)?;
+    }
+    workload.limit(warm.longest);
+    let wall = warm.blocked_share > BLOCKED_SHARE;
+    let reason = format!(
+        "the program blocks of its own accord for {:.0} % of wall time",
+        100.0 * warm.blocked_share
+    );
+    Ok(Fixed {
+        metric: if wall {
+            Metric::WallTime
+        } else {
+            Metric::CpuTime
+        },
+        metric_reason: wall.then_some(reason),
+        rate_hz: rate_for(warm.cpu_ns, plan.kernel_limit_hz),
+        pair_time: warm.pair_time,
+    })
+}
+
+struct WarmUp {
+    /// The smaller one of the two sides.
+    blocked_share: f64,
+    /// Mean of the two sides.
+    cpu_ns: u64,
+    longest: Duration,
+    pair_time: Duration,
+}
+
+fn one_warm_up<W: Workload>(
+    workload: &mut W,
+    plan: Plan,
+    coin: &mut Coin,
+) -> Result<WarmUp, LabError> {
+    let rate_hz = jittered(plan.rate_hz, coin.number());
+    let mut warm = WarmUp {
+        blocked_share: f64::INFINITY,
+        cpu_ns: 0,
+        longest: Duration::ZERO,
+        pair_time: Duration::ZERO,
+    };
+    for (checkout, side) in [(Checkout::Base, Side::Base), (Checkout::Head, Side::Head)] {
+        let raw = workload.execute(checkout, rate_hz)?;
+        let metrics = workload.metrics(&raw);
+        let wall = Duration::from_nanos(metrics.wall_ns);
+        warm.cpu_ns += metrics.cpu_ns / 2;
+        warm.longest = warm.longest.max(wall);
+        warm.pair_time += wall;
+        let share = workload.blocked(&raw).as_secs_f64() / wall.as_secs_f64().max(1e-9);
+        warm.blocked_share = warm.blocked_share.min(share);
+        workload.tally(side, raw);
+    }
+    Ok(warm)
+}
+
+fn few_pairs_warning(plan: Plan, fixed: &Fixed) -> Option<String> {
+    let pairs = plan.budget.as_secs_f64() / fixed.pair_time.as_secs_f64().max(1e-9);
+    (pairs < (FEWEST_PAIRS + FEWEST_PLACEBO_PAIRS) as f64).then(|| {
+        format!(
+            "the budget of {:.0} s has room for about {:.0} pairs, and a verdict takes {FEWEST_PAIRS} at least; give it more with --budget, or the workload less work per run",
+            plan.budget.as_secs_f64(),
+            pairs.floor()
+        )
+    })
+}
+
+struct Measuring<'a, W: Workload> {
+    workload: &'a mut W,
+    plan: Plan,
+    fixed: Fixed,
+    coin: Coin,
+}
+
+impl<W: Workload> Measuring<'_, W> {
+    /// One pair of base and `other`, in the order of the coin.
+    fn pair(&mut self, other: Checkout) -> Result<Pair, LabError> {
+        let order = self.coin.toss();
+        let rate_hz = jittered(self.fixed.rate_hz, self.coin.number());
+        let other_side = match other {
+            Checkout::Head => Side::Head,
+            Checkout::Base | Checkout::Copy => Side::Base,
+        };
+        let (base, head) = match order {
+            Order::BaseFirst => {
+                let base = self.workload.execute(Checkout::Base, rate_hz)?;
+                (base, self.workload.execute(other, rate_hz)?)
+            }
+            Order::HeadFirst => {
+                let head = self.workload.execute(other, rate_hz)?;
+                (self.workload.execute(Checkout::Base, rate_hz)?, head)
+            }
+        };
+        Ok(Pair {
+            order,
+            base: self.workload.tally(Side::Base, base),
+            head: self.workload.tally(other_side, head),
+        })
+    }
+
+    /// The A/A block: base against its second copy.
+    fn placebo(
+        &mut self,
+        comparison: &mut Comparison,
+        observer: &mut dyn Observer,
+    ) -> Result<(), LabError> {
+        let end = self.plan.budget.mul_f64(PLACEBO_SHARE);
+        for done in 1..=PLACEBO_PAIRS {
+            if self.workload.elapsed() + self.fixed.pair_time > end {
+                warned(comparison, observer, Some(short_placebo(done - 1)));
+                break;
+            }
+            comparison.placebo.push(self.pair(Checkout::Copy)?);
+            observer.event(&Event::Placebo {
+                done,
+                of: PLACEBO_PAIRS,
+                elapsed: self.workload.elapsed(),
+            });
+        }
+        refuse_noise(comparison)
+    }
+
+    fn pairs(
+        &mut self,
+        comparison: &mut Comparison,
+        observer: &mut dyn Observer,
+    ) -> Result<(), LabError> {
+        let (rule, metric) = (comparison.rule, comparison.metric);
+        let mut sequence = Sequence::with_placebo(rule, metric, &comparison.placebo);
+        while comparison.pairs.len() < rule.max_pairs && sequence.step() == Step::Continue {
+            // The first pair is measured whatever the budget says: nothing is worse than no answer.
+            let expected = self.workload.elapsed() + self.fixed.pair_time;
+            if expected > self.plan.budget && !comparison.pairs.is_empty() {
+                comparison.budget_used_up = true;
+                break;
+            }
+            let pair = self.pair(Checkout::Head)?;
+            if let Some(x) = log_ratio(&pair, metric) {
+                sequence.push(x);
+            }
+            comparison.pairs.push(pair);
+            observer.event(&Event::Pair {
+                done: comparison.pairs.len(),
+                at_most: rule.max_pairs,
+                elapsed: self.workload.elapsed(),
+                interim: bounded(sequence.interval()),
+            });
+        }
+        warned(comparison, observer, few_samples(comparison));
+        Ok(())
+    }
+}
+
+fn bounded(estimate: Estimate) -> Option<Estimate> {
+    (estimate.low.is_finite() && estimate.high.is_finite()).then_some(estimate)
+}
+
+fn short_placebo(done: usize) -> String {
+    format!(
+        "only {done} of {PLACEBO_PAIRS} pairs of two builds of base fit into a third of the budget, so the noise of the machine is known less well"
+    )
+}
+
+/// Refuses when two builds of the same code differ too much from pair to pair.
+fn refuse_noise(comparison: &Comparison) -> Result<(), LabError> {
+    let ratios: Vec<f64> = comparison
+        .placebo
+        .iter()
+        .filter_map(|pair| log_ratio(pair, comparison.metric))
+        .collect();
+    if ratios.len() < FEWEST_PLACEBO_PAIRS {
+        return Ok(());
+    }
+    let spread = standard_deviation(&ratios);
+    if spread <= HOPELESS_SPREAD {
+        return Ok(());
+    }
+    Err(LabError::TooNoisy {
+        metric: match comparison.metric {
+            Metric::CpuTime => "CPU time",
+            Metric::WallTime => "wall time",
+        },
+        spread_pct: 100.0 * spread,
+        limit_pct: 100.0 * HOPELESS_SPREAD,
+    })
+}
+
+fn standard_deviation(values: &[f64]) -> f64 {
+    let mean = values.iter().sum::<f64>() / values.len() as f64;
+    let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
+    (squares / (values.len() as f64 - 1.0)).sqrt()
+}
+
+fn few_samples(comparison: &Comparison) -> Option<String> {
+    let runs = comparison
+        .pairs
+        .iter()
+        .flat_map(|pair| [&pair.base, &pair.head]);
+    let samples: Vec<u64> = runs
+        .filter_map(|run| run.tally.as_ref())
+        .map(|tally| tally.samples)
+        .collect();
+    let mean = samples.iter().sum::<u64>() / (samples.len() as u64).max(1);
+    (!samples.is_empty() && mean < FEW_SAMPLES).then(|| {
+        format!(
+            "a run has only {mean} samples, so functions are known badly; give the workload more work per run"
+        )
+    })
+}
+
+/// Time in which a run neither computed nor waited for a CPU.
+///
+/// The kernel tells the waiting of the main thread alone. With more threads than that, waiting
+/// counts wherever any task of the machine waited, so that a busy machine is never taken for a
+/// program that blocks.
+pub(crate) fn blocked(
+    metrics: &Metrics,
+    threads: Option<usize>,
+    pressure_ns: Option<u64>,
+) -> Duration {
+    let waited = match (threads, metrics.run_queue_ns) {
+        (Some(1), Some(main)) => main,
+        (_, main) => main.unwrap_or(0).max(pressure_ns.unwrap_or(0)),
+    };
+    let busy = metrics.cpu_ns.saturating_add(waited);
+    Duration::from_nanos(metrics.wall_ns.saturating_sub(busy))
+}
+
+/// The kernel's own ceiling for the rate, as [`Plan::kernel_limit_hz`] wants it: one below, since
+/// at the limit itself the kernel throttles.
+pub(crate) fn kernel_limit_hz() -> Option<u64> {
+    facts::max_sample_rate_hz().map(|limit| limit.saturating_sub(1).max(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hotproof_diff::{CpuSource, Machine, OutputCheck, RefFacts, Rule};
+
+    use crate::event::Silent;
+
+    /// Runs whose figures are invented: CPU time by checkout, in milliseconds, times noise.
+    struct Invented {
+        cpu_ms: [f64; 3],
+        /// Spread of the noise, a fraction.
+        noise: f64,
+        blocked_share: f64,
+        random: Coin,
+        ran: Vec<(Checkout, u64)>,
+        elapsed: Duration,
+        limit: Option<Duration>,
+    }
+
+    impl Invented {
+        fn new(cpu_ms: [f64; 3], noise: f64) -> Invented {
+            Invented {
+                cpu_ms,
+                noise,
+                blocked_share: 0.0,
+                random: Coin::new(11),
+                ran: Vec::new(),
+                elapsed: Duration::ZERO,
+                limit: None,
+            }
+        }
+    }
+
+    impl Workload for Invented {
+        type Raw = Metrics;
+
+        fn execute(&mut self, checkout: Checkout, rate_hz: u64) -> Result<Metrics, LabError> {
+            self.ran.push((checkout, rate_hz));
+            let uniform = self.random.number() as f64 / u64::MAX as f64;
+            let noise = 1.0 + self.noise * (uniform - 0.5);
+            let cpu_ns = (self.cpu_ms[checkout as usize] * noise * 1e6) as u64;
+            let wall_ns = (cpu_ns as f64 / (1.0 - self.blocked_share)) as u64;
+            self.elapsed += Duration::from_nanos(wall_ns);
+            Ok(Metrics {
+                cpu_ns,
+                cpu_source: CpuSource::TaskClock,
+                wall_ns,
+                user_ns: cpu_ns,
+                system_ns: 0,
+                run_queue_ns: Some(0),
+                peak_rss_bytes: 1,
+                page_faults: 1,
+                context_switches: 1,
+                instructions: None,
+            })
+        }
+
+        fn metrics<'a>(&self, raw: &'a Metrics) -> &'a Metrics {
+            raw
+        }
+
+        fn tally(&mut self, _side: Side, raw: Metrics) -> Run {
+            Run {
+                metrics: raw,
+                tally: None,
+            }
+        }
+
+        fn blocked(&self, raw: &Metrics) -> Duration {
+            blocked(raw, Some(1), None)
+        }
+
+        fn limit(&mut self, longest: Duration) {
+            self.limit = Some(longest);
+        }
+
+        fn elapsed(&self) -> Duration {
+            self.elapsed
+        }
+    }
+
+    fn comparison(seed: u64) -> Comparison {
+        let facts = RefFacts {
+            name: String::new(),
+            commit: String::new(),
+            tree: String::new(),
+            subject: String::new(),
+        };
+        Comparison {
+            command: Vec::new(),
+            base: facts.clone(),
+            head: facts,
+            machine: Machine::default(),
+            rule: Rule::default(),
+            metric: Metric::CpuTime,
+            metric_reason: None,
+            seed,
+            placebo: Vec::new(),
+            pairs: Vec::new(),
+            functions: Vec::new(),
+            outside: Vec::new(),
+            code_changed: true,
+            output: OutputCheck::Same,
+            warnings: Vec::new(),
+            budget_used_up: false,
+        }
+    }
+
+    fn scheduled(workload: &mut Invented, budget_s: u64) -> (Comparison, Result<(), LabError>) {
+        let mut comparison = comparison(5);
+        let plan = Plan {
+            rate_hz: 997,
+            kernel_limit_hz: None,
+            budget: Duration::from_secs(budget_s),
+        };
+        let mut ignore = |_: &Invented, _: &Fixed, _: &mut Comparison, _: &mut dyn Observer| {};
+        let result = run(workload, plan, &mut comparison, &mut Silent, &mut ignore);
+        (comparison, result)
+    }
+
+    #[test]
+    fn warm_up_then_placebo_then_pairs_each_back_to_back() {
+        let mut workload = Invented::new([200.0, 100.0, 200.0], 0.01);
+        let (comparison, result) = scheduled(&mut workload, 300);
+        result.unwrap();
+        assert_eq!(comparison.placebo.len(), PLACEBO_PAIRS);
+        assert!((FEWEST_PAIRS..20).contains(&comparison.pairs.len()));
+        let ran: Vec<Checkout> = workload.ran.iter().map(|&(checkout, _)| checkout).collect();
+        assert_eq!(ran[..2], [Checkout::Base, Checkout::Head]);
+        assert_eq!(
+            ran.len(),
+            2 + 2 * (comparison.placebo.len() + comparison.pairs.len())
+        );
+        let pairs = comparison.placebo.iter().chain(&comparison.pairs);
+        for (index, (pair, two)) in pairs.zip(ran[2..].chunks(2)).enumerate() {
+            let other = if index < PLACEBO_PAIRS {
+                Checkout::Copy
+            } else {
+                Checkout::Head
+            };
+            let expected = match pair.order {
+                Order::BaseFirst => [Checkout::Base, other],
+                Order::HeadFirst => [other, Checkout::Base],
+            };
+            assert_eq!(two, expected, "pair {index}");
+        }
+        assert!(workload.limit.unwrap() >= Duration::from_millis(199));
+    }
+
+    #[test]
+    fn both_runs_of_a_pair_are_sampled_at_one_rate_that_fits_their_length() {
+        let mut workload = Invented::new([400.0, 400.0, 400.0], 0.01);
+        scheduled(&mut workload, 300).1.unwrap();
+        let rates: Vec<u64> = workload.ran.iter().map(|&(_, rate_hz)| rate_hz).collect();
+        for two in rates[2..].chunks(2) {
+            assert_eq!(two[0], two[1]);
+            // About 2,000 samples in 0.4 s, up to two per cent slower.
+            assert!((4_850..=5_050).contains(&two[0]), "{two:?}");
+        }
+        assert!(rates[2..].iter().any(|&rate| rate != rates[2]));
+    }
+
+    #[test]
+    fn blocking_makes_wall_time_primary_after_a_second_look() {
+        for (blocked_share, metric, warm_ups) in
+            [(0.1, Metric::CpuTime, 1), (0.5, Metric::WallTime, 2)]
+        {
+            let mut workload = Invented::new([100.0, 100.0, 100.0], 0.01);
+            workload.blocked_share = blocked_share;
+            let (comparison, result) = scheduled(&mut workload, 300);
+            result.unwrap();
+            assert_eq!(comparison.metric, metric);
+            assert_eq!(
+                comparison.metric_reason.is_some(),
+                metric == Metric::WallTime
+            );
+            let counted = comparison.placebo.len() + comparison.pairs.len();
+            assert_eq!(workload.ran.len(), 2 * (counted + warm_ups));
+        }
+    }
+
+    #[test]
+    fn the_budget_cuts_the_placebo_to_a_third_and_ends_the_pairs() {
+        let mut workload = Invented::new([1_000.0, 1_000.0, 1_000.0], 0.2);
+        let (comparison, result) = scheduled(&mut workload, 45);
+        result.unwrap();
+        assert!(
+            (5..=7).contains(&comparison.placebo.len()),
+            "{}",
+            comparison.placebo.len()
+        );
+        assert!(comparison.budget_used_up);
+        assert!(
+            workload.elapsed <= Duration::from_secs(46),
+            "{:?}",
+            workload.elapsed
+        );
+        assert!(
+            comparison
+                .warnings
+                .iter()
+                .any(|text| text.contains("third of the budget"))
+        );
+    }
+
+    #[test]
+    fn a_tiny_budget_still_measures_one_pair_and_says_that_it_cannot_decide() {
+        let mut workload = Invented::new([1_000.0, 1_000.0, 1_000.0], 0.01);
+        let (comparison, result) = scheduled(&mut workload, 1);
+        result.unwrap();
+        assert_eq!((comparison.placebo.len(), comparison.pairs.len()), (0, 1));
+        assert!(comparison.budget_used_up);
+        assert!(
+            comparison.warnings[0].contains("--budget"),
+            "{:?}",
+            comparison.warnings
+        );
+    }
+
+    #[test]
+    fn a_hopeless_machine_is_refused_after_the_placebo() {
+        let mut workload = Invented::new([100.0, 100.0, 100.0], 1.6);
+        let (comparison, result) = scheduled(&mut workload, 300);
+        let error = result.unwrap_err();
+        assert!(matches!(error, LabError::TooNoisy { .. }), "{error}");
+        assert_eq!(comparison.pairs, []);
+    }
+
+    #[test]
+    fn a_busy_machine_is_not_a_program_that_blocks() {
+        let of = |threads, run_queue_ns, pressure_ns| {
+            let metrics = Metrics {
+                run_queue_ns,
+                wall_ns: 100,
+                ..Invented::new([0.0; 3], 0.0)
+                    .execute(Checkout::Base, 1)
+                    .unwrap()
+            };
+            let metrics = Metrics {
+                cpu_ns: 40,
+                ..metrics
+            };
+            blocked(&metrics, threads, pressure_ns).as_nanos()
+        };
+        assert_eq!(of(Some(1), Some(50), Some(100)), 10);
+        assert_eq!(of(Some(1), Some(0), Some(100)), 60);
+        assert_eq!(of(Some(2), Some(0), Some(100)), 0);
+        assert_eq!(of(None, Some(20), None), 40);
+        assert_eq!(of(None, None, Some(55)), 5);
+    }
+}

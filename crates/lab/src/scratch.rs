@@ -1,0 +1,102 @@
+//! The temporary folder of a comparison: worktrees of equal path length, and the files that runs
+//! write. All of it is gone when it is dropped.
+
+use std::fs::{self, File, OpenOptions};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+
+use crate::error::LabError;
+use crate::event::Checkout;
+use crate::git::{self, Worktree};
+
+/// The folder of one comparison.
+#[derive(Debug)]
+pub(crate) struct Scratch {
+    // Dropped in this order: git forgets the worktrees before the folder goes.
+    worktrees: Vec<(Checkout, Worktree)>,
+    folder: Folder,
+}
+
+/// A temporary folder that is removed with everything in it, read-only parts too.
+#[derive(Debug)]
+pub(crate) struct Folder(PathBuf);
+
+impl Folder {
+    /// Makes a new one where the system keeps temporary files.
+    pub(crate) fn new() -> Result<Folder, LabError> {
+        let place = std::env::temp_dir();
+        let failed = |source| LabError::File {
+            action: "make a temporary folder in",
+            path: place.clone(),
+            source,
+        };
+        let made = tempfile::Builder::new().prefix("hotproof-").tempdir();
+        let folder = Folder(made.map_err(failed)?.keep());
+        // Debug information and /proc spell paths without symbolic links, so this one has none.
+        let real = fs::canonicalize(&folder.0).map_err(failed)?;
+        Ok(if real == folder.0 {
+            folder
+        } else {
+            std::mem::forget(folder);
+            Folder(real)
+        })
+    }
+
+    /// Its path.
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// An empty file in it, to be written and read.
+    pub(crate) fn file(&self, name: &str) -> Result<File, LabError> {
+        let path = self.0.join(name);
+        let mut options = OpenOptions::new();
+        let opened = options
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .open(&path);
+        opened.map_err(|source| LabError::File {
+            action: "create",
+            path,
+            source,
+        })
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        git::remove_tree(&self.0);
+    }
+}
+
+impl Scratch {
+    /// An empty folder.
+    pub(crate) fn new() -> Result<Scratch, LabError> {
+        Ok(Scratch {
+            worktrees: Vec::new(),
+            folder: Folder::new()?,
+        })
+    }
+
+    /// The folder itself.
+    pub(crate) fn folder(&self) -> &Folder {
+        &self.folder
+    }
+
+    /// Checks a commit out.
+    pub(crate) fn check_out(
+        &mut self,
+        top: &Path,
+        checkout: Checkout,
+        commit: &str,
+        stop: &AtomicBool,
+    ) -> Result<PathBuf, LabError> {
+        let path = self.folder.path().join(checkout.name());
+        let worktree = Worktree::add(top, path, commit, stop)?;
+        let path = worktree.path().to_owned();
+        self.worktrees.push((checkout, worktree));
+        Ok(path)
+    }
+}

@@ -1,0 +1,365 @@
+//! What users get wrong, and what goes wrong: each error names what to do, and nothing is left.
+
+use std::fs;
+use std::path::PathBuf;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use hotproof_lab::{Build, ErrorClass, Event, Observer, Options, compare};
+
+use crate::repository::{Diary, Repository, failure, git};
+
+const SLOW: &str = "#!/bin/sh\nexit 0\n";
+const FAST: &str = "#!/bin/sh\ntrue\n";
+
+fn two_scripts() -> Repository {
+    Repository::of_two(
+        &[("bench", SLOW), ("a.c", "int f(void) { return 1; }\n")],
+        &[("bench", FAST), ("a.c", "int f(void) { return 2; }\n")],
+    )
+}
+
+#[track_caller]
+fn says(options: &Options, class: ErrorClass, words: &[&str]) {
+    let error = failure(options);
+    let text = error.to_string();
+    for word in words {
+        assert!(text.contains(word), "{word:?} is missing from: {text}");
+    }
+    assert_eq!(error.class(), class, "{text}");
+}
+
+#[test]
+fn refs_that_cannot_be_compared_are_told() {
+    let repository = two_scripts();
+    let before = repository.state();
+    let cases: [(&str, &[&str]); 4] = [
+        ("at-haed", &["no ref `at-haed`", "at-head"]),
+        ("--upload-pack=x", &["begins with `-`"]),
+        ("at-base..at-head", &["no ref `at-base..at-head`"]),
+        ("", &["no ref ``"]),
+    ];
+    for (name, words) in cases {
+        let mut options = repository.options(&["./bench"]);
+        options.head = name.into();
+        says(&options, ErrorClass::Usage, words);
+        (options.base, options.head) = (name.into(), "at-head".into());
+        says(&options, ErrorClass::Usage, words);
+    }
+    assert_eq!(repository.state(), before);
+}
+
+#[test]
+fn places_that_are_no_checkout_are_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = Options::new(folder.path(), "a", "b", vec!["x".into()]);
+    says(
+        &options,
+        ErrorClass::Usage,
+        &["not in a git repository", "git init"],
+    );
+    git(folder.path(), &["init", "--quiet", "--bare"]);
+    says(&options, ErrorClass::Usage, &["bare git repository"]);
+    let missing = Options::new(folder.path().join("no"), "a", "b", vec!["x".into()]);
+    says(&missing, ErrorClass::Failure, &["cannot find"]);
+    let none = Options::new(folder.path(), "a", "b", Vec::new());
+    says(&none, ErrorClass::Usage, &["after `--`"]);
+}
+
+#[test]
+fn a_shallow_clone_is_told_how_to_get_more() {
+    let repository = two_scripts();
+    let folder = tempfile::tempdir().unwrap();
+    let clone = folder.path().join("clone");
+    let url = format!("file://{}", repository.top().display()).replace(' ', "%20");
+    git(
+        folder.path(),
+        &["clone", "--quiet", "--depth=1", &url, "clone"],
+    );
+    let options = Options::new(clone, "HEAD~1", "HEAD", vec!["./bench".into()]);
+    says(
+        &options,
+        ErrorClass::Usage,
+        &["shallow", "git fetch --unshallow", "--deepen"],
+    );
+}
+
+#[test]
+fn a_subdirectory_must_be_in_both_refs() {
+    let repository = two_scripts();
+    repository.commit("head", &[("new/bench", FAST)]);
+    let mut options = repository.options(&["./bench"]);
+    options.directory = repository.top().join("new");
+    says(
+        &options,
+        ErrorClass::Usage,
+        &["directory new", "base (at-base)"],
+    );
+}
+
+#[test]
+fn a_failing_build_shows_its_ref_and_its_end() {
+    let repository = Repository::of_two(
+        &[("build.sh", "exit 0\n"), ("bench", SLOW)],
+        &[(
+            "build.sh",
+            "echo line one\necho the last words >&2\nexit 9\n",
+        )],
+    );
+    let before = repository.state();
+    let mut options = repository.options(&["./bench"]);
+    options.build = Build::Command("sh build.sh".into());
+    let words = [
+        "build of head (at-head)",
+        "`sh build.sh`",
+        "exit status 9",
+        "\n  line one\n  the last words",
+    ];
+    says(&options, ErrorClass::Target, &words);
+    assert_eq!(repository.state(), before);
+}
+
+#[test]
+fn programs_that_do_not_exist_are_told() {
+    let repository = two_scripts();
+    repository.write("mine", SLOW);
+    let cases: [(&str, &[&str]); 5] = [
+        ("./nothing", &["`./nothing` in base (at-base)", "--build"]),
+        ("./mine", &["in your working tree", "--build"]),
+        ("no-such-program-anywhere", &["PATH"]),
+        ("bench", &["write ./bench"]),
+        ("./a.c", &["not executable"]),
+    ];
+    for (program, words) in cases {
+        says(&repository.options(&[program]), ErrorClass::Target, words);
+    }
+}
+
+#[test]
+fn the_very_same_program_on_both_sides_is_refused() {
+    let repository = two_scripts();
+    repository.write("tracked.txt", "text");
+    repository.git(&["add", "."]);
+    repository.write("untracked.py", "");
+    for command in [
+        &["{root}/bench"][..],
+        &["cat", "tracked.txt"],
+        &["true"],
+        &["python3", "untracked.py"],
+    ] {
+        says(
+            &repository.options(command),
+            ErrorClass::Usage,
+            &["very same program"],
+        );
+    }
+}
+
+#[test]
+fn harnesses_of_fixed_time_are_refused() {
+    let bench = |mark: &str| format!("#!/bin/sh\n# {mark}\n");
+    let cases = [
+        ("./bench", "CRITERION_HOME", "a criterion benchmark"),
+        ("./bench", "DIVAN_MAX_TIME", "a divan benchmark"),
+        ("./bench", "benchmark_min_time", "Google Benchmark"),
+    ];
+    for (command, mark, words) in cases {
+        let repository = Repository::of_two(&[("bench", &bench(mark))], &[("a.rs", "fn f() {}\n")]);
+        let options = repository.options(&[command]);
+        says(
+            &options,
+            ErrorClass::Usage,
+            &[words, "fixed amount of work", "--fixed-work"],
+        );
+    }
+    let repository = two_scripts();
+    let cargo_bench = repository.options(&["cargo", "+stable", "bench"]);
+    says(
+        &cargo_bench,
+        ErrorClass::Usage,
+        &["cargo bench", "fixed time"],
+    );
+    let cargo_run = repository.options(&["cargo", "run", "--release"]);
+    says(&cargo_run, ErrorClass::Usage, &["name the program itself"]);
+}
+
+#[test]
+fn functions_that_nobody_has_are_told() {
+    let repository = two_scripts();
+    let mut options = repository.options(&["./bench"]);
+    options.functions = Some("a.c::g".into());
+    says(&options, ErrorClass::Usage, &["\"g\"", "f"]);
+}
+
+#[test]
+fn a_command_that_fails_at_head_says_so_and_shows_its_last_words() {
+    let repository = Repository::of_two(
+        &[("bench", SLOW), ("a.c", "int a;\n")],
+        &[
+            ("bench", "#!/bin/sh\necho it hurts >&2\nkill -SEGV $$\n"),
+            ("a.c", "int b;\n"),
+        ],
+    );
+    let before = repository.state();
+    let words = ["head (at-head)", "killed by signal 11", "it hurts"];
+    says(
+        &repository.options(&["./bench"]),
+        ErrorClass::Target,
+        &words,
+    );
+    assert_eq!(repository.state(), before);
+}
+
+#[test]
+fn a_command_that_hangs_is_killed_with_what_it_started() {
+    let repository = Repository::of_two(
+        &[("bench", SLOW), ("a.c", "int a;\n")],
+        &[
+            ("bench", "#!/bin/sh\nsleep 300 & echo $! > \"$1\"\nwait\n"),
+            ("a.c", "int b;\n"),
+        ],
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let pid_file = folder.path().join("pid");
+    let mut options = repository.options(&["./bench", pid_file.to_str().unwrap()]);
+    options.timeout = Duration::from_secs(1);
+    let started = Instant::now();
+    says(
+        &options,
+        ErrorClass::Target,
+        &["did not end in head (at-head) within 1 s", "--timeout"],
+    );
+    assert!(started.elapsed() < Duration::from_secs(20));
+    let pid = fs::read_to_string(&pid_file).unwrap();
+    // Killing is not instant: the kernel may still be taking it apart.
+    let gone = || {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", pid.trim()));
+        stat.map_or(true, |text| text.contains(") Z "))
+    };
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while !gone() && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    assert!(gone(), "the grandchild {pid} still runs");
+}
+
+/// Sets the stop flag when something happens for the first time.
+struct Interrupting<'a> {
+    options: &'a Options,
+    at: &'a str,
+    diary: Diary,
+}
+
+impl Observer for Interrupting<'_> {
+    fn event(&mut self, event: &Event<'_>) {
+        self.diary.event(event);
+        if self
+            .diary
+            .lines
+            .last()
+            .is_some_and(|line| line.starts_with(self.at))
+        {
+            self.options.stop.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+/// The worktree's path, as a build wrote it down.
+fn built_in(record: &std::path::Path) -> Vec<PathBuf> {
+    fs::read_to_string(record)
+        .unwrap_or_default()
+        .lines()
+        .map(PathBuf::from)
+        .collect()
+}
+
+#[test]
+fn ctrl_c_at_any_moment_leaves_nothing() {
+    for at in [
+        "resolved Head",
+        "changed",
+        "build Base",
+        "built Head",
+        "placebo 1",
+        "pair 1",
+    ] {
+        let repository = two_scripts();
+        let before = repository.state();
+        let folder = tempfile::tempdir().unwrap();
+        let record = folder.path().join("places");
+        let mut options = repository.options(&["./bench"]);
+        options.build = Build::Command(format!("pwd >> '{}'", record.display()));
+        options.pairs = Some(150);
+        let diary = Diary::default();
+        let mut observer = Interrupting {
+            options: &options,
+            at,
+            diary,
+        };
+        let error = compare(&options, &mut observer).unwrap_err();
+        assert_eq!(error.class(), ErrorClass::Interrupted, "at {at}: {error}");
+        assert_eq!(repository.state(), before, "at {at}");
+        for place in built_in(&record) {
+            assert!(
+                !place.parent().unwrap().exists(),
+                "at {at}: {place:?} is left"
+            );
+        }
+        if at == "built Head" {
+            assert_eq!(built_in(&record).len(), 2);
+        }
+    }
+}
+
+#[test]
+fn a_build_that_hangs_ends_with_ctrl_c() {
+    let repository = two_scripts();
+    let before = repository.state();
+    let mut options = repository.options(&["./bench"]);
+    options.build = Build::Command("sleep 300".into());
+    let stop = options.stop.clone();
+    let waiting = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(300));
+        stop.store(true, Ordering::Relaxed);
+    });
+    let started = Instant::now();
+    assert_eq!(failure(&options).class(), ErrorClass::Interrupted);
+    waiting.join().unwrap();
+    assert!(started.elapsed() < Duration::from_secs(20));
+    assert_eq!(repository.state(), before);
+}
+
+/// Panics when something happens.
+struct Panicking(Diary);
+
+impl Observer for Panicking {
+    fn event(&mut self, event: &Event<'_>) {
+        self.0.event(event);
+        if self.0.lines.last().is_some_and(|line| line == "built Head") {
+            panic!("the observer fell over");
+        }
+    }
+}
+
+#[test]
+fn a_panic_leaves_nothing() {
+    let repository = two_scripts();
+    let before = repository.state();
+    let folder = tempfile::tempdir().unwrap();
+    let record = folder.path().join("places");
+    let mut options = repository.options(&["./bench"]);
+    // Folders without permission to write in them are what Go's module cache looks like.
+    let line = format!(
+        "pwd >> '{}'; mkdir -p x/y; chmod 500 x/y x",
+        record.display()
+    );
+    options.build = Build::Command(line);
+    let caught = std::panic::catch_unwind(|| {
+        let _ = compare(&options, &mut Panicking(Diary::default()));
+    });
+    assert!(caught.is_err());
+    assert_eq!(repository.state(), before);
+    let places = built_in(&record);
+    assert_eq!(places.len(), 2);
+    assert!(places.iter().all(|place| !place.parent().unwrap().exists()));
+}

@@ -1,0 +1,9 @@
+//! Comparisons of small repositories, from outside.
+
+// A skipped test has to be seen.
+#![allow(clippy::print_stdout)]
+
+mod builds;
+mod comparison;
+mod faults;
+mod repository;
