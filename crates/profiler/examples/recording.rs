@@ -46,6 +46,25 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             100.0 * recording.recorder_cpu_ns as f64 / cpu_ns as f64,
         );
         println!("{:?} {:?}", recording.counts, recording.notes);
+        if std::env::var_os("FAILED").is_some() {
+            for i in 0..profile.samples.len() {
+                if profile.samples.end[i] != StackEnd::Complete {
+                    let chain: Vec<String> = profile
+                        .path(profile.samples.stack[i])
+                        .map(|l| {
+                            let l = &profile.locations[l];
+                            format!(
+                                "{}+{:x}",
+                                l.image
+                                    .map_or("?", |im| &profile.strings[profile.images[im].path]),
+                                l.address
+                            )
+                        })
+                        .collect();
+                    println!("{:?} {} {}", profile.samples.end[i], i, chain.join(" < "));
+                }
+            }
+        }
     }
     Ok(())
 }

@@ -27,6 +27,8 @@ pub(crate) struct Binary {
     pub(crate) kind: ImageKind,
     /// The file; `None` when there is none or it could not be read.
     pub(crate) file: Option<Arc<ImageFile>>,
+    /// Relative address at which it takes over a new process; only known for a dynamic loader.
+    pub(crate) loader_entry: Option<u64>,
     /// What unwinding needs of the file; all empty without one.
     pub(crate) unwind: UnwindSections,
 }
@@ -117,6 +119,7 @@ impl Binaries {
             build_id: kernel_build_id().unwrap_or_default(),
             kind: ImageKind::Kernel,
             file: None,
+            loader_entry: None,
             unwind: UnwindSections::default(),
         });
         self.by_name.insert("[kernel]".to_owned(), id);
@@ -137,6 +140,7 @@ impl Binaries {
             path: name.to_owned(),
             build_id: build_id(file.as_deref()),
             kind,
+            loader_entry: None,
             unwind: UnwindSections::of(file.as_ref()),
             file,
         });
@@ -161,6 +165,7 @@ impl Binaries {
             }
         };
         let id = self.push(Binary {
+            loader_entry: file.as_deref().and_then(|file| loader_entry(&name, file)),
             path: name,
             build_id: build_id(file.as_deref()),
             kind: ImageKind::Elf,
@@ -215,6 +220,18 @@ fn find_file(mmap: &Mmap) -> Option<(PathBuf, Metadata)> {
         fallback = fallback.or(Some((place, facts)));
     }
     fallback
+}
+
+/// The entry of a dynamic loader, known by its name: `ld-linux-x86-64.so.2`, `ld-2.31.so`.
+fn loader_entry(path: &str, file: &ImageFile) -> Option<u64> {
+    /// Offset of `e_entry` in a 64-bit ELF header.
+    const ENTRY_OFFSET: usize = 24;
+    if !hotproof_profile::file_name(path).starts_with("ld-") {
+        return None;
+    }
+    let bytes = file.data().get(ENTRY_OFFSET..ENTRY_OFFSET + 8)?;
+    let entry = u64::from_le_bytes(bytes.try_into().ok()?);
+    entry.checked_sub(file.base_svma())
 }
 
 fn build_id(file: Option<&ImageFile>) -> Vec<u8> {

@@ -7,7 +7,7 @@ use crate::binary::Binaries;
 use crate::decode::{Format, Record, Sample};
 use crate::space::AddressSpace;
 use crate::stacks::{Place, Stacks};
-use crate::unwind::{StackCopy, StackUnwinder};
+use crate::unwind::{Code, StackCopy, StackUnwinder};
 use crate::world::{Exec, Owner, Task, World};
 
 /// Context markers in a callchain are the highest numbers (`PERF_CONTEXT_MAX`).
@@ -50,6 +50,8 @@ pub(crate) struct Observer<'k> {
     world: World,
     stacks: Stacks,
     chain: Vec<u64>,
+    /// Positions in `chain` of user frames that a signal interrupted.
+    interrupted: Vec<usize>,
     /// Samples so far.
     pub(crate) samples: u64,
     /// Of them, those whose stack is whole.
@@ -77,6 +79,7 @@ impl<'k> Observer<'k> {
             world: World::default(),
             stacks: Stacks::default(),
             chain: Vec::new(),
+            interrupted: Vec::new(),
             samples: 0,
             complete_samples: 0,
             period_sum: 0,
@@ -171,6 +174,7 @@ impl<'k> Observer<'k> {
     /// into `self.chain`.
     fn fill_chain(&mut self, sample: &Sample<'_>, space: &AddressSpace) -> StackEnd {
         self.chain.clear();
+        self.interrupted.clear();
         self.chain.extend([space.version, 0]);
         let (copied_bytes, frame_pointers) = match self.user_stacks {
             UserStacks::Leaf => {
@@ -195,8 +199,19 @@ impl<'k> Observer<'k> {
             bytes: sample.stack,
             asked_bytes: copied_bytes,
         };
-        let unwinder = &mut self.knowledge.unwinder;
-        let end = unwinder.unwind(space, registers, stack, &mut self.chain);
+        if sample.in_kernel && stack.bytes.is_empty() && space.find(registers.ip).is_none() {
+            // Within `execve` the registers are still those of the program that is gone.
+            return StackEnd::Complete;
+        }
+        let Knowledge { binaries, unwinder } = &mut *self.knowledge;
+        let code = Code { space, binaries };
+        let end = unwinder.unwind(
+            code,
+            registers,
+            stack,
+            &mut self.chain,
+            &mut self.interrupted,
+        );
         if frame_pointers {
             self.continue_by_frame_pointers(sample, end)
         } else {
@@ -236,6 +251,7 @@ impl<'k> Observer<'k> {
         for i in (unwound..self.chain.len()).rev() {
             if let Some(at) = walked.iter().rposition(|&address| address == self.chain[i]) {
                 self.chain.truncate(i + 1);
+                self.interrupted.retain(|&position| position <= i);
                 self.chain.extend(&walked[at + 1..]);
                 return StackEnd::Unknown;
             }
@@ -249,9 +265,10 @@ impl<'k> Observer<'k> {
         let mut stack = None;
         for i in (0..addresses).rev() {
             let address = self.chain[CHAIN_HEAD + i];
-            // The leaf and, below the kernel's frames, the user's own leaf are where a thread was
-            // interrupted; all others are where it will return to.
-            let kind = if i == 0 || i == kernel_frames {
+            // The leaf, the user's own leaf below the kernel's frames, and what signals interrupted
+            // are where a thread was; all others are where it will return to.
+            let signalled = self.interrupted.contains(&(CHAIN_HEAD + i));
+            let kind = if i == 0 || i == kernel_frames || signalled {
                 AddressKind::Ip
             } else {
                 AddressKind::ReturnAddress

@@ -1,8 +1,9 @@
 //! From registers and a copy of the stack to return addresses.
 
-use framehop::{Error, MayAllocateDuringUnwind, Unwinder as _};
+use framehop::{Error, FrameAddress, MayAllocateDuringUnwind, Unwinder as _};
 use hotproof_profile::StackEnd;
 
+use crate::binary::Binaries;
 use crate::registers::Registers;
 use crate::space::AddressSpace;
 
@@ -48,55 +49,156 @@ impl StackUnwinder {
 
     /// Appends the addresses of the stack to `frames`, leaf first, and says where it ended.
     ///
+    /// `interrupted` gets the positions in `frames` of those that a signal interrupted: they are
+    /// instructions, not return addresses. (The leaf is one too and is not among them.)
+    ///
     /// `Complete` is what the unwind information itself says: the outermost function has no caller.
     /// Outside of code with unwind information framehop walks frame pointers; an end reached there
     /// is no proof, and counts as failed.
     pub(crate) fn unwind(
         &mut self,
-        space: &AddressSpace,
+        code: Code<'_>,
         registers: Registers,
         stack: StackCopy<'_>,
         frames: &mut Vec<u64>,
+        interrupted: &mut Vec<usize>,
     ) -> StackEnd {
         let bottom = registers.sp;
-        let mut read = |address: u64| {
-            let offset = usize::try_from(address.checked_sub(bottom).ok_or(())?).map_err(|_| ())?;
-            let bytes = stack.bytes.get(offset..offset.checked_add(8).ok_or(())?);
-            Ok(u64::from_ne_bytes(
-                bytes.ok_or(())?.try_into().map_err(|_| ())?,
-            ))
-        };
-        let first = frames.len();
-        let mut walk = space.modules().iter_frames(
-            registers.ip,
-            native(registers, space),
-            &mut self.cache,
-            &mut read,
-        );
-        loop {
-            match walk.next() {
-                Ok(Some(frame)) => frames.push(frame.address()),
-                Ok(None) => return proven_end(space, &frames[first..]),
+        let mut read = |address: u64| stack.word(address.checked_sub(bottom).ok_or(())?);
+        let mut walked = native(registers, code.space);
+        let mut frame = FrameAddress::from_instruction_pointer(registers.ip);
+        for _ in 0..MOST_FRAMES {
+            frames.push(frame.address());
+            if code.starts_program(frame.address()) {
+                return StackEnd::Complete;
+            }
+            if code.returns_from_signal(frame) {
+                let Some(next) = before_signal(&mut walked, &mut read) else {
+                    return failed_end(Error::CouldNotReadStack(walked.sp()), bottom, stack);
+                };
+                interrupted.push(frames.len());
+                frame = FrameAddress::from_instruction_pointer(next);
+                continue;
+            }
+            let modules = code.space.modules();
+            let next = modules.unwind_frame(frame, &mut walked, &mut self.cache, &mut read);
+            let caller = match next {
+                Ok(Some(caller)) => FrameAddress::from_return_address(caller),
+                Ok(None) => return code.proven_end(frame.address_for_lookup()),
                 Err(error) => return failed_end(error, bottom, stack),
-            }
-            if frames.len() - first >= MOST_FRAMES {
-                return StackEnd::Truncated;
-            }
+            };
+            let Some(caller) = caller else {
+                return StackEnd::Failed;
+            };
+            frame = caller;
         }
+        StackEnd::Truncated
     }
 }
 
-/// Complete, when the outermost frame has unwind information to say so.
-fn proven_end(space: &AddressSpace, frames: &[u64]) -> StackEnd {
-    let lookup = match frames {
-        [] => return StackEnd::Failed,
-        [leaf] => *leaf,
-        [.., outermost] => outermost.wrapping_sub(1),
-    };
-    match space.find(lookup) {
-        Some(map) if map.unwindable => StackEnd::Complete,
-        _ => StackEnd::Failed,
+impl StackCopy<'_> {
+    fn word(&self, offset: u64) -> Result<u64, ()> {
+        let offset = usize::try_from(offset).map_err(|_| ())?;
+        let end = offset.checked_add(8).ok_or(())?;
+        let bytes = self.bytes.get(offset..end).ok_or(())?;
+        Ok(u64::from_ne_bytes(bytes.try_into().map_err(|_| ())?))
     }
+}
+
+/// What lies where, with the bytes of the binaries.
+#[derive(Clone, Copy)]
+pub(crate) struct Code<'a> {
+    /// What lies where.
+    pub(crate) space: &'a AddressSpace,
+    /// The binaries that it names.
+    pub(crate) binaries: &'a Binaries,
+}
+
+/// `mov $15, %rax; syscall`: the code that signal handlers return to calls `rt_sigreturn`.
+#[cfg(target_arch = "x86_64")]
+const SIGNAL_RETURN: &[u8] = &[0x48, 0xc7, 0xc0, 15, 0, 0, 0, 0x0f, 0x05];
+
+/// The dynamic loader's entry jumps to the program's within this many bytes and never returns.
+const LOADER_ENTRY_BYTES: u64 = 64;
+
+impl Code<'_> {
+    /// Complete, when the outermost frame has unwind information to say so.
+    fn proven_end(self, lookup: u64) -> StackEnd {
+        match self.space.find(lookup) {
+            Some(map) if map.unwindable => StackEnd::Complete,
+            _ => StackEnd::Failed,
+        }
+    }
+
+    /// Whether an address lies in the entry of the dynamic loader, where a process begins: glibc's
+    /// has no unwind information that says so.
+    fn starts_program(self, address: u64) -> bool {
+        let Some(map) = self.space.find(address) else {
+            return false;
+        };
+        let into = |entry: u64| map.relative(address).wrapping_sub(entry);
+        self.binaries[map.binary]
+            .loader_entry
+            .is_some_and(|entry| into(entry) <= LOADER_ENTRY_BYTES)
+    }
+
+    /// Whether a frame is in the code that signal handlers return to. glibc aligns it to 16 bytes,
+    /// which spares a look at the code for most addresses.
+    #[cfg(target_arch = "x86_64")]
+    fn returns_from_signal(self, frame: FrameAddress) -> bool {
+        let address = frame.address();
+        let into = address % 16;
+        // As a leaf it may have come as far as the end of the system call.
+        let most = if frame.is_return_address() {
+            0
+        } else {
+            SIGNAL_RETURN.len() as u64
+        };
+        into <= most && self.bytes_at(address - into).starts_with(SIGNAL_RETURN)
+    }
+
+    #[cfg(not(target_arch = "x86_64"))]
+    fn returns_from_signal(self, _frame: FrameAddress) -> bool {
+        false
+    }
+
+    /// The code from an address on, as the file has it; empty when it is not known.
+    #[cfg(target_arch = "x86_64")]
+    fn bytes_at(&self, address: u64) -> &[u8] {
+        let bytes = || {
+            let map = self.space.find(address)?;
+            let file = self.binaries[map.binary].file.as_ref()?;
+            let offset = (address - map.start).checked_add(map.file_offset)?;
+            file.data().get(usize::try_from(offset).ok()?..)
+        };
+        bytes().unwrap_or_default()
+    }
+}
+
+/// Replaces the registers by those that a signal interrupted, which the kernel saved on the stack,
+/// and returns the instruction pointer among them.
+///
+/// The unwind information for this place reads the stack pointer from memory, which framehop does
+/// not do. Offsets are those of `struct ucontext` and `struct sigcontext_64` in
+/// `arch/x86/include/uapi/asm`; the handler's return has popped the word in front of them.
+#[cfg(target_arch = "x86_64")]
+fn before_signal(
+    walked: &mut framehop::UnwindRegsNative,
+    read: &mut impl FnMut(u64) -> Result<u64, ()>,
+) -> Option<u64> {
+    let context = walked.sp();
+    let mut field = |offset| read(context.checked_add(offset)?).ok();
+    let (fp, sp, ip) = (field(120)?, field(160)?, field(168)?);
+    *walked = framehop::UnwindRegsNative::new(ip, sp, fp);
+    Some(ip)
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn before_signal(
+    _walked: &mut framehop::UnwindRegsNative,
+    _read: &mut impl FnMut(u64) -> Result<u64, ()>,
+) -> Option<u64> {
+    None
 }
 
 /// Truncated, when the unwinder asked for more than what was copied.
