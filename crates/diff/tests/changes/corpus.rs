@@ -255,10 +255,11 @@ struct Edit {
     apply: fn(&Setting, Target) -> (String, String),
 }
 
-fn modify(setting: &Setting, target: Target, change: impl Fn(&mut Target)) -> (String, String) {
-    let mut head = target.clone();
+fn modify(setting: &Setting, base: Target, change: impl Fn(&mut Target)) -> (String, String) {
+    let text = setting.render(&base);
+    let mut head = base;
     change(&mut head);
-    (setting.render(&target), setting.render(&head))
+    (text, setting.render(&head))
 }
 
 const EDITS: &[Edit] = &[

@@ -22,11 +22,13 @@ struct Made {
 
 impl Made {
     fn new() -> Made {
-        let mut profile = Profile::default();
-        profile.weights = vec![Weight {
-            name: "samples".into(),
-            unit: Unit::Count,
-        }];
+        let mut profile = Profile {
+            weights: vec![Weight {
+                name: "samples".into(),
+                unit: Unit::Count,
+            }],
+            ..Profile::default()
+        };
         let name = profile.strings.intern("bench");
         let process = profile.processes.push(Process {
             pid: 1,
@@ -108,7 +110,7 @@ impl Made {
     }
 
     /// One sample in each of these functions, alone on the stack.
-    fn leaves(functions: &[(&str, Option<(&str, u32)>)]) -> Profile {
+    fn leaves(functions: Functions<'_>) -> Profile {
         let mut made = Made::new();
         for &(name, place) in functions {
             let function = made.function(name, place);
@@ -119,7 +121,11 @@ impl Made {
     }
 }
 
+/// Paths and texts of one ref.
 type Files<'t> = &'t [(&'t str, &'t str)];
+
+/// Names with declared files and lines.
+type Functions<'t> = &'t [(&'t str, Option<(&'t str, u32)>)];
 
 fn joiner(changed: &Changed, base: Files<'_>, head: Files<'_>) -> Joiner<'static> {
     let mut joiner = Joiner::new(changed);
@@ -151,8 +157,8 @@ fn keys(joiner: &Joiner<'_>, tally: &Tally) -> Vec<String> {
 /// The keys that a profile of base and one of head are joined to.
 fn joined(
     changed: &Changed,
-    base: (Files<'_>, &[(&str, Option<(&str, u32)>)]),
-    head: (Files<'_>, &[(&str, Option<(&str, u32)>)]),
+    base: (Files<'_>, Functions<'_>),
+    head: (Files<'_>, Functions<'_>),
 ) -> (Vec<String>, Vec<String>) {
     let mut joiner = joiner(changed, base.0, head.0);
     let left = joiner.tally(Side::Base, &Made::leaves(base.1));

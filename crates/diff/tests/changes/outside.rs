@@ -15,7 +15,9 @@ fn outside(changed: &Changed) -> Vec<String> {
 /// `base -> head` of each changed function, by key at its own ref.
 fn touched(changed: &Changed) -> Vec<String> {
     let key = |place: &Option<hotproof_diff::changes::Place>| {
-        place.as_ref().map_or("-".to_owned(), |place| place.key())
+        place
+            .as_ref()
+            .map_or("-".to_owned(), hotproof_diff::changes::Place::key)
     };
     let rows = changed.functions.iter();
     rows.map(|f| match f.change {
