@@ -240,3 +240,41 @@ fn shares_hold_the_truth_whether_runs_differ_or_not() {
         assert!(rate <= 0.025, "{rate}");
     }
 }
+
+/// Counts pairs until `enough` says stop, and concludes.
+fn measure(all: &Comparison, enough: impl Fn(&Comparison) -> Step) -> Conclusion {
+    let mut comparison = all.clone();
+    for pairs in 11..=all.pairs.len() {
+        comparison.pairs = all.pairs[..pairs].to_vec();
+        if enough(&comparison) != Step::Continue {
+            break;
+        }
+    }
+    conclude(&comparison)
+}
+
+#[test]
+fn a_gain_is_measured_until_it_is_known_who_carries_it() {
+    const COMPARISONS: u64 = 60;
+    let (mut kept_by_the_test_alone, mut kept) = (0, 0);
+    for seed in 0..COMPARISONS {
+        let mut made = Made::of(&[
+            part("parse::number", MODIFIED, 50.0, 48.5),
+            part("visit", None, 50.0, 50.0),
+        ]);
+        made.run_sd = 0.003;
+        made.pairs = 70;
+        made.seed = seed;
+        let all = made.comparison();
+        let alone = measure(&all, |comparison| Sequence::of(comparison).step());
+        kept_by_the_test_alone += u32::from(alone.verdict == Verdict::Keep);
+        let whole = measure(&all, next_step);
+        kept += u32::from(whole.verdict == Verdict::Keep);
+        assert!(whole.pairs >= alone.pairs);
+    }
+    println!(
+        "kept {kept} of {COMPARISONS} explained gains, {kept_by_the_test_alone} without waiting"
+    );
+    assert!(kept >= 59, "{kept}");
+    assert!(kept_by_the_test_alone < 40, "{kept_by_the_test_alone}");
+}

@@ -132,6 +132,30 @@ fn faster_and_partly_explained_is_kept_with_the_share() {
 }
 
 #[test]
+fn a_rest_that_is_not_known_well_is_told() {
+    let mut small = made(25.0, 23.5, 1.0);
+    small.run_sd = 0.002;
+    let conclusion = expect(
+        &small.comparison(),
+        Verdict::Keep,
+        0,
+        "of it, and the rest is not known better than -",
+    );
+    assert_eq!(
+        conclusion.attribution.kind,
+        AttributionKind::PartlyExplained
+    );
+    assert!(
+        !conclusion
+            .attribution
+            .parts
+            .unwrap()
+            .unexplained
+            .excludes(0.0)
+    );
+}
+
+#[test]
 fn faster_though_no_function_changed_is_kept_unattributed() {
     let mut comparison = faster();
     comparison.functions[0].change = None;

@@ -5,7 +5,7 @@ mod parts;
 mod series;
 
 pub(crate) use functions::function_results;
-pub(crate) use parts::attribute;
+pub(crate) use parts::{attribute, is_open};
 pub(crate) use series::Sampled;
 
 use crate::values::{Estimate, FunctionRow};
@@ -110,7 +110,8 @@ pub enum AttributionKind {
     NotAttributable,
     /// Nothing but comments or formatting changed.
     NoCodeChanged,
-    /// Something was sampled, but too few samples or too few pairs to say anything.
+    /// There are too few samples or pairs to tell: what is known of the changed functions fits
+    /// both "they stood still" and "they carry it all".
     TooFewSamples,
     /// The gain or loss is one of waiting, which samples of CPU time do not see.
     Waiting,

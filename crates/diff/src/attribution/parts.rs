@@ -1,6 +1,6 @@
 //! The parts of the change, and what they say together.
 
-use super::series::Sampled;
+use super::series::{Sampled, Series};
 use super::{Attribution, AttributionKind, Decomposition, FunctionResult, Hot};
 use crate::conclusion::Outcome;
 use crate::statistics::{FEWEST_PAIRS, LEVEL, share_interval};
@@ -30,20 +30,18 @@ pub(crate) fn attribute(
 }
 
 fn decompose(sampled: &Sampled<'_>) -> Decomposition {
-    let both = |tally: &Tally| {
-        tally
-            .changed_own
-            .saturating_add(tally.changed_below)
-            .min(tally.samples)
-    };
     let share = |side: Side| {
         let runs = sampled.pairs.iter().map(|pair| pair.side(side).tally);
-        let shares: Vec<(u64, u64)> = runs.map(|tally| (both(tally), tally.samples)).collect();
+        let shares: Vec<(u64, u64)> = runs
+            .map(|tally| (changed_samples(tally), tally.samples))
+            .collect();
         share_interval(&shares, LEVEL)
     };
     let whole = sampled.whole().delta();
-    let explained = sampled.series(both).delta();
-    let unexplained = sampled.series(|tally| tally.samples - both(tally)).delta();
+    let explained = explained(sampled).delta();
+    let unexplained = sampled
+        .series(|tally| tally.samples - changed_samples(tally))
+        .delta();
     Decomposition {
         explained_share: explained_share(&whole, &explained, &unexplained),
         whole,
@@ -116,6 +114,9 @@ fn kind_of_parts(parts: &Decomposition, outcome: Outcome, mei_ns: f64) -> Attrib
     match (moved, parts.explained.excludes(0.0)) {
         (false, false) => AttributionKind::NothingMoved,
         (false, true) => AttributionKind::Masked,
+        (true, false) if fits_both(&parts.whole, &parts.explained) => {
+            AttributionKind::TooFewSamples
+        }
         (true, false) => AttributionKind::NotExplained,
         // The changed functions went one way and the whole the other.
         (true, true) if against => AttributionKind::NotExplained,
@@ -132,6 +133,27 @@ fn kind_of_parts(parts: &Decomposition, outcome: Outcome, mei_ns: f64) -> Attrib
             }
         }
     }
+}
+
+/// Whether the changed functions may have stood still and may as well carry the whole change.
+fn fits_both(whole: &Estimate, explained: &Estimate) -> bool {
+    !explained.excludes(0.0) && !explained.excludes(whole.value)
+}
+
+/// Whether more pairs are needed to tell a gain that the changed functions carry from one that
+/// they do not; false when nothing was sampled.
+pub(crate) fn is_open(sampled: &Sampled<'_>) -> bool {
+    sampled.len() > 0 && fits_both(&sampled.whole().delta(), &explained(sampled).delta())
+}
+
+/// Time of the changed functions and what they call: C and D.
+fn explained(sampled: &Sampled<'_>) -> Series {
+    sampled.series(changed_samples)
+}
+
+fn changed_samples(tally: &Tally) -> u64 {
+    let both = tally.changed_own.saturating_add(tally.changed_below);
+    both.min(tally.samples)
 }
 
 /// Hot when any changed function is, not hot when all are known not to be.

@@ -190,16 +190,21 @@ fn verb(facts: &Facts<'_>, one: &'static str, several: &'static str) -> &'static
 
 fn explained(facts: &Facts<'_>) -> String {
     let share = explained_share(facts).unwrap_or(1.0);
-    let how_much = if share >= 0.95 {
+    format!(
+        "{} {} {} of it",
+        changed_names(facts),
+        verb(facts, "explains", "explain"),
+        how_much(share)
+    )
+}
+
+/// `all` or `80 %`.
+fn how_much(share: f64) -> String {
+    if share >= 0.95 {
         "all".to_owned()
     } else {
         format!("{:.0} %", share * 100.0)
-    };
-    format!(
-        "{} {} {how_much} of it",
-        changed_names(facts),
-        verb(facts, "explains", "explain")
-    )
+    }
 }
 
 fn explained_share(facts: &Facts<'_>) -> Option<f64> {
@@ -210,7 +215,6 @@ fn explained_share(facts: &Facts<'_>) -> Option<f64> {
 /// What of a change sits in the changed functions, and what does not.
 fn partly(facts: &Facts<'_>) -> String {
     let names = changed_names(facts);
-    let gained = verb(facts, "changed", "changed");
     match (&facts.attribution.parts, explained_share(facts)) {
         (Some(parts), Some(share)) if parts.unexplained.excludes(0.0) && share < 1.0 => format!(
             "{:.0} % of it sits in code that you did not touch{}",
@@ -222,12 +226,12 @@ fn partly(facts: &Facts<'_>) -> String {
             movers(facts)
         ),
         (Some(parts), Some(share)) => format!(
-            "{names} {} {:.0} % of it, and the rest is not known better than {}",
+            "{names} {} {} of it, and the rest is not known better than {}",
             verb(facts, "carries", "carry"),
-            share * 100.0,
+            how_much(share),
             milliseconds_range(&parts.unexplained)
         ),
-        _ => format!("{names} {gained} with it"),
+        _ => format!("{names} changed with it"),
     }
 }
 
