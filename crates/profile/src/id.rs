@@ -50,4 +50,6 @@ ids! {
     LocationId;
     /// One interned path from the root.
     StackId;
+    /// One interned set of labels.
+    LabelSetId;
 }

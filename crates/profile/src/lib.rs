@@ -33,6 +33,7 @@
 //!     weights: &[1],
 //!     cpu: None,
 //!     end: StackEnd::Complete,
+//!     labels: None,
 //! };
 //! Sink::sample(&mut profile, &sample).unwrap();
 //! let totals = profile.code_totals(0, Inline::Expand);
@@ -40,7 +41,9 @@
 //! ```
 
 mod code;
+mod foreign;
 mod id;
+mod labels;
 mod profile;
 mod rows;
 mod sink;
@@ -49,10 +52,12 @@ mod totals;
 mod validate;
 
 pub use code::{Code, Inline, file_name, is_library_path};
+pub use foreign::{Claims, Foreign};
 pub use id::{
-    FrameId, FunctionId, Id, ImageId, LocationId, MappingId, ProcessId, StackId, StringId,
-    SymbolId, ThreadId,
+    FrameId, FunctionId, Id, ImageId, LabelSetId, LocationId, MappingId, ProcessId, StackId,
+    StringId, SymbolId, ThreadId,
 };
+pub use labels::{Label, LabelValue, Labels};
 pub use profile::{InvalidProfile, Profile};
 pub use rows::{
     AddressKind, Exit, Frame, Function, Host, Image, ImageKind, Location, LocationState, Lost,

@@ -1,9 +1,11 @@
 //! The profile itself.
 
+use crate::foreign::Foreign;
 use crate::id::{
-    FrameId, FunctionId, ImageId, LocationId, MappingId, ProcessId, StackId, StringId, SymbolId,
-    ThreadId,
+    FrameId, FunctionId, ImageId, LabelSetId, LocationId, MappingId, ProcessId, StackId, StringId,
+    SymbolId, ThreadId,
 };
+use crate::labels::{Label, Labels};
 use crate::rows::{
     Frame, Function, Image, Location, Mapping, Meta, Process, Sample, Samples, Stack, Symbol,
     Thread, Weight,
@@ -41,6 +43,10 @@ pub struct Profile {
     pub locations: Table<LocationId, Location>,
     /// Paths; parents come first.
     pub stacks: Table<StackId, Stack>,
+    /// What else is known of samples.
+    pub labels: Labels,
+    /// Facts of another format, when the profile came from one that states them.
+    pub foreign: Option<Foreign>,
     /// Observations.
     pub samples: Samples,
 }
@@ -131,6 +137,10 @@ impl Sink for Profile {
 
     fn stack(&mut self, row: Stack) -> Result<StackId, SinkError> {
         Ok(self.stacks.push(row))
+    }
+
+    fn label_set(&mut self, labels: &[Label]) -> Result<LabelSetId, SinkError> {
+        Ok(self.labels.intern(labels))
     }
 
     fn sample(&mut self, sample: &Sample<'_>) -> Result<(), SinkError> {

@@ -3,7 +3,8 @@
 use std::ops::Range;
 
 use crate::id::{
-    FrameId, FunctionId, ImageId, LocationId, ProcessId, StackId, StringId, SymbolId, ThreadId,
+    FrameId, FunctionId, ImageId, LabelSetId, LocationId, ProcessId, StackId, StringId, SymbolId,
+    ThreadId,
 };
 
 /// What was recorded, how, and what is missing from it.
@@ -341,6 +342,8 @@ pub struct Sample<'a> {
     pub cpu: Option<u32>,
     /// Whether the stack is whole.
     pub end: StackEnd,
+    /// What else is known of it; `None` when nothing is.
+    pub labels: Option<LabelSetId>,
 }
 
 /// All samples, by column. Row `i` of each column is sample `i`.
@@ -358,6 +361,8 @@ pub struct Samples {
     pub cpu: Vec<Option<u32>>,
     /// Whether the stack is whole.
     pub end: Vec<StackEnd>,
+    /// What else is known of it.
+    pub labels: Vec<Option<LabelSetId>>,
 }
 
 impl Samples {
@@ -377,6 +382,7 @@ impl Samples {
         self.stack.push(sample.stack);
         self.cpu.push(sample.cpu);
         self.end.push(sample.end);
+        self.labels.push(sample.labels);
         if self.weights.len() < sample.weights.len() {
             self.weights.resize(sample.weights.len(), Vec::new());
         }

@@ -1,6 +1,9 @@
 //! Where a recorder sends what it sees, as it sees it.
 
-use crate::id::{ImageId, LocationId, MappingId, ProcessId, StackId, StringId, ThreadId};
+use crate::id::{
+    ImageId, LabelSetId, LocationId, MappingId, ProcessId, StackId, StringId, ThreadId,
+};
+use crate::labels::Label;
 use crate::rows::{Image, Location, Mapping, Meta, Process, Sample, Stack, Thread, Weight};
 
 /// Why a sink could not take a row: the error of whatever it writes to.
@@ -28,6 +31,14 @@ pub trait Sink {
     fn location(&mut self, row: Location) -> Result<LocationId, SinkError>;
     /// Adds a stack; its parent was added before.
     fn stack(&mut self, row: Stack) -> Result<StackId, SinkError>;
+    /// Interns a set of labels: equal sets get equal ids.
+    ///
+    /// # Errors
+    /// A sink that keeps no labels says so, unless it overrides this.
+    fn label_set(&mut self, labels: &[Label]) -> Result<LabelSetId, SinkError> {
+        let count = labels.len();
+        Err(format!("this sink takes no labels, and was given {count}").into())
+    }
     /// Adds a sample.
     fn sample(&mut self, sample: &Sample<'_>) -> Result<(), SinkError>;
     /// An exec image ended.

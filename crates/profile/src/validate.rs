@@ -1,6 +1,7 @@
 //! Referential integrity of a profile that came from outside.
 
 use crate::id::{FrameId, Id};
+use crate::labels::Label;
 use crate::profile::{InvalidProfile, Profile};
 use crate::table::Table;
 
@@ -115,6 +116,11 @@ fn validate_code(p: &Profile) -> Result<(), InvalidProfile> {
 }
 
 fn validate_samples(p: &Profile) -> Result<(), InvalidProfile> {
+    for (row, set) in p.labels.iter().enumerate() {
+        let mut texts = set.iter().flat_map(Label::texts);
+        let known = texts.all(|id| p.strings.get(id).is_some());
+        check(known, "label set", row, "a text")?;
+    }
     let samples = &p.samples;
     let n = samples.len();
     let columns = [
@@ -122,6 +128,7 @@ fn validate_samples(p: &Profile) -> Result<(), InvalidProfile> {
         samples.stack.len(),
         samples.cpu.len(),
         samples.end.len(),
+        samples.labels.len(),
     ];
     let level = columns.iter().all(|&len| len == n)
         && samples.weights.len() == p.weights.len()
@@ -136,6 +143,8 @@ fn validate_samples(p: &Profile) -> Result<(), InvalidProfile> {
         )?;
         let known = samples.stack[row].is_none_or(|stack| has(&p.stacks, stack));
         check(known, "sample", row, "a stack")?;
+        let known = samples.labels[row].is_none_or(|set| p.labels.get(set).is_some());
+        check(known, "sample", row, "a label set")?;
     }
     samples
         .weights

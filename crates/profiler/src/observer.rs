@@ -163,6 +163,7 @@ impl<'k> Observer<'k> {
             weights: &[1, period],
             cpu: Some(sample.cpu),
             end,
+            labels: None,
         })?;
         self.samples += 1;
         self.complete_samples += u64::from(end == StackEnd::Complete);

@@ -104,6 +104,7 @@ impl Made {
                 weights: &[1],
                 cpu: None,
                 end: StackEnd::Complete,
+                labels: None,
             };
             Sink::sample(&mut self.profile, &sample).unwrap();
         }

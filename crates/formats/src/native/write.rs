@@ -54,6 +54,7 @@ pub fn write(profile: &Profile, out: impl Write) -> Result<(), WriteError> {
             weights: &weights,
             cpu: samples.cpu[row],
             end: samples.end[row],
+            labels: samples.labels[row],
         })?;
     }
     rows.finish()?;

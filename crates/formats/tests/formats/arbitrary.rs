@@ -268,6 +268,7 @@ fn build(raw: &Raw) -> Profile {
             weights,
             cpu,
             end,
+            labels: None,
         };
         Sink::sample(&mut p, &sample).unwrap();
     }

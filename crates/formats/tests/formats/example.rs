@@ -35,6 +35,7 @@ pub(crate) fn profile() -> Profile {
             weights: &[1, 1_001_001],
             cpu: (row != 4).then_some(row % 2),
             end,
+            labels: None,
         };
         Sink::sample(&mut p, &sample).unwrap();
     }

@@ -186,6 +186,7 @@ fn record(profile: &Profile, sink: &mut dyn Sink) -> Result<(), SinkError> {
             weights: &weights,
             cpu: samples.cpu[row],
             end: samples.end[row],
+            labels: samples.labels[row],
         })?;
     }
     for (id, row) in profile.threads.iter() {
@@ -270,6 +271,7 @@ fn long_recording(count: u32) -> Profile {
             weights: &[1, 1_001_001],
             cpu: Some((noise >> 50) as u32 % 2),
             end: StackEnd::Complete,
+            labels: None,
         };
         Sink::sample(&mut p, &sample).unwrap();
     }

@@ -104,6 +104,7 @@ impl Maker {
             weights: &weights,
             cpu: None,
             end: StackEnd::Complete,
+            labels: None,
         };
         Sink::sample(&mut self.profile, &sample).unwrap();
     }

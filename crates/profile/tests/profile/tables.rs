@@ -75,6 +75,7 @@ fn a_sample_fills_one_row_of_each_column() {
         weights: &[1, 1000],
         cpu: Some(3),
         end: StackEnd::Truncated,
+        labels: None,
     };
     Sink::sample(&mut m.profile, &sample).unwrap();
     let samples = &m.profile.samples;
@@ -88,4 +89,25 @@ fn a_sample_fills_one_row_of_each_column() {
         (Some(3), StackEnd::Truncated)
     );
     assert_eq!(samples.weights, [[1], [1000]]);
+}
+
+#[test]
+fn equal_label_sets_have_equal_ids_and_unequal_ones_do_not() {
+    let mut p = Profile::default();
+    let [key, value, unit] = ["key", "value", "bytes"].map(|text| p.strings.intern(text));
+    let text = Label {
+        key,
+        value: LabelValue::Text(value),
+    };
+    let number = |unit| Label {
+        key,
+        value: LabelValue::Number { value: 7, unit },
+    };
+    let first = p.label_set(&[text, number(None)]).unwrap();
+    assert_eq!(p.label_set(&[text, number(None)]).unwrap(), first);
+    assert_ne!(p.label_set(&[number(None), text]).unwrap(), first);
+    assert_ne!(p.label_set(&[text, number(Some(unit))]).unwrap(), first);
+    assert_eq!(p.labels[first], [text, number(None)]);
+    assert_eq!(p.labels.len(), 3);
+    assert!(p.labels.get(LabelSetId(3)).is_none());
 }

@@ -228,6 +228,7 @@ fn weights_that_cannot_be_added_up_are_refused() {
                 weights: &[0, weight],
                 cpu: None,
                 end: StackEnd::Complete,
+                labels: None,
             };
             Sink::sample(&mut profile, &sample).unwrap();
         }
@@ -238,4 +239,18 @@ fn weights_that_cannot_be_added_up_are_refused() {
         );
         assert!(error.row >= row - 1, "{error}");
     }
+}
+
+#[test]
+fn labels_that_refer_to_nothing_are_refused() {
+    let mut profile = whole();
+    profile.samples.labels[0] = Some(LabelSetId(0));
+    assert_eq!(profile.validate().unwrap_err().what, "a label set");
+    let key = StringId(profile.strings.len() as u32);
+    profile.labels.intern(&[Label {
+        key,
+        value: LabelValue::Text(StringId(0)),
+    }]);
+    let error = profile.validate().unwrap_err();
+    assert_eq!((error.table, error.what), ("label set", "a text"));
 }
