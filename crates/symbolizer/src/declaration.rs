@@ -55,6 +55,8 @@ pub(crate) struct Declaration {
     pub(crate) file: Option<String>,
     /// Declared line, counted from 1.
     pub(crate) line: Option<u32>,
+    /// Where the code of the entry itself begins, when it is in one piece.
+    pub(crate) low_pc: Option<u64>,
 }
 
 /// Attributes gathered along the chain of entries; the first one that has an attribute wins,
@@ -66,6 +68,7 @@ struct Gathered<'a> {
     name: Option<(Slice<'a>, EntryAt)>,
     file: Option<String>,
     line: Option<u32>,
+    low_pc: Option<u64>,
 }
 
 /// The units of one file, parsed when they are needed.
@@ -137,6 +140,7 @@ impl<'a> Declarations<'a> {
             bare,
             file: gathered.file,
             line: gathered.line,
+            low_pc: gathered.low_pc,
         })
     }
 
@@ -177,6 +181,10 @@ impl<'a> Declarations<'a> {
                         .udata_value()
                         .and_then(|line| line.try_into().ok());
                     gathered.line = gathered.line.or(line.filter(|&line| line > 0));
+                }
+                gimli::DW_AT_low_pc => {
+                    let start = unit.attr_address(attribute.value())?;
+                    gathered.low_pc = gathered.low_pc.or(start);
                 }
                 gimli::DW_AT_abstract_origin | gimli::DW_AT_specification => {
                     next = referred(attribute.value(), unit, entry.part).or(next);

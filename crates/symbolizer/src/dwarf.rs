@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use addr2line::Context;
+use addr2line::{Context, LookupContinuation, LookupResult};
 use gimli::{DwarfSections, LittleEndian, SectionId};
 use hotproof_image::{ImageError, ImageFile};
 
@@ -32,6 +32,8 @@ pub(crate) struct ChainLink {
 pub(crate) struct DwarfNames<'a> {
     context: Context<Slice<'a>>,
     declarations: Declarations<'a>,
+    /// Whether an address was hit whose functions lie in another file.
+    is_split: bool,
 }
 
 impl<'a> DwarfBytes<'a> {
@@ -71,7 +73,13 @@ impl<'a> DwarfNames<'a> {
         Ok(DwarfNames {
             context: Context::from_arc_dwarf(dwarf.clone())?,
             declarations: Declarations::new(dwarf)?,
+            is_split: false,
         })
+    }
+
+    /// Whether functions were missing because they lie in `.dwo` files, which are not read.
+    pub(crate) fn is_split(&self) -> bool {
+        self.is_split
     }
 
     /// The chain at a linked address, innermost first; empty when DWARF does not cover it.
@@ -80,7 +88,8 @@ impl<'a> DwarfNames<'a> {
         svma: u64,
         rows: &mut Rows,
     ) -> Result<Vec<ChainLink>, gimli::Error> {
-        let unit = self.context.find_dwarf_and_unit(svma).skip_all_loads();
+        let (unit, skipped) = without_loads(self.context.find_dwarf_and_unit(svma));
+        self.is_split |= skipped;
         let unit_start = unit
             .and_then(|unit| unit.header.debug_info_offset())
             .map(|offset| offset.0);
@@ -111,4 +120,10 @@ impl<'a> DwarfNames<'a> {
         }
         Ok(chain)
     }
+}
+
+/// The answer from this file alone, and whether it would need another file to be whole.
+fn without_loads<L: LookupContinuation>(lookup: LookupResult<L>) -> (L::Output, bool) {
+    let skipped = matches!(lookup, LookupResult::Load { .. });
+    (lookup.skip_all_loads(), skipped)
 }

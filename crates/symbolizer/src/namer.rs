@@ -133,7 +133,10 @@ impl<'a> Namer<'a> {
         }
         let found = self.find_symbol(svma).map(|(source, row)| (source, *row));
         let symbol = found.map(|(_, row)| self.symbol_row(&row));
-        let chain = self.chain(svma);
+        let mut chain = self.chain(svma);
+        if !self.is_alive(&chain) {
+            chain.clear();
+        }
         let mut frames = self.frames_of_chain(&chain, symbol, found.map(|(_, row)| row));
         if frames.is_empty() {
             let function = found
@@ -155,11 +158,20 @@ impl<'a> Namer<'a> {
         }
     }
 
-    /// Functions that the linker removed keep debug information at addresses where no code is, so
-    /// only addresses of executable segments are named.
+    /// Whether an address lies in an executable segment.
     fn is_code(&self, svma: u64) -> bool {
         let mut code = self.image.segments().iter().filter(|s| s.executable);
         code.any(|s| svma >= s.svma && svma - s.svma < s.size)
+    }
+
+    /// Whether a chain ends in a function that is in the program.
+    ///
+    /// Functions that the linker removed keep their debug information, at addresses near 0 where
+    /// no code is; a long one of them reaches into the code of others.
+    fn is_alive(&self, chain: &[ChainLink]) -> bool {
+        let physical = chain.last().and_then(|link| link.entry.as_ref());
+        let start = physical.and_then(|(_, declaration)| declaration.low_pc);
+        start.is_none_or(|start| self.is_code(start))
     }
 
     fn find_symbol(&self, svma: u64) -> Option<(Source, &SymbolRow<'a>)> {
@@ -182,7 +194,12 @@ impl<'a> Namer<'a> {
         };
         let rows = &mut self.rows;
         match catch_unwind(AssertUnwindSafe(|| dwarf.chain(svma, rows))) {
-            Ok(Ok(chain)) => chain,
+            Ok(Ok(chain)) => {
+                if dwarf.is_split() {
+                    self.report(Problem::SplitDebugInfo);
+                }
+                chain
+            }
             Ok(Err(error)) => {
                 self.report(damaged(&error));
                 Vec::new()

@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 
 use hotproof_image::{Arch, ImageFile};
 use object::read::elf::{Rela, SectionHeader};
-use object::{LittleEndian, SectionIndex};
+use object::{LittleEndian, SectionIndex, elf};
 
-use crate::symbols::Elf;
+use crate::symbols::{Elf, SymbolIndex, TableKind};
 
 /// Stubs are this long on x86-64 with every linker.
 const STUB_BYTES: usize = 16;
@@ -25,12 +25,12 @@ pub(crate) struct Stub {
 }
 
 /// The stubs by their first address.
-pub(crate) fn stubs(image: &ImageFile, elf: &Elf<'_>) -> BTreeMap<u64, Stub> {
+pub(crate) fn stubs(image: &ImageFile, file: &Elf<'_>) -> BTreeMap<u64, Stub> {
     let mut stubs = BTreeMap::new();
     if image.arch() != Arch::X86_64 {
         return stubs;
     }
-    let slots = slots(elf);
+    let slots = slots(file);
     for name in [".plt", ".plt.sec", ".plt.got"] {
         let Ok(Some(section)) = image.section(name) else {
             continue;
@@ -62,24 +62,33 @@ fn slot_of(stub: &[u8], start: u64) -> Option<u64> {
 }
 
 /// Names of the functions whose addresses the loader writes into slots, by slot.
-fn slots<'a>(elf: &Elf<'a>) -> BTreeMap<u64, &'a [u8]> {
+fn slots<'a>(file: &Elf<'a>) -> BTreeMap<u64, &'a [u8]> {
     let mut slots = BTreeMap::new();
-    let symbols = elf.elf_dynamic_symbol_table();
-    for header in elf.elf_section_table().iter() {
-        let Ok(Some((relocations, link))) = header.rela(LittleEndian, elf.data()) else {
+    let symbols = file.elf_dynamic_symbol_table();
+    let functions = SymbolIndex::read(file, TableKind::Dynamic);
+    for header in file.elf_section_table().iter() {
+        let Ok(Some((relocations, link))) = header.rela(LittleEndian, file.data()) else {
             continue;
         };
         if link == SectionIndex(0) || link != symbols.section() {
             continue;
         }
         for relocation in relocations {
-            let kind = relocation.r_type(LittleEndian, false);
-            if kind != object::elf::R_X86_64_JUMP_SLOT && kind != object::elf::R_X86_64_GLOB_DAT {
-                continue;
-            }
-            let named = Rela::symbol(relocation, LittleEndian, false)
-                .and_then(|index| symbols.symbol(index).ok())
-                .and_then(|symbol| symbols.symbol_name(LittleEndian, symbol).ok());
+            let named = match relocation.r_type(LittleEndian, false) {
+                elf::R_X86_64_JUMP_SLOT | elf::R_X86_64_GLOB_DAT => {
+                    Rela::symbol(relocation, LittleEndian, false)
+                        .and_then(|index| symbols.symbol(index).ok())
+                        .and_then(|symbol| symbols.symbol_name(LittleEndian, symbol).ok())
+                }
+                // The addend is the function that chooses the implementation, whose symbol has the
+                // name that callers use.
+                elf::R_X86_64_IRELATIVE => {
+                    let chooser = relocation.r_addend(LittleEndian).cast_unsigned();
+                    let row = functions.find(chooser);
+                    row.filter(|row| row.start == chooser).map(|row| row.name)
+                }
+                _ => continue,
+            };
             if let Some(name) = named.filter(|name| !name.is_empty()) {
                 slots.insert(relocation.r_offset(LittleEndian), name);
             }

@@ -43,6 +43,12 @@ pub enum Problem {
         /// What the reader said.
         detail: String,
     },
+    /// Debug information is split into files beside the objects (`.dwo`), which are not read.
+    #[error(
+        "its debug information is split into .dwo files, which are not read: inlined functions are \
+         missing; build without split debug information"
+    )]
+    SplitDebugInfo,
     /// The file has neither debug information nor a symbol table.
     #[error(
         "it has no symbols and no debug information: build with debug information, or install its debug package"

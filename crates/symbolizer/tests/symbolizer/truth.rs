@@ -303,3 +303,30 @@ fn assert_stubs(program: &Path) {
     let mut names = named.iter().flat_map(|named| &named.frames);
     assert!(names.any(|frame| frame.function.name == "puts@plt"));
 }
+
+#[test]
+fn removed_functions_name_no_code() {
+    let scratch = Scratch::new();
+    // Longer than a page: at address 0 they cover the addresses where the live code lies, and there
+    // are more of them than of live ones.
+    let dead: String = (0..9)
+        .map(|i| format!("int dead{i}(int x) {{ __asm__(\".skip 65536, 0x90\"); return x; }}\n"))
+        .collect();
+    let alive = "__attribute__((noinline, noclone)) int alive(int x) { __asm__(\"nop\"); return x + 1; }\n\
+                 int main(int n, char **v) { (void)v; return alive(n); }\n";
+    scratch.write("main.c", &(dead + alive));
+    scratch.run("gcc -O1 -g -ffunction-sections -Wl,--gc-sections main.c -o program");
+    let text = name_text(&scratch.path("program"), 1);
+    let names = text.iter().flat_map(|(_, named)| &named.frames);
+    let mut names: Vec<&str> = names.map(|frame| frame.function.name.as_str()).collect();
+    names.sort_unstable();
+    names.dedup();
+    assert!(
+        names.contains(&"alive") && names.contains(&"main"),
+        "{names:?}"
+    );
+    assert!(
+        !names.iter().any(|name| name.starts_with("dead")),
+        "{names:?}"
+    );
+}
