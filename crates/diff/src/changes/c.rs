@@ -2,7 +2,8 @@
 
 use tree_sitter::Node;
 
-use super::outline::{Documents, FunctionKind, Role, flat_text, text};
+use super::outline::FunctionKind;
+use super::walk::{Documents, Role, flat_text, text};
 
 pub(crate) fn role<'tree>(node: Node<'tree>, source: &[u8]) -> Role<'tree> {
     match node.kind() {

@@ -100,6 +100,16 @@ struct Single {
     touched: bool,
 }
 
+impl Single {
+    fn new(file: &str, piece: &Piece, touched: bool) -> Single {
+        Single {
+            place: place(file, piece),
+            tokens: piece.tokens.iter().map(|token| token.hash).collect(),
+            touched,
+        }
+    }
+}
+
 /// What was found so far.
 #[derive(Default)]
 struct Found {
@@ -201,33 +211,25 @@ impl Found {
             let head_place = place(&head_path, &head.pieces[h]);
             let touched = pairing.touched(Side::Base, b) || pairing.touched(Side::Head, h);
             if touched && !base.pieces[b].same_tokens(&head.pieces[h]) {
-                self.functions.push(ChangedFunction {
-                    name: String::new(),
-                    key: head_place.key(),
-                    change: Change::Modified,
-                    base: Some(base_place.clone()),
-                    head: Some(head_place.clone()),
-                });
+                self.functions.push(ChangedFunction::new(
+                    Change::Modified,
+                    head_place.key(),
+                    Some(base_place.clone()),
+                    Some(head_place.clone()),
+                ));
             }
             if base_place.key() != head_place.key() {
                 self.moved.push((base_place, head_place));
             }
         }
-        let single = |path: &str, piece: &Piece, touched: bool| Single {
-            place: place(path, piece),
-            tokens: piece.tokens.iter().map(|token| token.hash).collect(),
-            touched,
-        };
-        for &b in &pairing.removed {
+        self.removed.extend(pairing.removed.iter().map(|&b| {
             let touched = pairing.touched(Side::Base, b);
-            self.removed
-                .push(single(&base_path, &base.pieces[b], touched));
-        }
-        for &h in &pairing.added {
+            Single::new(&base_path, &base.pieces[b], touched)
+        }));
+        self.added.extend(pairing.added.iter().map(|&h| {
             let touched = pairing.touched(Side::Head, h);
-            self.added
-                .push(single(&head_path, &head.pieces[h], touched));
-        }
+            Single::new(&head_path, &head.pieces[h], touched)
+        }));
         for (line, what) in pairing.outside() {
             self.outside.push(OutsideChange {
                 file: path.clone(),
@@ -241,13 +243,12 @@ impl Found {
         self.pair_over_files();
         for single in std::mem::take(&mut self.added) {
             if single.touched {
-                self.functions.push(ChangedFunction {
-                    name: String::new(),
-                    key: single.place.key(),
-                    change: Change::Added,
-                    base: None,
-                    head: Some(single.place),
-                });
+                self.functions.push(ChangedFunction::new(
+                    Change::Added,
+                    single.place.key(),
+                    None,
+                    Some(single.place),
+                ));
             }
         }
         let mut base_keys: BTreeMap<String, String> = self
@@ -264,17 +265,10 @@ impl Found {
                 base_keys.insert(base_key, key.clone());
             }
             if single.touched {
-                self.functions.push(ChangedFunction {
-                    name: String::new(),
-                    key,
-                    change: Change::Removed,
-                    base: Some(single.place),
-                    head: None,
-                });
+                let base = Some(single.place);
+                let function = ChangedFunction::new(Change::Removed, key, base, None);
+                self.functions.push(function);
             }
-        }
-        for function in &mut self.functions {
-            function.name = function.shown().display_name();
         }
         self.functions.sort_by(|a, b| {
             let order = |f: &ChangedFunction| {
@@ -308,13 +302,12 @@ impl Found {
                 continue;
             };
             let head = self.added.remove(at);
-            self.functions.push(ChangedFunction {
-                name: String::new(),
-                key: head.place.key(),
-                change: Change::Modified,
-                base: Some(base.place.clone()),
-                head: Some(head.place.clone()),
-            });
+            self.functions.push(ChangedFunction::new(
+                Change::Modified,
+                head.place.key(),
+                Some(base.place.clone()),
+                Some(head.place.clone()),
+            ));
             self.moved.push((base.place, head.place));
         }
         self.removed = left;
@@ -371,6 +364,24 @@ fn plain_lines(text: &Option<Vec<u8>>) -> Vec<&[u8]> {
 }
 
 impl ChangedFunction {
+    /// A function that lies at one ref at least.
+    pub(crate) fn new(
+        change: Change,
+        key: String,
+        base: Option<Place>,
+        head: Option<Place>,
+    ) -> Self {
+        let mut function = ChangedFunction {
+            name: String::new(),
+            key,
+            change,
+            base,
+            head,
+        };
+        function.name = function.shown().display_name();
+        function
+    }
+
     /// Where it is shown: at head, else at base.
     pub fn shown(&self) -> &Place {
         self.head

@@ -248,15 +248,8 @@ impl ChosenFile {
             let found = list.iter().find(|(other, _)| other == key);
             found.map(|(_, place)| place.clone())
         };
-        let mut function = ChangedFunction {
-            name: String::new(),
-            key: key.to_owned(),
-            change: Change::Chosen,
-            base: at(&self.base),
-            head: at(&self.head),
-        };
-        function.name = function.shown().display_name();
-        function
+        let (base, head) = (at(&self.base), at(&self.head));
+        ChangedFunction::new(Change::Chosen, key.to_owned(), base, head)
     }
 }
 

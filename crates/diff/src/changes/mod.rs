@@ -37,6 +37,7 @@ mod outline;
 mod pairing;
 mod rust;
 mod tally;
+mod walk;
 
 pub use changed::{Changed, ChangedFunction, FileSources, Place, changed};
 pub use choice::{ChoiceError, FunctionChoice, choose, parse_function_list};
