@@ -5,7 +5,11 @@
 //! `Write`; it never prints, measures or decides, and knows no clock, no file and no terminal:
 //! the width is a parameter.
 //!
-//! Data goes: a profile to a [`functions::table`], a [`record::summary`] or a flame graph.
+//! Data goes: a profile to a [`functions::table`], a [`record::summary`] or a flame graph
+//! ([`flamegraph::write`]); the profiles of one or more runs and a name to an answer
+//! ([`confirm::answer`]); a comparison and its conclusion to a [`compare::screen`], to Markdown,
+//! to JSON and to a line of the log ([`log::line()`]), which [`log::parse`] turns back into the
+//! comparison.
 //!
 //! ```
 //! use hotproof_profile::Profile;
@@ -18,6 +22,7 @@
 
 mod census;
 pub mod compare;
+pub mod confirm;
 pub mod flamegraph;
 pub mod functions;
 mod grid;

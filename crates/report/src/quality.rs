@@ -52,6 +52,31 @@ impl Quality {
         }
     }
 
+    /// Looks at several runs together: counts are added, shares are averaged by samples.
+    pub fn of_runs(profiles: &[&Profile]) -> Self {
+        let runs: Vec<Quality> = profiles
+            .iter()
+            .map(|profile| Quality::of(profile))
+            .collect();
+        let mut unnamed: BTreeMap<String, f64> = BTreeMap::new();
+        let samples: u64 = runs.iter().map(|run| run.samples).sum();
+        for run in &runs {
+            for (name, share) in &run.unnamed {
+                let part = share * run.samples as f64 / samples as f64;
+                *unnamed.entry(name.clone()).or_default() += part;
+            }
+        }
+        Quality {
+            samples,
+            lost_samples: runs.iter().map(|run| run.lost_samples).sum(),
+            lost_records: runs.iter().map(|run| run.lost_records).sum(),
+            complete: averaged(&runs, |run| run.complete),
+            symbolized: averaged(&runs, |run| run.symbolized),
+            coverage: averaged(&runs, |run| run.coverage),
+            unnamed: largest_first(unnamed),
+        }
+    }
+
     /// Lost samples as a share of all that should be there.
     pub fn lost_share(&self) -> f64 {
         let all = self.lost_samples + self.samples;
@@ -93,6 +118,23 @@ impl Quality {
         }
         list
     }
+}
+
+/// A share over the runs that have it, each by its samples; `None` when no run has it.
+fn averaged(runs: &[Quality], share: fn(&Quality) -> Option<f64>) -> Option<f64> {
+    let known = runs
+        .iter()
+        .filter_map(|run| Some((share(run)?, run.samples as f64)));
+    let (sum, samples) = known.fold((0.0, 0.0), |(sum, all), (share, samples)| {
+        (sum + share * samples, all + samples)
+    });
+    (samples > 0.0).then(|| sum / samples)
+}
+
+fn largest_first(shares: BTreeMap<String, f64>) -> Vec<(String, f64)> {
+    let mut list: Vec<(String, f64)> = shares.into_iter().collect();
+    list.sort_by(|a, b| b.1.total_cmp(&a.1));
+    list
 }
 
 fn coverage_warning(coverage: f64) -> Option<String> {
@@ -181,11 +223,10 @@ fn named_share(profile: &Profile) -> (Option<f64>, Vec<(String, f64)>) {
         }
     }
     let missing: u64 = unnamed.values().sum();
-    let mut list: Vec<(String, f64)> = unnamed
+    let shares = unnamed
         .into_iter()
-        .map(|(name, samples)| (name, samples as f64 / all as f64))
-        .collect();
-    list.sort_by(|a, b| b.1.total_cmp(&a.1));
+        .map(|(name, samples)| (name, samples as f64 / all as f64));
+    let list = largest_first(shares.collect());
     ((all > 0).then(|| 1.0 - missing as f64 / all as f64), list)
 }
 

@@ -3,7 +3,7 @@
 mod fixture;
 
 use fixture::{empty, pairs, parser, poor};
-use hotproof_report::{compare, functions, schema};
+use hotproof_report::{compare, confirm, functions, schema};
 use serde_json::{Value, json};
 
 /// The document is valid, and it is no longer valid with any member of any object missing, or
@@ -90,4 +90,15 @@ fn compare_documents_hold_to_their_schema() {
         let conclusion = hotproof_diff::conclude(&comparison);
         hold(schema::COMPARE, &compare::json(&comparison, &conclusion));
     }
+}
+
+#[test]
+fn confirm_documents_hold_to_their_schema() {
+    let profile = parser();
+    for pattern in ["parse::number", "lex::number", "number", "nonesuch"] {
+        let answer = confirm::answer(&[&profile], pattern, confirm::FLOOR).unwrap();
+        hold(schema::CONFIRM, &confirm::json(&[answer]));
+    }
+    let nothing = confirm::answer(&[&empty()], "number", confirm::FLOOR).unwrap();
+    hold(schema::CONFIRM, &confirm::json(&[nothing]));
 }

@@ -1,0 +1,181 @@
+//! The decision.
+
+use hotproof_diff::Estimate;
+use hotproof_profile::{Profile, StackWeight};
+
+use super::interval::{FEWEST_SAMPLES, RunShare, estimate};
+use super::matching::{Match, Target, find};
+use super::shape::Shape;
+use super::{Answer, ConfirmError};
+use crate::census::Measure;
+use crate::quality::Quality;
+
+/// Whether a function is on the hot path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Decision {
+    /// The lower end of its interval is above the floor.
+    Yes,
+    /// The upper end of its interval is below the floor.
+    No,
+    /// The samples do not tell.
+    Undecided,
+}
+
+/// What was found of one function. Shares are fractions of the CPU time of a run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Confirmation {
+    /// What was asked for.
+    pub pattern: String,
+    /// The function.
+    pub name: String,
+    /// Where it is declared; may be empty.
+    pub place: String,
+    /// The decision.
+    pub decision: Decision,
+    /// The floor that it was taken against.
+    pub floor: f64,
+    /// Anywhere on the stack, with its interval.
+    pub total: Estimate,
+    /// Innermost frame.
+    pub self_share: f64,
+    /// Innermost frame but for inlined library code.
+    pub own_share: f64,
+    /// Samples with it on the stack, all runs.
+    pub hits: u64,
+    /// All samples of all runs.
+    pub samples: u64,
+    /// How many runs.
+    pub runs: usize,
+    /// The functions that it is inlined into, with their shares of its own weight, largest first;
+    /// what is missing to 1 is not inlined.
+    pub inlined_into: Vec<(String, f64)>,
+    /// The heaviest path from the root to the function.
+    pub heaviest_path: Vec<String>,
+    /// The share of its weight that takes this path.
+    pub heaviest_path_share: f64,
+    /// Samples, in all, from which on the present figures would decide; `None` when decided, or
+    /// when the share is too close to the floor to tell.
+    pub samples_needed: Option<u64>,
+    /// What could make it wrong, one sentence each.
+    pub warnings: Vec<String>,
+}
+
+/// Says whether the function that `pattern` means is on the hot path of the runs.
+///
+/// `floor` is the share above which it is ([`super::FLOOR`]).
+///
+/// # Errors
+/// When there is no profile, or one with samples has no weights.
+pub fn answer(runs: &[&Profile], pattern: &str, floor: f64) -> Result<Answer, ConfirmError> {
+    if runs.is_empty() {
+        return Err(ConfirmError::NoProfile);
+    }
+    let mut weighed = Vec::with_capacity(runs.len());
+    for &profile in runs.iter().filter(|profile| !profile.samples.is_empty()) {
+        let measure = Measure::of(profile).ok_or(ConfirmError::NoWeight {
+            samples: profile.samples.len(),
+        })?;
+        weighed.push((profile, profile.stack_weights(measure.weight)));
+    }
+    let pattern = pattern.trim();
+    Ok(match find(runs, pattern) {
+        Match::None { nearest } => Answer::NotFound {
+            pattern: pattern.to_owned(),
+            nearest,
+            samples: runs
+                .iter()
+                .map(|profile| profile.samples.len() as u64)
+                .sum(),
+        },
+        Match::Several(candidates) => Answer::Ambiguous {
+            pattern: pattern.to_owned(),
+            candidates,
+        },
+        Match::One(target) => {
+            Answer::Confirmed(Box::new(confirmation(&weighed, pattern, target, floor)))
+        }
+    })
+}
+
+fn confirmation(
+    runs: &[(&Profile, Vec<StackWeight>)],
+    pattern: &str,
+    target: Target,
+    floor: f64,
+) -> Confirmation {
+    let samples: u64 = runs
+        .iter()
+        .map(|(profile, _)| profile.samples.len() as u64)
+        .sum();
+    let profiles: Vec<&Profile> = runs.iter().map(|(profile, _)| *profile).collect();
+    let mut shape = Shape::default();
+    let mut shares = Vec::with_capacity(runs.len());
+    for (profile, stacks) in runs {
+        let run_samples = profile.samples.len() as u64;
+        let whole: i64 = stacks.iter().map(|stack| stack.weight).sum();
+        // Each run counts by its samples, so that weights of different sizes can be added.
+        let scale = if whole == 0 {
+            0.0
+        } else {
+            run_samples as f64 / samples as f64 / whole as f64
+        };
+        let before = shape.weight;
+        shape.add(profile, stacks, &target, scale);
+        let part = run_samples as f64 / samples as f64;
+        shares.push(RunShare {
+            share: (shape.weight - before) / part,
+            samples: run_samples,
+        });
+    }
+    let total = estimate(&shares);
+    let (heaviest_path, heaviest_path_share) = shape.heaviest_path().unwrap_or_default();
+    let decision = decide(&total, samples, floor);
+    Confirmation {
+        pattern: pattern.to_owned(),
+        decision,
+        floor,
+        self_share: shape.innermost,
+        own_share: shape.own,
+        hits: shape.samples,
+        samples,
+        runs: runs.len(),
+        inlined_into: shape.inlined_into(),
+        heaviest_path,
+        heaviest_path_share,
+        samples_needed: samples_needed(decision, &total, samples, floor),
+        total,
+        warnings: Quality::of_runs(&profiles).warnings(),
+        name: target.name,
+        place: target.place,
+    }
+}
+
+fn decide(total: &Estimate, samples: u64, floor: f64) -> Decision {
+    if samples < FEWEST_SAMPLES {
+        Decision::Undecided
+    } else if total.low > floor {
+        Decision::Yes
+    } else if total.high < floor {
+        Decision::No
+    } else {
+        Decision::Undecided
+    }
+}
+
+/// The width of an interval falls with the root of the samples.
+fn samples_needed(decision: Decision, total: &Estimate, samples: u64, floor: f64) -> Option<u64> {
+    /// More than this is no advice.
+    const SENSIBLE: f64 = 1e8;
+    if decision != Decision::Undecided || samples == 0 {
+        return None;
+    }
+    let distance = (total.value - floor).abs();
+    let reach = if total.value > floor {
+        total.value - total.low
+    } else {
+        total.high - total.value
+    };
+    let needed = samples as f64 * (reach / distance).powi(2) * 1.2;
+    let needed = needed.max(FEWEST_SAMPLES as f64);
+    (needed.is_finite() && needed < SENSIBLE).then(|| needed.ceil() as u64)
+}

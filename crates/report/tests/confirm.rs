@@ -1,0 +1,248 @@
+//! The answers of `confirm`, held to files, and its rules.
+
+mod fixture;
+
+use fixture::{Builder, NUMBER, empty, fun, golden, golden_screens, parser, poor};
+use hotproof_diff::ExitCode;
+use hotproof_profile::{Profile, StackEnd};
+use hotproof_report::confirm::{
+    Answer, Confirmation, Decision, FLOOR, Match, answer, exit_code, find, json, screen,
+};
+
+fn confirmed(runs: &[&Profile], pattern: &str) -> Confirmation {
+    match answer(runs, pattern, FLOOR).unwrap() {
+        Answer::Confirmed(confirmation) => *confirmation,
+        other => panic!("{pattern}: {other:?}"),
+    }
+}
+
+fn screens(name: &str, runs: &[&Profile], pattern: &str) {
+    let answer = answer(runs, pattern, FLOOR).unwrap();
+    golden_screens(&format!("confirm-{name}"), |width| screen(&answer, width));
+}
+
+#[test]
+fn answers_of_one_run() {
+    let profile = parser();
+    screens("yes", &[&profile], "parse::number");
+    screens("no", &[&profile], "lex::number");
+    screens("several", &[&profile], "number");
+    screens("none", &[&profile], "parse::nubmer");
+    screens("nothing-like-it", &[&profile], "entirely_other");
+    screens("few", &[&few()], "parse::number");
+    screens("poor", &[&poor()], "parse::number");
+}
+
+#[test]
+fn answers_of_several_runs() {
+    let (a, b, c) = (run_with(240), run_with(250), run_with(260));
+    screens("runs", &[&a, &b, &c], "parse::number");
+}
+
+/// 1,000 samples, `hits` of them in `parse::number`.
+fn run_with(hits: u64) -> Profile {
+    let mut b = Builder::new(997);
+    let main = b.location(&[&fixture::MAIN]);
+    let number = b.location(&[&NUMBER]);
+    let (hot, cold) = (b.stack(&[main, number]), b.stack(&[main]));
+    b.samples(hot, hits, StackEnd::Complete);
+    b.samples(cold, 1000 - hits, StackEnd::Complete);
+    b.finish(997)
+}
+
+fn few() -> Profile {
+    let mut b = Builder::new(997);
+    let number = b.location(&[&NUMBER]);
+    let stack = b.stack(&[number]);
+    b.samples(stack, 9, StackEnd::Complete);
+    b.finish(997)
+}
+
+#[test]
+fn shares_and_places_are_those_of_the_profile() {
+    let c = confirmed(&[&parser()], "parse::number");
+    assert_eq!(c.decision, Decision::Yes);
+    assert_eq!((c.hits, c.samples, c.runs), (2400, 9968, 1));
+    let close = |a: f64, b: f64| (a - b).abs() < 1e-9;
+    assert!(close(c.total.value, 2400.0 / 9968.0), "{}", c.total.value);
+    assert!(close(c.self_share, 600.0 / 9968.0));
+    assert!(close(c.own_share, 2400.0 / 9968.0));
+    assert!(c.total.low < c.total.value && c.total.value < c.total.high);
+    let inlined: Vec<&str> = c
+        .inlined_into
+        .iter()
+        .map(|(name, _)| name.as_str())
+        .collect();
+    assert_eq!(inlined, ["bench::parse::value", "bench::parse::array"]);
+    assert!(close(c.inlined_into[0].1, 0.75) && close(c.inlined_into[1].1, 0.25));
+    assert_eq!(
+        c.heaviest_path,
+        [
+            "bench::main",
+            "bench::parse::document",
+            "bench::parse::value",
+            "bench::parse::number"
+        ]
+    );
+}
+
+#[test]
+fn too_few_samples_are_undecided_never_no() {
+    // All of 9 samples, none of 60: neither decides.
+    assert_eq!(confirmed(&[&few()], "number").decision, Decision::Undecided);
+    for hits in [0u64, 1] {
+        for all in [2u64, 20, 60, 99] {
+            let mut b = Builder::new(997);
+            let number = b.location(&[&NUMBER]);
+            let main = b.location(&[&fixture::MAIN]);
+            let (hot, cold) = (b.stack(&[number]), b.stack(&[main]));
+            b.samples(hot, hits, StackEnd::Complete);
+            b.samples(cold, all - hits, StackEnd::Complete);
+            let profile = b.finish(997);
+            let answer = answer(&[&profile], "number", FLOOR).unwrap();
+            assert_eq!(
+                answer.exit_code(),
+                ExitCode::Inconclusive,
+                "{hits} of {all}"
+            );
+        }
+    }
+}
+
+#[test]
+fn more_samples_decide_either_way() {
+    let with = |hits: u64, all: u64| {
+        let mut b = Builder::new(997);
+        let number = b.location(&[&NUMBER]);
+        let main = b.location(&[&fixture::MAIN]);
+        let (hot, cold) = (b.stack(&[number]), b.stack(&[main]));
+        b.samples(hot, hits, StackEnd::Complete);
+        b.samples(cold, all - hits, StackEnd::Complete);
+        confirmed(&[&b.finish(997)], "number")
+    };
+    assert_eq!(with(2, 10_000).decision, Decision::No);
+    assert_eq!(with(300, 10_000).decision, Decision::Yes);
+    let close = with(110, 10_000);
+    assert_eq!(close.decision, Decision::Undecided);
+    assert!(close.samples_needed.unwrap() > 10_000);
+}
+
+#[test]
+fn instances_of_a_generic_are_one_function() {
+    let mut b = Builder::new(997);
+    let instances = [
+        fun("app::sum::<u32>", "/home/u/app/src/lib.rs", 5),
+        fun(
+            "app::sum::<alloc::vec::Vec<u8>>",
+            "/home/u/app/src/lib.rs",
+            5,
+        ),
+    ];
+    for instance in &instances {
+        let location = b.location(&[instance]);
+        let stack = b.stack(&[location]);
+        b.samples(stack, 200, StackEnd::Complete);
+    }
+    let c = confirmed(&[&b.finish(997)], "app::sum");
+    assert_eq!((c.name.as_str(), c.hits), ("app::sum", 400));
+    assert!((c.total.value - 1.0).abs() < 1e-9);
+}
+
+#[test]
+fn equal_names_at_different_places_stay_apart() {
+    let mut b = Builder::new(997);
+    let copies = [
+        fun("step", "/home/u/app/src/a.c", 5),
+        fun("step", "/home/u/app/src/b.c", 9),
+    ];
+    for (index, copy) in copies.iter().enumerate() {
+        let location = b.location(&[copy]);
+        let stack = b.stack(&[location]);
+        b.samples(stack, 300 + 100 * index as u64, StackEnd::Complete);
+    }
+    let profile = b.finish(997);
+    let Match::Several(candidates) = find(&[&profile], "step") else {
+        panic!("one name, two functions");
+    };
+    let found: Vec<(&str, u64)> = candidates
+        .iter()
+        .map(|candidate| (candidate.pattern.as_str(), candidate.samples))
+        .collect();
+    assert_eq!(found, [("src/b.c:9", 400), ("src/a.c:5", 300)]);
+    for (pattern, samples) in [("src/b.c:9", 400), ("src/a.c:5", 300), ("b.c::step", 400)] {
+        assert_eq!(confirmed(&[&profile], pattern).hits, samples, "{pattern}");
+    }
+}
+
+#[test]
+fn what_a_macro_makes_of_one_line_stays_apart() {
+    let mut b = Builder::new(997);
+    let made = [
+        fun("app::add_u8", "/home/u/app/src/lib.rs", 5),
+        fun("app::add_u16", "/home/u/app/src/lib.rs", 5),
+        fun("<u8 as app::Add>::add", "/home/u/app/src/lib.rs", 30),
+        fun("<u16 as app::Add>::add", "/home/u/app/src/lib.rs", 30),
+    ];
+    for function in &made {
+        let location = b.location(&[function]);
+        let stack = b.stack(&[location]);
+        b.samples(stack, 200, StackEnd::Complete);
+    }
+    let profile = b.finish(997);
+    assert_eq!(confirmed(&[&profile], "add_u8").hits, 200);
+    assert_eq!(confirmed(&[&profile], "u16::add").hits, 200);
+    assert_eq!(confirmed(&[&profile], "Add::add").hits, 400);
+    assert_eq!(confirmed(&[&profile], "src/lib.rs:30").hits, 400);
+}
+
+#[test]
+fn a_name_must_fit_whole_components() {
+    let profile = parser();
+    assert!(matches!(find(&[&profile], "umber"), Match::None { .. }));
+    assert!(matches!(
+        find(&[&profile], "bench::parse::number"),
+        Match::One(_)
+    ));
+    assert!(matches!(
+        find(&[&profile], "src/parse.rs::number"),
+        Match::One(_)
+    ));
+    assert!(matches!(find(&[&profile], ""), Match::None { .. }));
+}
+
+#[test]
+fn exit_codes_of_several_answers() {
+    let profile = parser();
+    let ask = |pattern| answer(&[&profile], pattern, FLOOR).unwrap();
+    let (yes, no) = (ask("parse::number"), ask("lex::number"));
+    let (which, none) = (ask("number"), ask("nonesuch"));
+    let code = |answers: &[&Answer]| {
+        let answers: Vec<Answer> = answers.iter().map(|&answer| answer.clone()).collect();
+        exit_code(&answers).code()
+    };
+    assert_eq!(code(&[&yes, &yes]), 0);
+    assert_eq!(code(&[&yes, &none]), 12);
+    assert_eq!(code(&[&yes, &none, &no]), 13);
+    assert_eq!(code(&[&no, &which]), 2);
+}
+
+#[test]
+fn profiles_without_samples_decide_nothing() {
+    let none = answer(&[&empty()], "number", FLOOR).unwrap();
+    assert_eq!(none.exit_code(), ExitCode::Inconclusive);
+    assert!(answer(&[], "number", FLOOR).is_err());
+    let mut broken = poor();
+    broken.weights.clear();
+    assert!(answer(&[&broken], "number", FLOOR).is_err());
+}
+
+#[test]
+fn documents() {
+    let profile = parser();
+    let patterns = ["parse::number", "lex::number", "number", "parse::nubmer"];
+    let answers: Vec<Answer> = patterns
+        .iter()
+        .map(|pattern| answer(&[&profile], pattern, FLOOR).unwrap())
+        .collect();
+    golden("confirm.json", &json(&answers));
+}
