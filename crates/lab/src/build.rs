@@ -43,6 +43,8 @@ pub(crate) struct Recipe {
     program: OsString,
     arguments: Vec<OsString>,
     variables: Vec<(OsString, OsString)>,
+    /// What cargo says of the checkout, when it is cargo that builds.
+    pub(crate) workspace: Option<Workspace>,
 }
 
 /// How a checkout is built; `None` when there is nothing to build.
@@ -62,22 +64,24 @@ pub(crate) fn recipe(
                 program: "sh".into(),
                 arguments: vec!["-c".into(), line.into()],
                 variables: cargo::variables(&target, "release"),
+                workspace: None,
             }))
         }
         Build::Auto if manifest.is_some() => {
             let workspace = workspace(place, stop)?;
-            Ok(Some(cargo_recipe(&workspace, command)))
+            Ok(Some(cargo_recipe(workspace, command)))
         }
         Build::Auto => Ok(None),
     }
 }
 
-fn cargo_recipe(workspace: &Workspace, command: &[OsString]) -> Recipe {
-    let request = cargo::request(workspace, command);
+fn cargo_recipe(workspace: Workspace, command: &[OsString]) -> Recipe {
+    let request = cargo::request(&workspace, command);
     Recipe {
         program: "cargo".into(),
         arguments: request.arguments,
         variables: cargo::variables(&workspace.root.join("target"), &request.profile),
+        workspace: Some(workspace),
     }
 }
 
@@ -87,6 +91,7 @@ pub(crate) fn workspace(place: &Place, stop: &AtomicBool) -> Result<Workspace, L
         program: "cargo".into(),
         arguments: cargo::METADATA_ARGUMENTS.map(OsString::from).to_vec(),
         variables: Vec::new(),
+        workspace: None,
     };
     let mut finished = recipe.run(place, Streams::Apart, stop)?;
     if !finished.succeeded() {
@@ -163,7 +168,12 @@ impl Recipe {
         }
     }
 
-    fn failure(&self, place: &Place, finished: &child::Finished, tail: String) -> LabError {
+    fn failure(&self, place: &Place, finished: &child::Finished, mut tail: String) -> LabError {
+        if tail.contains("No space left on device") {
+            tail.push_str(
+                "\n  builds lie in the temporary folder: set TMPDIR to one with more room",
+            );
+        }
         LabError::Build {
             place: place.describe(),
             command: self.line(),

@@ -15,7 +15,7 @@ use crate::options::{self, Adaptive, Options};
 use crate::pairs::Pairs;
 use crate::program::{self, Program};
 use crate::scratch::Scratch;
-use crate::{changes, coin, command, facts, git};
+use crate::{changes, coin, command, facts, git, seed};
 
 /// Checks out both refs, builds them, runs them in pairs, and returns everything that was
 /// measured.
@@ -218,6 +218,7 @@ impl Question {
         options: &Options,
         observer: &mut dyn Observer,
     ) -> Result<(), LabError> {
+        let mut slow_base = None;
         for place in places {
             let recipe = build::recipe(&options.build, place, &options.command, &options.stop)?;
             let Some(recipe) = recipe else { continue };
@@ -225,16 +226,29 @@ impl Question {
             if let Some(text) = shared.filter(|_| place.checkout != Checkout::Copy) {
                 self.notice(text, observer);
             }
+            let started = Instant::now();
+            let with_base = match (&slow_base, &recipe.workspace) {
+                (Some(base), Some(own)) => seed::share(base, own, &place.top, &options.stop)?,
+                _ => false,
+            };
+            let note = if with_base {
+                " (dependencies shared with base)"
+            } else {
+                ""
+            };
             observer.event(&Event::BuildStarted {
                 checkout: place.checkout,
-                command: &recipe.line(),
+                command: &format!("{}{note}", recipe.line()),
             });
-            let started = Instant::now();
             recipe.build(place, &options.stop)?;
+            let took = started.elapsed();
             observer.event(&Event::BuildFinished {
                 checkout: place.checkout,
-                seconds: started.elapsed().as_secs_f64(),
+                seconds: took.as_secs_f64(),
             });
+            if place.checkout == Checkout::Base && took >= seed::WORTH_SHARING {
+                slow_base = recipe.workspace;
+            }
         }
         Ok(())
     }

@@ -180,18 +180,6 @@ pub enum LabError {
         /// How it was recognised.
         evidence: String,
     },
-    /// The machine is too noisy.
-    #[error(
-        "the machine is too noisy for a verdict: two builds of the same base differ by {spread_pct:.0} % from pair to pair ({metric}), and the limit is {limit_pct:.0} %; end what else runs, or give the workload more work per run"
-    )]
-    TooNoisy {
-        /// The primary metric, in words.
-        metric: &'static str,
-        /// Standard deviation of the A/A block.
-        spread_pct: f64,
-        /// Where it refuses.
-        limit_pct: f64,
-    },
     /// The kernel refuses something that even end-to-end figures need.
     #[error("cannot measure: {0}")]
     Recorder(String),
@@ -223,9 +211,7 @@ impl LabError {
             | LabError::SameProgram { .. }
             | LabError::BuildTool { .. }
             | LabError::AdaptiveHarness { .. } => ErrorClass::Usage,
-            LabError::NoGit { .. } | LabError::TooNoisy { .. } | LabError::NoSampling(_) => {
-                ErrorClass::Environment
-            }
+            LabError::NoGit { .. } | LabError::NoSampling(_) => ErrorClass::Environment,
             LabError::Build { .. }
             | LabError::NoProgram { .. }
             | LabError::Run { .. }

@@ -37,6 +37,7 @@ mod program;
 mod run;
 mod schedule;
 mod scratch;
+mod seed;
 pub mod workload;
 
 pub use compare::compare;

@@ -3,8 +3,10 @@
 
 use std::time::Duration;
 
+use hotproof_diff::statistics::FEWEST_PAIRS;
 use hotproof_diff::{
-    Comparison, Estimate, Metric, Metrics, Order, Pair, Run, Sequence, Side, Step, log_ratio,
+    Comparison, Estimate, Metric, Metrics, Order, Pair, Run, Sequence, Side, Step, Verdict,
+    conclude, log_ratio,
 };
 
 use crate::coin::Coin;
@@ -19,14 +21,8 @@ const PLACEBO_PAIRS: usize = 10;
 const FEWEST_PLACEBO_PAIRS: usize = 5;
 /// The A/A block ends when it has used this share of the budget.
 const PLACEBO_SHARE: f64 = 1.0 / 3.0;
-/// Above this spread of the A/A block no verdict is worth its time.
-const HOPELESS_SPREAD: f64 = 0.30;
 /// A program that blocks for more than this share of wall time is measured by wall time.
 const BLOCKED_SHARE: f64 = 0.20;
-/// The test can decide nothing with fewer pairs.
-const FEWEST_PAIRS: usize = 11;
-/// Runs with fewer samples than this say little about functions.
-const FEW_SAMPLES: u64 = 100;
 
 /// What a schedule runs; processes in earnest, invented figures in tests.
 pub(crate) trait Workload {
@@ -74,7 +70,8 @@ pub(crate) struct Fixed {
 }
 
 /// Runs everything and fills in `comparison`: metric, A/A pairs, pairs, warnings. The observer
-/// hears of each pair; `warmed_up` is called once the warm-up pair is done.
+/// hears of each pair; `warmed_up` is called once the warm-up pair is done. There are no counted
+/// pairs when the A/A block shows that the machine is too noisy for any verdict.
 pub(crate) fn run<W: Workload>(
     workload: &mut W,
     plan: Plan,
@@ -95,6 +92,9 @@ pub(crate) fn run<W: Workload>(
         coin,
     };
     measuring.placebo(comparison, observer)?;
+    if is_hopeless(comparison) {
+        return Ok(());
+    }
     measuring.pairs(comparison, observer)
 }
 
@@ -228,7 +228,7 @@ impl<W: Workload> Measuring<'_, W> {
                 elapsed: self.workload.elapsed(),
             });
         }
-        refuse_noise(comparison)
+        Ok(())
     }
 
     fn pairs(
@@ -257,7 +257,6 @@ impl<W: Workload> Measuring<'_, W> {
                 interim: bounded(sequence.interval()),
             });
         }
-        warned(comparison, observer, few_samples(comparison));
         Ok(())
     }
 }
@@ -272,51 +271,10 @@ fn short_placebo(done: usize) -> String {
     )
 }
 
-/// Refuses when two builds of the same code differ too much from pair to pair.
-fn refuse_noise(comparison: &Comparison) -> Result<(), LabError> {
-    let ratios: Vec<f64> = comparison
-        .placebo
-        .iter()
-        .filter_map(|pair| log_ratio(pair, comparison.metric))
-        .collect();
-    if ratios.len() < FEWEST_PLACEBO_PAIRS {
-        return Ok(());
-    }
-    let spread = standard_deviation(&ratios);
-    if spread <= HOPELESS_SPREAD {
-        return Ok(());
-    }
-    Err(LabError::TooNoisy {
-        metric: match comparison.metric {
-            Metric::CpuTime => "CPU time",
-            Metric::WallTime => "wall time",
-        },
-        spread_pct: 100.0 * spread,
-        limit_pct: 100.0 * HOPELESS_SPREAD,
-    })
-}
-
-fn standard_deviation(values: &[f64]) -> f64 {
-    let mean = values.iter().sum::<f64>() / values.len() as f64;
-    let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
-    (squares / (values.len() as f64 - 1.0)).sqrt()
-}
-
-fn few_samples(comparison: &Comparison) -> Option<String> {
-    let runs = comparison
-        .pairs
-        .iter()
-        .flat_map(|pair| [&pair.base, &pair.head]);
-    let samples: Vec<u64> = runs
-        .filter_map(|run| run.tally.as_ref())
-        .map(|tally| tally.samples)
-        .collect();
-    let mean = samples.iter().sum::<u64>() / (samples.len() as u64).max(1);
-    (!samples.is_empty() && mean < FEW_SAMPLES).then(|| {
-        format!(
-            "a run has only {mean} samples, so functions are known badly; give the workload more work per run"
-        )
-    })
+/// Whether two builds of the same code differ so much from pair to pair that the verdict is a
+/// refusal already; the rule for that is the verdict's own.
+fn is_hopeless(comparison: &Comparison) -> bool {
+    conclude(comparison).verdict == Verdict::Refused
 }
 
 /// Time in which a run neither computed nor waited for a CPU.
@@ -566,9 +524,12 @@ mod tests {
     fn a_hopeless_machine_is_refused_after_the_placebo() {
         let mut workload = Invented::new([100.0, 100.0, 100.0], 1.6);
         let (comparison, result) = scheduled(&mut workload, 300);
-        let error = result.unwrap_err();
-        assert!(matches!(error, LabError::TooNoisy { .. }), "{error}");
-        assert_eq!(comparison.pairs, []);
+        result.unwrap();
+        assert_eq!(
+            (comparison.placebo.len(), comparison.pairs.len()),
+            (PLACEBO_PAIRS, 0)
+        );
+        assert_eq!(conclude(&comparison).verdict, Verdict::Refused);
     }
 
     #[test]
