@@ -4,6 +4,8 @@
 //! own and total shares, callers included, are held to the truth, as are the chains of its
 //! functions on every stack. `--nocapture` shows the figures.
 
+#![allow(clippy::print_stdout, reason = "a test shows what it measured")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -309,9 +311,14 @@ fn check(program: &str) -> Option<Profile> {
     let (profile, stdout) = record(&built, rate_hz());
     drop(machine);
     check_count(&truth, &stdout);
+    judge(program, &truth, &profile);
+    Some(profile)
+}
 
-    let measured = measured_shares(&profile, program, &truth.source);
-    let stacks = judged_stacks(&profile, &truth, program);
+/// Holds every share and every stack of a profile to the truth.
+fn judge(program: &str, truth: &Truth, profile: &Profile) {
+    let measured = measured_shares(profile, program, &truth.source);
+    let stacks = judged_stacks(profile, truth, program);
     let expected = truth.shares();
     let mut worst = 0.0f64;
     for (key, &share) in &expected {
@@ -329,9 +336,9 @@ fn check(program: &str) -> Option<Profile> {
         "{program:9} {} samples at {} Hz, {} lost, {:.2} % in the kernel, worst error {worst:.3} \
          points, stacks {:.2} % complete, {:.2} % complete and correct, wrong: {:?}",
         stacks.samples,
-        rate_hz(),
+        profile.meta.rate_hz.unwrap_or(0),
         profile.meta.lost.samples,
-        100.0 * kernel_weight(&profile) as f64 / profile.total_weight(0) as f64,
+        100.0 * kernel_weight(profile) as f64 / profile.total_weight(0) as f64,
         percent(stacks.complete),
         percent(stacks.correct),
         stacks.wrong
@@ -346,7 +353,6 @@ fn check(program: &str) -> Option<Profile> {
         percent(stacks.correct),
         stacks.wrong
     );
-    Some(profile)
 }
 
 #[test]
@@ -419,6 +425,14 @@ fn a_child_process_holds_its_share() {
 #[test]
 fn callers_that_take_turns_on_a_leaf_hold_their_shares() {
     check("leaf");
+}
+
+/// The reference recording was made elsewhere, of a binary that is not here.
+#[test]
+fn the_reference_recording_of_a_shared_leaf_tells_the_truth() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("profiles/leaf.hotproof");
+    let profile = hotproof_formats::native::read(fs::File::open(file).unwrap()).unwrap();
+    judge("leaf", &truth("leaf"), &profile);
 }
 
 /// Builds the example that samples itself, into the folder that this test was built into.
