@@ -1,8 +1,8 @@
 //! Names addresses of a binary, and measures how long that takes.
 //!
 //! `lookup FILE ADDRESS...` prints the chain of each relative address (hexadecimal), innermost
-//! first. `lookup FILE --spread N` names N addresses spread evenly over its code, twice, and prints
-//! the times and who named them.
+//! first. `lookup FILE --spread N` names N addresses spread evenly over its code, then the same ones
+//! again, then as many new ones beside them, and prints the times and who named them.
 #![allow(clippy::print_stdout)]
 
 use std::error::Error;
@@ -54,7 +54,7 @@ fn measure(file: &Path, count: u64) -> Result<(), Box<dyn Error>> {
     let code = code.max_by_key(|segment| segment.size).ok_or("no code")?;
     let start = code.svma - image.base_svma();
     let mut symbolizer = Symbolizer::new();
-    for round in ["cold", "warm", "warm"] {
+    for (round, shift) in [("cold", 0), ("same", 0), ("near", 5)] {
         let mut profile = Profile::default();
         let path = profile.strings.intern(&file.to_string_lossy());
         let image = profile.images.push(Image {
@@ -63,8 +63,9 @@ fn measure(file: &Path, count: u64) -> Result<(), Box<dyn Error>> {
             kind: ImageKind::Elf,
         });
         for number in 0..count {
-            let address =
-                start + (u128::from(code.size) * u128::from(number) / u128::from(count)) as u64;
+            let address = start
+                + shift
+                + (u128::from(code.size) * u128::from(number) / u128::from(count)) as u64;
             let row = Location::unresolved(Some(image), address, AddressKind::Ip);
             profile.locations.push(row);
         }
