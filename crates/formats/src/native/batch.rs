@@ -1,8 +1,8 @@
 //! Rows that wait to be written, and their way into columns.
 
 use hotproof_profile::{
-    AddressKind, Frame, Function, Image, ImageKind, Location, LocationState, Mapping, Process,
-    Sample, Source, Stack, StackEnd, Symbol, Thread, Unit, Weight,
+    AddressKind, Frame, Function, Image, ImageKind, Label, LabelValue, Location, LocationState,
+    Mapping, Process, Sample, Source, Stack, StackEnd, Symbol, Thread, Unit, Weight,
 };
 
 use super::column::{from_option, to_deltas, to_runs};
@@ -22,6 +22,7 @@ pub(super) struct Batch {
     pub(super) frames: Vec<Frame>,
     pub(super) locations: Vec<Location>,
     pub(super) stacks: Vec<Stack>,
+    pub(super) label_sets: Vec<Vec<Label>>,
     pub(super) samples: Vec<SampleRow>,
     /// `sample_weights[k][i]`: weight `k` of sample `i`.
     pub(super) sample_weights: Vec<Vec<i64>>,
@@ -36,6 +37,7 @@ pub(super) struct SampleRow {
     stack: Option<u32>,
     cpu: Option<u32>,
     end: StackEnd,
+    labels: Option<u32>,
 }
 
 impl Batch {
@@ -46,6 +48,7 @@ impl Batch {
             stack: sample.stack.map(|stack| stack.0),
             cpu: sample.cpu,
             end: sample.end,
+            labels: sample.labels.map(|labels| labels.0),
         });
         if self.sample_weights.len() < sample.weights.len() {
             self.sample_weights.resize(sample.weights.len(), Vec::new());
@@ -70,6 +73,7 @@ impl Batch {
             stacks: some_rows(&self.stacks).map(|rows| stacks(rows, first_stack)),
             samples: some_rows(&self.samples).map(|rows| samples(rows, &self.sample_weights)),
             changes: self.changes,
+            label_sets: self.label_sets.iter().map(|set| label_set(set)).collect(),
             strings: self.strings,
         }
     }
@@ -237,6 +241,26 @@ fn stacks(rows: &[Stack], first_stack: u32) -> schema::Stacks {
     }
 }
 
+fn label_set(set: &[Label]) -> schema::LabelSet {
+    let label = |label: &Label| {
+        let mut message = schema::Label {
+            key: label.key.0,
+            ..schema::Label::default()
+        };
+        match label.value {
+            LabelValue::Text(text) => message.text = Some(text.0),
+            LabelValue::Number { value, unit } => {
+                message.number = Some(value);
+                message.unit = unit.map(|unit| unit.0);
+            }
+        }
+        message
+    };
+    schema::LabelSet {
+        labels: set.iter().map(label).collect(),
+    }
+}
+
 fn samples(rows: &[SampleRow], weights: &[Vec<i64>]) -> schema::Samples {
     let end = |row: &SampleRow| {
         let end = match row.end {
@@ -247,7 +271,10 @@ fn samples(rows: &[SampleRow], weights: &[Vec<i64>]) -> schema::Samples {
         };
         i64::from(i32::from(end))
     };
+    let labelled = rows.iter().any(|row| row.labels.is_some());
+    let labels = || to_runs(rows.iter().map(|row| from_option(row.labels)));
     schema::Samples {
+        labels: labelled.then(labels),
         time_ns: wide(rows, |row| row.time_ns),
         stack: optional_ids(rows, |row| row.stack),
         thread: Some(to_runs(rows.iter().map(|row| i64::from(row.thread)))),

@@ -1,10 +1,10 @@
 //! The facts about the whole recording, to their message and back.
 
-use hotproof_profile::{Exit, Host, Lost, Meta};
+use hotproof_profile::{Claims, Exit, Foreign, Host, Lost, Meta};
 
 use super::schema;
 
-pub(super) fn to_message(meta: &Meta) -> schema::Meta {
+pub(super) fn to_message(meta: &Meta, foreign: Option<&Foreign>) -> schema::Meta {
     schema::Meta {
         command: meta.command.clone(),
         started_unix_ns: meta.started_unix_ns,
@@ -33,6 +33,48 @@ pub(super) fn to_message(meta: &Meta) -> schema::Meta {
         host_cpu_model: meta.host.cpu_model.clone(),
         host_cpus: meta.host.cpus,
         notes: meta.notes.clone(),
+        foreign: foreign.map(foreign_to_message),
+    }
+}
+
+fn foreign_to_message(foreign: &Foreign) -> schema::Foreign {
+    let number = |claims: &Claims| {
+        let flags = [claims.functions, claims.files, claims.lines, claims.inlines];
+        (0..)
+            .zip(flags)
+            .map(|(bit, flag)| u32::from(flag) << bit)
+            .sum()
+    };
+    schema::Foreign {
+        doc_url: foreign.doc_url.clone(),
+        default_weight: foreign.default_weight.clone(),
+        drop_frames: foreign.drop_frames.clone(),
+        keep_frames: foreign.keep_frames.clone(),
+        period_unit: foreign.period_unit.clone(),
+        weight_units: foreign.weight_units.clone(),
+        image_claims: foreign.images.iter().map(number).collect(),
+    }
+}
+
+/// Bits of later versions say nothing to this one.
+pub(super) fn foreign_from_message(message: schema::Foreign) -> Foreign {
+    let claims = |number: &u32| {
+        let [functions, files, lines, inlines] = [0, 1, 2, 3].map(|bit| number >> bit & 1 == 1);
+        Claims {
+            functions,
+            files,
+            lines,
+            inlines,
+        }
+    };
+    Foreign {
+        doc_url: message.doc_url,
+        default_weight: message.default_weight,
+        drop_frames: message.drop_frames,
+        keep_frames: message.keep_frames,
+        period_unit: message.period_unit,
+        weight_units: message.weight_units,
+        images: message.image_claims.iter().map(claims).collect(),
     }
 }
 

@@ -2,7 +2,9 @@
 
 use std::io::{self, BufReader, Read};
 
-use hotproof_profile::{Id, InvalidProfile, Profile, StackEnd, StackId, StringId, Table, ThreadId};
+use hotproof_profile::{
+    Id, InvalidProfile, LabelSetId, Profile, StackEnd, StackId, StringId, Table, ThreadId,
+};
 use prost::Message;
 
 use super::chunk::{ChunkKind, ChunkReader, VERSION};
@@ -146,7 +148,9 @@ fn read_chunks<R: Read>(
                 check_memory(heap_bytes + rows_of(profile), limits.total_bytes)?;
             }
             ChunkKind::Meta => {
-                let message = schema::Meta::decode(&bytes[..]).map_err(unreadable)?;
+                let mut message = schema::Meta::decode(&bytes[..]).map_err(unreadable)?;
+                let foreign = message.foreign.take();
+                profile.foreign = foreign.map(meta::foreign_from_message);
                 profile.meta = meta::from_message(message)
                     .ok_or_else(|| corrupt("the target both exited and was killed"))?;
             }
@@ -185,7 +189,11 @@ fn heap_of(rows: &schema::Rows) -> usize {
     // A text lies in the list and in the index, with an id there.
     let text = |text: &String| 2 * (text.len() + size_of::<Box<str>>()) + size_of::<StringId>();
     let build_ids = rows.images.iter().map(|image| image.build_id.len());
-    rows.strings.iter().map(text).sum::<usize>() + build_ids.sum::<usize>()
+    // A label set lies in the list and in the index, too.
+    let set = |set: &schema::LabelSet| 2 * size_of_val(&set.labels[..]) + 2 * size_of::<usize>();
+    rows.strings.iter().map(text).sum::<usize>()
+        + rows.label_sets.iter().map(set).sum::<usize>()
+        + build_ids.sum::<usize>()
 }
 
 /// Bytes of all tables but for the texts.
@@ -207,4 +215,11 @@ fn rows_of(profile: &Profile) -> usize {
 }
 
 /// One value of each column of the samples but for the weights.
-type SampleRow = (ThreadId, u64, Option<StackId>, Option<u32>, StackEnd);
+type SampleRow = (
+    ThreadId,
+    u64,
+    Option<StackId>,
+    Option<u32>,
+    StackEnd,
+    Option<LabelSetId>,
+);

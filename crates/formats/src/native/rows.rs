@@ -1,9 +1,9 @@
 //! The message of a chunk to rows of a profile.
 
 use hotproof_profile::{
-    AddressKind, Frame, Function, FunctionId, Image, ImageId, ImageKind, Location, LocationId,
-    LocationState, Mapping, Process, ProcessId, Profile, Source, Stack, StackEnd, StackId,
-    StringId, Symbol, SymbolId, Thread, ThreadId, Unit, Weight,
+    AddressKind, Frame, Function, FunctionId, Image, ImageId, ImageKind, Label, LabelSetId,
+    LabelValue, Location, LocationId, LocationState, Mapping, Process, ProcessId, Profile, Source,
+    Stack, StackEnd, StackId, StringId, Symbol, SymbolId, Thread, ThreadId, Unit, Weight,
 };
 
 use super::column::{from_deltas, from_runs, to_option};
@@ -38,6 +38,7 @@ pub(super) fn append(profile: &mut Profile, mut rows: schema::Rows) -> Result<()
     if let Some(columns) = &rows.stacks {
         append_stacks(profile, columns)?;
     }
+    append_label_sets(profile, &rows.label_sets)?;
     if let Some(columns) = &rows.samples {
         append_samples(profile, columns)?;
     }
@@ -268,6 +269,34 @@ fn append_stacks(profile: &mut Profile, columns: &schema::Stacks) -> Result<(), 
     Ok(())
 }
 
+fn append_label_sets(profile: &mut Profile, sets: &[schema::LabelSet]) -> Result<(), Fault> {
+    check_room(profile.labels.len(), sets.len())?;
+    for set in sets {
+        let labels = set
+            .labels
+            .iter()
+            .map(label)
+            .collect::<Result<Vec<_>, _>>()?;
+        let next = profile.labels.len();
+        profile.labels.intern(&labels);
+        if profile.labels.len() == next {
+            return Err("a label set comes twice");
+        }
+    }
+    Ok(())
+}
+
+fn label(message: &schema::Label) -> Result<Label, Fault> {
+    let unit = message.unit.map(StringId);
+    let value = match (message.text, message.number, unit) {
+        (Some(text), None, None) => LabelValue::Text(StringId(text)),
+        (None, Some(value), unit) => LabelValue::Number { value, unit },
+        _ => return Err("a label is neither a text nor a number"),
+    };
+    let key = StringId(message.key);
+    Ok(Label { key, value })
+}
+
 /// Decodes all columns before it adds any, so that a fault leaves the samples even.
 fn append_samples(profile: &mut Profile, columns: &schema::Samples) -> Result<(), Fault> {
     let times = wide(&columns.time_ns);
@@ -288,6 +317,13 @@ fn append_samples(profile: &mut Profile, columns: &schema::Samples) -> Result<()
         .into_iter()
         .map(stack_end)
         .collect::<Result<Vec<_>, _>>()?;
+    let labels = match &columns.labels {
+        None => vec![None; count],
+        Some(runs) => run_values(Some(runs), count)?
+            .into_iter()
+            .map(|number| to_option(number).ok_or(NO_ID))
+            .collect::<Result<Vec<_>, _>>()?,
+    };
     let weights = columns
         .weights
         .iter()
@@ -304,6 +340,8 @@ fn append_samples(profile: &mut Profile, columns: &schema::Samples) -> Result<()
     samples.thread.extend(threads);
     samples.cpu.extend(cpus);
     samples.end.extend(ends);
+    let labels = labels.into_iter().map(|set| set.map(LabelSetId));
+    samples.labels.extend(labels);
     for (column, more) in samples.weights.iter_mut().zip(weights) {
         column.extend(more);
     }

@@ -31,6 +31,8 @@ pub(crate) struct Rows {
     pub samples: Option<Samples>,
     #[prost(message, repeated, tag = "13")]
     pub changes: Vec<Change>,
+    #[prost(message, repeated, tag = "14")]
+    pub label_sets: Vec<LabelSet>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -224,6 +226,26 @@ pub(crate) struct Samples {
     pub end: Option<Runs>,
     #[prost(message, repeated, tag = "6")]
     pub weights: Vec<Runs>,
+    #[prost(message, optional, tag = "7")]
+    pub labels: Option<Runs>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct LabelSet {
+    #[prost(message, repeated, tag = "1")]
+    pub labels: Vec<Label>,
+}
+
+#[derive(Clone, Copy, PartialEq, Message)]
+pub(crate) struct Label {
+    #[prost(uint32, tag = "1")]
+    pub key: u32,
+    #[prost(uint32, optional, tag = "2")]
+    pub text: Option<u32>,
+    #[prost(sint64, optional, tag = "3")]
+    pub number: Option<i64>,
+    #[prost(uint32, optional, tag = "4")]
+    pub unit: Option<u32>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enumeration)]
@@ -305,6 +327,26 @@ pub(crate) struct Meta {
     pub host_cpus: u32,
     #[prost(string, repeated, tag = "21")]
     pub notes: Vec<String>,
+    #[prost(message, optional, tag = "22")]
+    pub foreign: Option<Foreign>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct Foreign {
+    #[prost(string, tag = "1")]
+    pub doc_url: String,
+    #[prost(string, tag = "2")]
+    pub default_weight: String,
+    #[prost(string, tag = "3")]
+    pub drop_frames: String,
+    #[prost(string, tag = "4")]
+    pub keep_frames: String,
+    #[prost(string, optional, tag = "5")]
+    pub period_unit: Option<String>,
+    #[prost(string, repeated, tag = "6")]
+    pub weight_units: Vec<String>,
+    #[prost(uint32, repeated, tag = "7")]
+    pub image_claims: Vec<u32>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Message)]

@@ -3,8 +3,9 @@
 use std::io::Write;
 
 use hotproof_profile::{
-    Id, Image, ImageId, Location, LocationId, Mapping, MappingId, Meta, Process, ProcessId,
-    Profile, Sample, Sink, SinkError, Stack, StackId, StringId, Strings, Thread, ThreadId, Weight,
+    Foreign, Id, Image, ImageId, Label, LabelSetId, Labels, Location, LocationId, Mapping,
+    MappingId, Meta, Process, ProcessId, Profile, Sample, Sink, SinkError, Stack, StackId,
+    StringId, Strings, Thread, ThreadId, Weight,
 };
 
 use super::batch::Batch;
@@ -27,7 +28,7 @@ const TEXT_LIMIT: usize = 8 << 20;
 pub fn write(profile: &Profile, out: impl Write) -> Result<(), WriteError> {
     profile.validate()?;
     let mut rows = RowWriter::new(out)?;
-    rows.meta(&profile.meta)?;
+    rows.meta(&profile.meta, profile.foreign.as_ref())?;
     rows.weights(&profile.weights)?;
     for text in profile.strings.iter() {
         rows.string(text)?;
@@ -42,6 +43,9 @@ pub fn write(profile: &Profile, out: impl Write) -> Result<(), WriteError> {
     copy!(
         processes, threads, images, mappings, symbols, functions, frames, locations, stacks
     );
+    for set in profile.labels.iter() {
+        rows.label_set(set)?;
+    }
     let samples = &profile.samples;
     let mut weights = Vec::new();
     for row in 0..samples.len() {
@@ -81,6 +85,7 @@ pub fn write(profile: &Profile, out: impl Write) -> Result<(), WriteError> {
 pub struct Writer<W: Write> {
     rows: RowWriter<W>,
     strings: Strings,
+    labels: Labels,
     counts: Counts,
 }
 
@@ -104,6 +109,7 @@ impl<W: Write> Writer<W> {
         Ok(Writer {
             rows: RowWriter::new(out)?,
             strings: Strings::default(),
+            labels: Labels::default(),
             counts: Counts::default(),
         })
     }
@@ -180,6 +186,15 @@ impl<W: Write> Sink for Writer<W> {
         Ok(next_id(&mut self.counts.stacks))
     }
 
+    fn label_set(&mut self, labels: &[Label]) -> Result<LabelSetId, SinkError> {
+        let next = self.labels.len();
+        let id = self.labels.intern(labels);
+        if self.labels.len() > next {
+            self.rows.label_set(labels)?;
+        }
+        Ok(id)
+    }
+
     fn sample(&mut self, sample: &Sample<'_>) -> Result<(), SinkError> {
         Ok(self.rows.sample(sample)?)
     }
@@ -203,7 +218,7 @@ impl<W: Write> Sink for Writer<W> {
     }
 
     fn meta(&mut self, meta: Meta) -> Result<(), SinkError> {
-        Ok(self.rows.meta(&meta)?)
+        Ok(self.rows.meta(&meta, None)?)
     }
 }
 
@@ -258,6 +273,12 @@ impl<W: Write> RowWriter<W> {
         self.add(bytes, |batch| batch.push_sample(sample))
     }
 
+    fn label_set(&mut self, set: &[Label]) -> Result<(), WriteError> {
+        let bytes = size_of::<Vec<Label>>() + size_of_val(set);
+        check_length(bytes)?;
+        self.add(bytes, |batch| batch.label_sets.push(set.to_vec()))
+    }
+
     fn change(&mut self, kind: schema::ChangeKind, row: u32, value: u64) -> Result<(), WriteError> {
         let kind = kind.into();
         self.add(size_of::<schema::Change>(), |batch| {
@@ -265,10 +286,9 @@ impl<W: Write> RowWriter<W> {
         })
     }
 
-    fn meta(&mut self, meta: &Meta) -> Result<(), WriteError> {
-        let texts = meta.command.iter().chain(&meta.notes);
-        check_length(texts.map(String::len).sum())?;
-        let message = super::meta::to_message(meta);
+    fn meta(&mut self, meta: &Meta, foreign: Option<&Foreign>) -> Result<(), WriteError> {
+        let message = super::meta::to_message(meta, foreign);
+        check_length(prost::Message::encoded_len(&message))?;
         self.chunks.write(ChunkKind::Meta, &message)?;
         Ok(())
     }

@@ -18,7 +18,17 @@ type RawLocation = (
     Pick,
     LocationState,
 );
-type RawSample = (Pick, u64, Option<Pick>, Option<u32>, StackEnd, [i64; 3]);
+type RawSample = (
+    Pick,
+    u64,
+    Option<Pick>,
+    Option<u32>,
+    StackEnd,
+    Option<Pick>,
+    [i64; 3],
+);
+/// Key, text or else number, unit.
+type RawLabel = (Pick, Option<Pick>, i64, Option<Pick>);
 
 #[derive(Debug, Clone)]
 struct Raw {
@@ -34,6 +44,8 @@ struct Raw {
     frames: Vec<RawFrame>,
     locations: Vec<RawLocation>,
     stacks: Vec<(Option<Pick>, Pick)>,
+    label_sets: Vec<Vec<RawLabel>>,
+    foreign: Option<Foreign>,
     samples: Vec<RawSample>,
 }
 
@@ -146,6 +158,22 @@ fn meta() -> impl Strategy<Value = Meta> {
     })
 }
 
+prop_compose! {
+    fn foreign()(
+        doc_url in text(),
+        default_weight in text(),
+        drop_frames in text(),
+        keep_frames in text(),
+        period_unit in maybe(text()),
+        weight_units in vec(text(), 0..3),
+        images in vec(any::<[bool; 4]>(), 0..3),
+    ) -> Foreign {
+        let claims = |[functions, files, lines, inlines]: [bool; 4]| Claims { functions, files, lines, inlines };
+        let images = images.into_iter().map(claims).collect();
+        Foreign { doc_url, default_weight, drop_frames, keep_frames, period_unit, weight_units, images }
+    }
+}
+
 fn raw() -> impl Strategy<Value = Raw> {
     let pick = narrow;
     let world = (
@@ -202,13 +230,26 @@ fn raw() -> impl Strategy<Value = Raw> {
         maybe(pick()),
         maybe(narrow()),
         stack_end(),
+        maybe(pick()),
         [signed(), signed(), signed()],
     );
     let weights = vec((text(), unit()), 0..4);
     let texts = vec(text(), 0..6);
-    (meta(), weights, texts, world, code, vec(sample, 0..20)).prop_map(
-        |(meta, weights, texts, world, code, samples)| Raw {
+    let label = (pick(), maybe(pick()), any::<i64>(), maybe(pick()));
+    let more = (vec(vec(label, 0..3), 0..4), proptest::option::of(foreign()));
+    (
+        meta(),
+        weights,
+        texts,
+        world,
+        code,
+        vec(sample, 0..20),
+        more,
+    )
+        .prop_map(|(meta, weights, texts, world, code, samples, more)| Raw {
             meta,
+            label_sets: more.0,
+            foreign: more.1,
             weights,
             texts,
             processes: world.0,
@@ -221,8 +262,7 @@ fn raw() -> impl Strategy<Value = Raw> {
             locations: code.3,
             stacks: code.4,
             samples,
-        },
-    )
+        })
 }
 
 /// Any profile that `validate` accepts.
@@ -255,7 +295,9 @@ fn build(raw: &Raw) -> Profile {
     }
     build_world(&mut p, raw);
     build_code(&mut p, raw);
-    for &(thread, time_ns, stack, cpu, end, weights) in &raw.samples {
+    p.foreign = raw.foreign.clone();
+    build_labels(&mut p, raw);
+    for &(thread, time_ns, stack, cpu, end, labels, weights) in &raw.samples {
         let Some(thread) = id(thread, p.threads.len()) else {
             continue;
         };
@@ -268,12 +310,31 @@ fn build(raw: &Raw) -> Profile {
             weights,
             cpu,
             end,
-            labels: None,
+            labels: labels.and_then(|set| id(set, p.labels.len())),
         };
         Sink::sample(&mut p, &sample).unwrap();
     }
     p.validate().unwrap();
     p
+}
+
+fn build_labels(p: &mut Profile, raw: &Raw) {
+    let texts = p.strings.len();
+    for set in &raw.label_sets {
+        let label = |&(key, text, value, unit): &RawLabel| {
+            let value = match text {
+                Some(text) => LabelValue::Text(id(text, texts)?),
+                None => LabelValue::Number {
+                    value,
+                    unit: unit.and_then(|unit| id(unit, texts)),
+                },
+            };
+            let key = id(key, texts)?;
+            Some(Label { key, value })
+        };
+        let set: Vec<Label> = set.iter().filter_map(label).collect();
+        p.labels.intern(&set);
+    }
 }
 
 fn build_world(p: &mut Profile, raw: &Raw) {
