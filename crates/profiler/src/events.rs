@@ -1,5 +1,6 @@
 //! The events that are sampled: which one the machine has, and how much of it it lets us see.
 
+use std::fs::File;
 use std::os::fd::BorrowedFd;
 
 use perf_event::events::{Event, Hardware, Software};
@@ -93,13 +94,18 @@ impl EventPlan {
         }
     }
 
-    /// Opens the event on one CPU for a process that is held before `execve`, to start with it and
-    /// to be inherited by everything that it starts.
-    pub(crate) fn open(&self, pid: i32, cpu: usize) -> Result<Counter, Errno> {
-        let mut builder = base(self.permitted).observe_pid(pid).one_cpu(cpu);
+    /// Opens the event on one CPU for a target that is held before `execve`.
+    pub(crate) fn open(&self, scope: Scope<'_>, cpu: usize) -> Result<Counter, Errno> {
+        let builder = base(self.permitted).one_cpu(cpu);
+        let mut builder = match scope {
+            Scope::Tasks(pid) => {
+                let mut builder = builder.observe_pid(pid);
+                builder.inherit(true).enable_on_exec(true);
+                builder
+            }
+            Scope::Group(directory) => builder.observe_cgroup(directory),
+        };
         builder
-            .inherit(true)
-            .enable_on_exec(true)
             .mmap(true)
             .mmap2(true)
             .comm(true)
@@ -118,6 +124,25 @@ impl EventPlan {
         }
         builder.attrs_mut().sample_type = self.format().sample.bits();
         open(builder)
+    }
+}
+
+/// Whom an event watches.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Scope<'a> {
+    /// A process, and what it starts by inheritance; from its exec on.
+    Tasks(i32),
+    /// Everything in the control group of this directory; from when it is enabled.
+    Group(&'a File),
+}
+
+impl Scope<'_> {
+    /// In words, for the profile's meta.
+    pub(crate) fn description(self) -> &'static str {
+        match self {
+            Scope::Tasks(_) => "inherited from task to task",
+            Scope::Group(_) => "per CPU within a control group",
+        }
     }
 }
 

@@ -12,6 +12,7 @@ use rustix::fs::{Access, AtFlags, CWD};
 use rustix::pipe::PipeFlags;
 use rustix::process::{Pid, Signal};
 
+use crate::cgroup::TargetGroup;
 use crate::error::RecordError;
 use crate::request::{Environment, Group, Request, Stderr, Stdin, Stdout};
 use crate::sys::{self, ChildPlan, Step};
@@ -27,12 +28,16 @@ pub(crate) struct HeldChild {
     directory: String,
     release: OwnedFd,
     report: File,
+    in_cgroup: bool,
     reap: bool,
 }
 
 impl HeldChild {
-    /// Forks a child for the request.
-    pub(crate) fn fork(request: &Request) -> Result<HeldChild, RecordError> {
+    /// Forks a child for the request, into a control group when there is one and it is permitted.
+    pub(crate) fn fork(
+        request: &Request,
+        cgroup: Option<&TargetGroup>,
+    ) -> Result<HeldChild, RecordError> {
         let system = |what| {
             move |errno: rustix::io::Errno| RecordError::System {
                 what,
@@ -45,7 +50,7 @@ impl HeldChild {
         let pipe = || rustix::pipe::pipe_with(PipeFlags::CLOEXEC).map_err(system("pipe"));
         let (release_read, release_write) = pipe()?;
         let (report_read, report_write) = pipe()?;
-        let plan = ChildPlan {
+        let mut plan = ChildPlan {
             program: text(program.as_os_str())?,
             arguments: texts(&request.command)?,
             environment: environment
@@ -54,13 +59,19 @@ impl HeldChild {
                 .collect::<Result<_, _>>()?,
             directory: request.directory.as_deref().map(path_text).transpose()?,
             redirects: redirects.descriptors(),
+            cgroup: cgroup.map(|group| group.directory().as_raw_fd()),
             own_group: request.group == Group::Own,
             release_read: release_read.as_raw_fd(),
             release_write: release_write.as_raw_fd(),
             report_write: report_write.as_raw_fd(),
         };
         let name = program.display().to_string();
-        let pid = sys::fork_held(&plan).map_err(|source| RecordError::Spawn {
+        let mut forked = sys::fork_held(&plan);
+        if forked.is_err() && plan.cgroup.is_some() {
+            plan.cgroup = None;
+            forked = sys::fork_held(&plan);
+        }
+        let pid = forked.map_err(|source| RecordError::Spawn {
             program: name.clone(),
             source,
         })?;
@@ -78,6 +89,7 @@ impl HeldChild {
                 .map_or(String::new(), |path| path.display().to_string()),
             release: release_write,
             report: File::from(report_read),
+            in_cgroup: plan.cgroup.is_some(),
             reap: true,
         })
     }
@@ -85,6 +97,11 @@ impl HeldChild {
     /// Its process id.
     pub(crate) fn pid(&self) -> Pid {
         self.pid
+    }
+
+    /// Whether it was born into the control group.
+    pub(crate) fn is_in_cgroup(&self) -> bool {
+        self.in_cgroup
     }
 
     /// Lets it go on, and returns when it has executed the program.

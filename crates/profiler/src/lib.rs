@@ -31,6 +31,7 @@
 
 mod batch;
 mod binary;
+mod cgroup;
 mod counters;
 mod decode;
 mod error;
@@ -46,6 +47,7 @@ mod registers;
 mod request;
 mod ring;
 mod rings;
+mod sampler;
 mod space;
 mod stacks;
 mod sys;

@@ -144,6 +144,11 @@ impl<'k> Observer<'k> {
         sample: &Sample<'_>,
         sink: &mut dyn Sink,
     ) -> Result<(), SinkError> {
+        if self.world.threads_seen == 0 {
+            // Events of a control group see the child's last moments before its exec, which are
+            // ours and not the target's.
+            return Ok(());
+        }
         let task = Task {
             pid: sample.pid,
             tid: sample.tid,

@@ -3,32 +3,25 @@
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use hotproof_profile::{Host, Lost, Meta, Sink, SinkError, Unit, Weight};
-use perf_event::Counter;
 use rustix::event::{PollFd, PollFlags};
-use rustix::io::Errno;
-use rustix::process::Pid;
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::batch::{Batch, SLACK_NS};
 use crate::counters::Counters;
-use crate::decode::Format;
 use crate::error::RecordError;
-use crate::events::{self, EventKind, EventPlan, Permitted};
+use crate::events::{EventKind, EventPlan};
 use crate::launch::HeldChild;
 use crate::machine;
 use crate::notes;
 use crate::observer::{Knowledge, Observer, UserStacks};
-use crate::recording::{Progress, Recording, Refusal, Sampled};
-use crate::refusal::Facts;
-use crate::request::{Request, Sampling, StackMode};
+use crate::recording::{Progress, Recording, Sampled};
+use crate::request::{Request, StackMode};
 use crate::rings::Rings;
+use crate::sampler::{Sampler, Watch};
 use crate::target::{Target, exit_of};
 
 /// Progress is told, and the stop flag looked at, at least this often.
 const TICK: Duration = Duration::from_millis(100);
-
-/// Size of a sample without its stack: header, fields, a deep kernel callchain.
-const SAMPLE_BYTES_WITHOUT_STACK: u64 = 300;
 
 /// Runs commands and records them.
 ///
@@ -37,10 +30,8 @@ const SAMPLE_BYTES_WITHOUT_STACK: u64 = 300;
 #[derive(Default)]
 pub struct Recorder {
     knowledge: Knowledge,
-    rings: Rings,
-    cpus: Vec<usize>,
+    sampler: Sampler,
     host: Option<Host>,
-    permitted: Option<Permitted>,
 }
 
 impl Recorder {
@@ -65,105 +56,50 @@ impl Recorder {
         progress: &mut dyn FnMut(&Progress),
     ) -> Result<Recording, RecordError> {
         let cpu_before_ns = clock_ns(ClockId::ThreadCPUTime);
-        let child = HeldChild::fork(request)?;
+        let child = HeldChild::fork(request, self.sampler.group(request))?;
         let counters = Counters::open(child.pid().as_raw_nonzero().get());
-        let (plan, events, sampled) = self.open_events(child.pid(), request);
-        sink.weights(&weights(plan.permitted.kind))
+        let mut watch = self.sampler.open(&child, request);
+        sink.weights(&weights(watch.plan.permitted.kind))
             .map_err(RecordError::Sink)?;
+        let host = self.host.get_or_insert_with(machine::host).clone();
+        watch.enable().map_err(|source| RecordError::System {
+            what: "enabling the sampling event",
+            source,
+        })?;
         let run = Run {
             request,
-            plan,
-            events,
-            sampled,
+            watch,
             counters,
+            host,
             cpu_before_ns,
             started_unix_ns: unix_ns(),
-            started: Instant::now(),
         };
-        let host = self.host.get_or_insert_with(machine::host).clone();
+        let started = Instant::now();
         let pid = child.release()?;
-        let target = Target::new(pid, run.started, request);
-        let format = run.plan.format();
-        let mut observer = Observer::new(&mut self.knowledge, format, user_stacks(&run.plan));
-        let wall = watch(
+        let target = Target::new(pid, started, request);
+        let plan = &run.watch.plan;
+        let format = plan.format();
+        let mut observer = Observer::new(&mut self.knowledge, format, user_stacks(plan));
+        let finished = follow(
             &run,
             target,
-            &mut self.rings,
-            &format,
+            &mut self.sampler.rings,
             &mut observer,
             sink,
             progress,
         )?;
-        run.finish(wall, &observer, host, sink)
-    }
-
-    /// Opens the sampling event on every CPU for a held child.
-    fn open_events(&mut self, pid: Pid, request: &Request) -> (EventPlan, Vec<Counter>, Sampled) {
-        let mut plan = EventPlan {
-            permitted: Permitted {
-                kind: EventKind::CpuClock,
-                rung: crate::Rung::UserOnly,
-            },
-            rate_hz: request.rate_hz.max(1),
-            stacks: request.stacks,
-        };
-        if request.sampling == Sampling::Off {
-            return (plan, Vec::new(), Sampled::Off);
-        }
-        match self.try_open_events(pid, &mut plan) {
-            Ok(events) => {
-                let sampled = Sampled::Yes {
-                    event: plan.permitted.kind.name().to_owned(),
-                    rung: plan.permitted.rung,
-                    rate_hz: plan.rate_hz,
-                };
-                (plan, events, sampled)
-            }
-            Err(refusal) => (plan, Vec::new(), Sampled::No(refusal)),
-        }
-    }
-
-    fn try_open_events(&mut self, pid: Pid, plan: &mut EventPlan) -> Result<Vec<Counter>, Refusal> {
-        let refused = |errno| Facts::read(errno).refusal();
-        let permitted = match self.permitted {
-            Some(permitted) => permitted,
-            None => events::climb().map_err(refused)?,
-        };
-        self.permitted = Some(permitted);
-        plan.permitted = permitted;
-        if self.cpus.is_empty() {
-            self.cpus = machine::online_cpus();
-        }
-        let record_bytes = SAMPLE_BYTES_WITHOUT_STACK + u64::from(plan.stack_bytes());
-        self.rings
-            .prepare(&self.cpus, plan.rate_hz, record_bytes)
-            .map_err(refused)?;
-        let mut opened = Vec::new();
-        for row in self.rings.rows() {
-            match plan.open(pid.as_raw_nonzero().get(), row.cpu) {
-                Ok(event) => {
-                    row.attach(&event).map_err(refused)?;
-                    opened.push(event);
-                }
-                // The CPU went offline meanwhile.
-                Err(Errno::NODEV) => {}
-                Err(errno) => return Err(refused(errno)),
-            }
-        }
-        Ok(opened)
+        run.finish(finished, &observer, sink)
     }
 }
 
 /// What is settled before the target runs.
 struct Run<'a> {
     request: &'a Request,
-    plan: EventPlan,
-    events: Vec<Counter>,
-    sampled: Sampled,
+    watch: Watch,
     counters: Counters,
+    host: Host,
     cpu_before_ns: u64,
     started_unix_ns: Option<u64>,
-    started: Instant,
 }
 
 /// What is known when the target has ended.
@@ -174,16 +110,17 @@ struct Finished {
 }
 
 /// Drains the rings until the target has ended.
-fn watch(
+fn follow(
     run: &Run<'_>,
     mut target: Target,
     rings: &mut Rings,
-    format: &Format,
     observer: &mut Observer<'_>,
     sink: &mut dyn Sink,
     progress: &mut dyn FnMut(&Progress),
 ) -> Result<Finished, RecordError> {
     let system = |what| move |source| RecordError::System { what, source };
+    let format = run.watch.plan.format();
+    let sampling = !run.watch.events.is_empty();
     let mut batch = Batch::default();
     let mut broken_rings = 0;
     let mut next_tick = TICK;
@@ -191,9 +128,9 @@ fn watch(
         // Asked before the rings are read, so that the last reading finds everything.
         let ended = target.has_ended().map_err(system("waitid"))?;
         let wall = target.elapsed();
-        if !run.events.is_empty() {
+        if sampling {
             let now_ns = clock_ns(ClockId::Monotonic);
-            broken_rings += rings.read(&mut batch, format);
+            broken_rings += rings.read(&mut batch, &format);
             let horizon_ns = if ended {
                 u64::MAX
             } else {
@@ -218,7 +155,7 @@ fn watch(
         }
         target.press(run.request);
         let mut readable = Vec::new();
-        if !run.events.is_empty() {
+        if sampling {
             let rows = rings.rows().iter();
             readable
                 .extend(rows.map(|row| PollFd::from_borrowed_fd(row.descriptor(), PollFlags::IN)));
@@ -244,7 +181,6 @@ impl Run<'_> {
         mut self,
         finished: Finished,
         observer: &Observer<'_>,
-        host: Host,
         sink: &mut dyn Sink,
     ) -> Result<Recording, RecordError> {
         let ended = finished.target.ended();
@@ -266,27 +202,27 @@ impl Run<'_> {
             exit: exit_of(reaped.status),
             ended,
             counts,
-            sampled: self.sampled.clone(),
+            sampled: self.watch.sampled.clone(),
             samples: observer.samples,
             lost,
             complete_samples: observer.complete_samples,
             recorder_cpu_ns: 0,
             notes: Vec::new(),
         };
-        recording.notes = notes::notes(&recording, &self.plan, observer);
+        recording.notes = notes::notes(&recording, &self.watch.plan, observer);
         recording.recorder_cpu_ns =
             clock_ns(ClockId::ThreadCPUTime).saturating_sub(self.cpu_before_ns);
-        sink.meta(self.meta(&recording, host))
+        sink.meta(self.meta(&recording))
             .map_err(RecordError::Sink)?;
         Ok(recording)
     }
 
-    fn meta(&self, recording: &Recording, host: Host) -> Meta {
+    fn meta(&self, recording: &Recording) -> Meta {
         let (event, rung, unwinder) = match &recording.sampled {
             Sampled::Yes { event, rung, .. } => (
                 event.clone(),
-                rung.description().to_owned(),
-                notes::unwinder(&self.plan),
+                format!("{}, {}", rung.description(), self.watch.scope),
+                notes::unwinder(&self.watch.plan),
             ),
             Sampled::Off => ("none".to_owned(), "not sampled".to_owned(), String::new()),
             Sampled::No(refusal) => ("none".to_owned(), refusal.to_string(), String::new()),
@@ -300,15 +236,15 @@ impl Run<'_> {
             duration_ns: recording.counts.wall_ns,
             clock: "monotonic".to_owned(),
             event,
-            period: self.plan.period(),
-            rate_hz: Some(self.plan.rate_hz),
+            period: self.watch.plan.period(),
+            rate_hz: Some(self.watch.plan.rate_hz),
             rung,
             unwinder,
             cpu_time_ns: Some(recording.counts.cpu_ns),
             recorder_cpu_ns: Some(recording.recorder_cpu_ns),
             exit: recording.exit,
             lost: recording.lost,
-            host,
+            host: self.host.clone(),
             notes: recording.notes.clone(),
         }
     }

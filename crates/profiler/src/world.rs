@@ -16,6 +16,8 @@ use crate::space::AddressSpace;
 pub(crate) struct World {
     processes: FxHashMap<u32, LiveProcess>,
     threads: FxHashMap<u32, LiveThread>,
+    /// Tasks whose end was seen, by thread: the kernel may still sample them on their last way.
+    ended: FxHashMap<u32, Owner>,
     images: FxHashMap<BinaryId, ImageId>,
     versions: u64,
     /// Threads seen so far, ended ones included.
@@ -50,7 +52,11 @@ pub(crate) struct Task {
     pub(crate) time_ns: u64,
 }
 
+/// How many ended tasks are remembered at most.
+const MOST_ENDED: usize = 1_024;
+
 /// Who a sample belongs to.
+#[derive(Clone)]
 pub(crate) struct Owner {
     /// The thread.
     pub(crate) thread: ThreadId,
@@ -118,6 +124,14 @@ impl World {
         let Some(process) = self.processes.get_mut(&thread.pid) else {
             return Ok(());
         };
+        if self.ended.len() >= MOST_ENDED {
+            self.ended.clear();
+        }
+        let owner = Owner {
+            thread: thread.row,
+            space: Rc::clone(&process.space),
+        };
+        self.ended.insert(task.tid, owner);
         process.threads = process.threads.saturating_sub(1);
         if process.threads == 0 {
             let row = process.row;
@@ -158,6 +172,11 @@ impl World {
         sink: &mut dyn Sink,
     ) -> Result<Owner, SinkError> {
         let known = self.threads.get(&task.tid).map(|thread| thread.row);
+        if known.is_none()
+            && let Some(owner) = self.ended.get(&task.tid)
+        {
+            return Ok(owner.clone());
+        }
         let thread = match known {
             Some(row) => row,
             None => {
@@ -266,6 +285,7 @@ impl World {
             name,
         };
         self.threads.insert(task.tid, thread);
+        self.ended.remove(&task.tid);
         self.threads_seen += 1;
         Ok(row)
     }
@@ -306,6 +326,10 @@ pub(crate) enum Exec {
 
 /// What a task is called of which no record told the name.
 fn unknown_name(pid: u32) -> String {
+    // The kernel has no number any more for a task on its last way (-1).
+    if pid == u32::MAX {
+        return "ended".to_owned();
+    }
     format!("pid {pid}")
 }
 
@@ -450,6 +474,8 @@ mod tests {
         assert_eq!(f.world.live_processes(), 1);
         assert_eq!(f.starts(task(10, 12, 7)), [0x1000]);
         f.exit(task(10, 12, 8));
+        // The kernel's last steps of a thread still belong to it.
+        assert_eq!(f.owner(task(10, 12, 9)).thread, owner);
         assert_eq!(f.world.live_processes(), 0);
         assert_eq!(f.profile.processes.rows()[0].end_ns, Some(8));
         assert_eq!(f.world.threads_seen, 2);

@@ -290,6 +290,30 @@ fn a_forked_child_is_followed() {
     }
 }
 
+/// A thousand children, each shorter than a sampling period: where events of whole CPUs are
+/// permitted, the samples stand for their time too; elsewhere a note says that they do not.
+#[test]
+fn short_tasks_are_sampled_or_told() {
+    if !sampling_works() {
+        return;
+    }
+    let folder = TempDir::new().unwrap();
+    let program = build(&folder, "gcc", &["-O2", "-pthread"], "tree.c");
+    let mut request = request([program.to_str().unwrap(), "forks", "1000"]);
+    request.rate_hz = 499;
+    let (recording, profile) = record(&request);
+    assert_eq!(recording.exit, Some(Exit::Code(0)));
+    if profile.meta.rung.contains("control group") && profile.meta.event == "cpu-clock" {
+        let tree_ns = recording.counts.user_ns + recording.counts.system_ns;
+        let coverage = profile.total_weight(1) as f64 / tree_ns as f64;
+        // Five standard errors at 150 samples are 40 %; without the control group it is nothing.
+        assert_near("coverage", coverage, 1.0, 0.4);
+    } else {
+        let told = recording.notes.iter().any(|note| note.contains("cover"));
+        assert!(told, "{:?}", recording.notes);
+    }
+}
+
 /// Each stack below a recursion of known depth has exactly that many frames of it.
 #[test]
 fn a_deep_recursion_has_its_exact_depth() {

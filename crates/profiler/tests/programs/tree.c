@@ -1,5 +1,6 @@
 /* `tree threads N`: four threads with names, each N rounds of its own function.
  * `tree fork N`: the child does three times the work of the parent.
+ * `tree forks N`: N children one after the other, each with a third of a millisecond of work.
  * `tree deep N`: N rounds below a recursion of 300 calls with frames of at least 64 bytes.
  * `tree signal N`: N rounds in a signal handler that interrupted `waiting`. */
 #define _GNU_SOURCE
@@ -78,6 +79,14 @@ int main(int argc, char **argv) {
         }
         work_a(rounds);
         waitpid(child, 0, 0);
+    } else if (!strcmp(what, "forks")) {
+        for (long i = 0; i < rounds; i++) {
+            if (fork() == 0) {
+                work_a(10);
+                _exit(0);
+            }
+            wait(0);
+        }
     } else if (!strcmp(what, "deep")) {
         sink += descend(300);
     } else if (!strcmp(what, "signal")) {
