@@ -6,14 +6,44 @@ use std::path::{Path, PathBuf};
 
 /// Crate, what it may use of ours, what of others it must never use.
 const TABLE: [(&str, &[&str], &[&str]); 8] = [
-    ("profile", &[], &["serde", "clap", "object", "gimli", "rustix", "libc", "memmap2"]),
+    (
+        "profile",
+        &[],
+        &[
+            "serde", "clap", "object", "gimli", "rustix", "libc", "memmap2",
+        ],
+    ),
     ("image", &["profile"], &["perf-event", "serde", "clap"]),
-    ("profiler", &["profile", "image"], &["addr2line", "clap", "inferno", "prost"]),
-    ("symbolizer", &["profile", "image"], &["perf-event", "clap", "prost"]),
-    ("formats", &["profile"], &["object", "gimli", "perf-event", "clap"]),
-    ("diff", &["profile"], &["rustix", "libc", "tempfile", "memmap2", "serde", "clap"]),
-    ("lab", &["profile", "profiler", "symbolizer", "diff"], &["clap", "inferno", "prost"]),
-    ("report", &["profile", "diff", "formats"], &["object", "gimli", "perf-event", "rustix"]),
+    (
+        "profiler",
+        &["profile", "image"],
+        &["addr2line", "clap", "inferno", "prost"],
+    ),
+    (
+        "symbolizer",
+        &["profile", "image"],
+        &["perf-event", "clap", "prost"],
+    ),
+    (
+        "formats",
+        &["profile"],
+        &["object", "gimli", "perf-event", "clap"],
+    ),
+    (
+        "diff",
+        &["profile"],
+        &["rustix", "libc", "tempfile", "memmap2", "serde", "clap"],
+    ),
+    (
+        "lab",
+        &["profile", "profiler", "symbolizer", "diff"],
+        &["clap", "inferno", "prost"],
+    ),
+    (
+        "report",
+        &["profile", "diff", "formats"],
+        &["object", "gimli", "perf-event", "rustix"],
+    ),
 ];
 
 /// The crates that may hold unsafe code, and in how many files at most.
@@ -30,14 +60,18 @@ fn manifest(path: &Path) -> toml::Table {
 
 fn dependencies(manifest: &toml::Table) -> BTreeSet<String> {
     let table = manifest.get("dependencies").and_then(toml::Value::as_table);
-    table.map(|t| t.keys().cloned().collect()).unwrap_or_default()
+    table
+        .map(|t| t.keys().cloned().collect())
+        .unwrap_or_default()
 }
 
 #[test]
 fn each_crate_uses_only_what_the_table_allows() {
     let mut faults = Vec::new();
     for (name, ours, never) in TABLE {
-        let used = dependencies(&manifest(&root().join("crates").join(name).join("Cargo.toml")));
+        let used = dependencies(&manifest(
+            &root().join("crates").join(name).join("Cargo.toml"),
+        ));
         for dependency in &used {
             if let Some(own) = dependency.strip_prefix("hotproof-") {
                 if !ours.contains(&own) {
@@ -57,7 +91,12 @@ fn the_table_names_every_crate() {
         .expect("the crates folder can be read")
         .map(|entry| entry.expect("an entry can be read").path())
         .filter(|path| path.join("Cargo.toml").exists())
-        .map(|path| path.file_name().expect("a folder has a name").to_string_lossy().into_owned())
+        .map(|path| {
+            path.file_name()
+                .expect("a folder has a name")
+                .to_string_lossy()
+                .into_owned()
+        })
         .collect();
     let named: BTreeSet<String> = TABLE.iter().map(|(name, ..)| (*name).to_owned()).collect();
     assert_eq!(folders, named);
@@ -67,10 +106,22 @@ fn the_table_names_every_crate() {
 fn every_dependency_has_a_version_in_one_place_and_a_reason() {
     let path = root().join("Cargo.toml");
     let text = std::fs::read_to_string(&path).expect("the root manifest can be read");
-    let section = text.split("[workspace.dependencies]").nth(1).expect("the section is there");
-    let section = section.split("\n[").next().expect("a split has a first part");
-    for line in section.lines().filter(|line| line.contains(" = ") && !line.starts_with('#')) {
-        assert!(line.contains("path = ") || line.contains(" # "), "no reason given: {line}");
+    let section = text
+        .split("[workspace.dependencies]")
+        .nth(1)
+        .expect("the section is there");
+    let section = section
+        .split("\n[")
+        .next()
+        .expect("a split has a first part");
+    for line in section
+        .lines()
+        .filter(|line| line.contains(" = ") && !line.starts_with('#'))
+    {
+        assert!(
+            line.contains("path = ") || line.contains(" # "),
+            "no reason given: {line}"
+        );
         assert!(
             line.contains("path = ") || line.contains("default-features = false"),
             "default features are on: {line}"
@@ -79,10 +130,16 @@ fn every_dependency_has_a_version_in_one_place_and_a_reason() {
     for (name, ..) in TABLE {
         let manifest = manifest(&root().join("crates").join(name).join("Cargo.toml"));
         for section in ["dependencies", "dev-dependencies"] {
-            let Some(table) = manifest.get(section).and_then(toml::Value::as_table) else { continue };
+            let Some(table) = manifest.get(section).and_then(toml::Value::as_table) else {
+                continue;
+            };
             for (dependency, value) in table {
                 let inherited = value.get("workspace").and_then(toml::Value::as_bool);
-                assert_eq!(inherited, Some(true), "{name}: {dependency} has a version of its own");
+                assert_eq!(
+                    inherited,
+                    Some(true),
+                    "{name}: {dependency} has a version of its own"
+                );
             }
         }
     }
@@ -92,18 +149,34 @@ fn every_dependency_has_a_version_in_one_place_and_a_reason() {
 fn unsafe_code_stays_in_its_files() {
     let mut found: BTreeMap<String, BTreeSet<PathBuf>> = BTreeMap::new();
     for (name, ..) in TABLE {
-        visit(&root().join("crates").join(name).join("src"), &mut |path, text| {
-            if text.contains("allow(unsafe_code)") {
-                found.entry(name.to_owned()).or_default().insert(path.to_owned());
-            }
-        });
+        visit(
+            &root().join("crates").join(name).join("src"),
+            &mut |path, text| {
+                if text.contains("allow(unsafe_code)") {
+                    found
+                        .entry(name.to_owned())
+                        .or_default()
+                        .insert(path.to_owned());
+                }
+            },
+        );
     }
     visit(&root().join("crates/cli"), &mut |path, text| {
-        assert!(!text.contains("allow(unsafe_code)"), "unsafe in {}", path.display());
+        assert!(
+            !text.contains("allow(unsafe_code)"),
+            "unsafe in {}",
+            path.display()
+        );
     });
     for (name, files) in &found {
-        let allowed = UNSAFE.iter().find(|(crate_name, _)| crate_name == name).map_or(0, |c| c.1);
-        assert!(files.len() <= allowed, "{name} has unsafe code in {files:?}");
+        let allowed = UNSAFE
+            .iter()
+            .find(|(crate_name, _)| crate_name == name)
+            .map_or(0, |c| c.1);
+        assert!(
+            files.len() <= allowed,
+            "{name} has unsafe code in {files:?}"
+        );
     }
 }
 
@@ -113,7 +186,10 @@ fn visit(folder: &Path, each: &mut dyn FnMut(&Path, &str)) {
         if path.is_dir() {
             visit(&path, each);
         } else if path.extension().is_some_and(|extension| extension == "rs") {
-            each(&path, &std::fs::read_to_string(&path).expect("a source file can be read"));
+            each(
+                &path,
+                &std::fs::read_to_string(&path).expect("a source file can be read"),
+            );
         }
     }
 }

@@ -1,3 +1,9 @@
 //! Black-box tests: the built binary, real targets, real repositories.
 
+mod accuracy;
+mod faults;
 mod layering;
+mod recording;
+mod references;
+mod run;
+mod verdicts;

@@ -1,15 +1,22 @@
 //! The command line of hotproof: arguments, wiring, progress, exit codes. Nothing else prints.
 
 mod arguments;
+mod compare;
+mod confirm;
+mod demo;
 mod export;
 mod failure;
 mod input;
 mod interrupt;
+mod log;
+mod observer;
 mod output;
 mod progress;
 mod record;
 mod report;
 mod terminal;
+mod verdict;
+mod workload;
 
 use std::process::ExitCode;
 
@@ -30,6 +37,10 @@ fn main() -> ExitCode {
         Command::Record(record) => record::run(record, voice),
         Command::Report(report) => report::run(report),
         Command::Export(export) => export::run(export),
+        Command::Confirm(confirm) => confirm::run(confirm, voice),
+        Command::Compare(compare) => compare::run(compare, voice),
+        Command::Verdict(verdict) => verdict::run(verdict, voice),
+        Command::Demo(demo) => demo::run(demo, voice),
     };
     outcome
         .unwrap_or_else(|failure| {

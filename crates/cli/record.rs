@@ -64,7 +64,7 @@ fn sample(arguments: &Record, profile: &mut Profile, voice: Voice) -> Result<Rec
     };
     let recording = Recorder::new().record(&request, profile, &mut show);
     ticker.finish();
-    recording.map_err(cannot_record)
+    recording.map_err(|error| cannot_record(&error))
 }
 
 /// Images that could not be named, or not well, and why: those with the most addresses first.
@@ -87,8 +87,8 @@ fn problems(named: &Summary) -> Vec<String> {
 /// So many images with problems are told one by one.
 const PROBLEMS: usize = 3;
 
-fn cannot_record(error: RecordError) -> Failure {
-    let code = match &error {
+fn cannot_record(error: &RecordError) -> Failure {
+    let code = match error {
         RecordError::NotFound { .. } | RecordError::NotExecutable { .. } => Code::TargetFailed,
         RecordError::EmptyCommand => Code::Usage,
         _ => Code::Failure,

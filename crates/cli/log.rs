@@ -1,0 +1,120 @@
+//! The log of comparisons at the top of the user's checkout.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use hotproof_diff::{Comparison, Conclusion};
+
+use crate::failure::{Code, Failure};
+
+/// The folder, which ignores itself in git.
+const FOLDER: &str = ".hotproof";
+const FILE: &str = "log.jsonl";
+
+/// Appends one line; where it stands, as `hotproof verdict` takes it.
+pub(crate) fn append(
+    top: &Path,
+    comparison: &Comparison,
+    conclusion: &Conclusion,
+) -> Result<String, Failure> {
+    let line = hotproof_report::log::line(comparison, conclusion);
+    let path = top.join(FOLDER).join(FILE);
+    let number = add_line(top, &path, &line).map_err(|error| {
+        let what = format!("cannot log the comparison in {}: {error}", path.display());
+        Failure::new(Code::Failure, what).remedy("make that folder writable, or make room")
+    })?;
+    Ok(format!("{FOLDER}/{FILE}:{number}"))
+}
+
+fn add_line(top: &Path, path: &Path, line: &str) -> io::Result<usize> {
+    let folder = top.join(FOLDER);
+    fs::create_dir_all(&folder)?;
+    let ignore = folder.join(".gitignore");
+    if !ignore.exists() {
+        fs::write(ignore, "*\n")?;
+    }
+    let before = match fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+        Err(error) => return Err(error),
+    };
+    // A line that a full disk cut short must not swallow this one.
+    let mut text = String::new();
+    if before.last().is_some_and(|&byte| byte != b'\n') {
+        text.push('\n');
+    }
+    text.push_str(line.trim_end());
+    text.push('\n');
+    let mut file = OpenOptions::new().append(true).create(true).open(path)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_data()?;
+    let lines = before.iter().filter(|&&byte| byte == b'\n').count();
+    Ok(lines + text.matches('\n').count())
+}
+
+/// The comparison at `FILE` or `FILE:LINE`; the last one without a line.
+pub(crate) fn read(place: &str) -> Result<(Comparison, String), Failure> {
+    let (path, number) = split(place);
+    let text = fs::read_to_string(&path).map_err(|error| {
+        Failure::new(
+            Code::Usage,
+            format!("cannot read the log {}: {error}", path.display()),
+        )
+        .remedy("name a log that `hotproof compare` wrote, for example .hotproof/log.jsonl")
+    })?;
+    let lines = text.lines().count();
+    let number = number.unwrap_or(lines);
+    let line = number
+        .checked_sub(1)
+        .and_then(|index| text.lines().nth(index));
+    let shown = format!("{}:{number}", path.display());
+    let line = line.ok_or_else(|| {
+        Failure::new(Code::Usage, format!("there is no line {shown}"))
+            .read(format!("the log has {lines} lines"))
+    })?;
+    let comparison = hotproof_report::log::parse(line)
+        .map_err(|error| Failure::new(Code::Usage, format!("cannot read {shown}: {error}")))?;
+    Ok((comparison, shown))
+}
+
+fn split(place: &str) -> (PathBuf, Option<usize>) {
+    if let Some((path, number)) = place.rsplit_once(':')
+        && let Ok(number) = number.parse()
+    {
+        return (PathBuf::from(path), Some(number));
+    }
+    (PathBuf::from(place), None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{add_line, split};
+
+    #[test]
+    fn lines_are_appended_and_counted_and_a_cut_line_stays_alone() {
+        let top = tempfile::tempdir().unwrap();
+        let path = top.path().join(".hotproof/log.jsonl");
+        assert_eq!(add_line(top.path(), &path, "{}").unwrap(), 1);
+        assert_eq!(add_line(top.path(), &path, "{}\n").unwrap(), 2);
+        std::fs::write(&path, "{}\n{\"cut\":").unwrap();
+        assert_eq!(add_line(top.path(), &path, "{}").unwrap(), 3);
+        assert_eq!(
+            std::fs::read_to_string(&path).unwrap(),
+            "{}\n{\"cut\":\n{}\n"
+        );
+        assert_eq!(
+            std::fs::read_to_string(top.path().join(".hotproof/.gitignore")).unwrap(),
+            "*\n"
+        );
+    }
+
+    #[test]
+    fn a_place_is_a_path_with_or_without_a_line() {
+        assert_eq!(
+            split("a:b/log.jsonl:17"),
+            ("a:b/log.jsonl".into(), Some(17))
+        );
+        assert_eq!(split("a:b/log.jsonl"), ("a:b/log.jsonl".into(), None));
+    }
+}

@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# Compares the demo's base with itself, built twice, again and again, and prints the verdicts.
+# Any keep is a false one. Usage: scripts/identical.sh [COMPARISONS] (default 30)
+set -euo pipefail
+cd "$(dirname "$0")/.."
+number=${1:-30}
+cargo build --locked --release --quiet
+hotproof=$PWD/target/release/hotproof
+results=$(mktemp)
+trap 'rm -f "$results"' EXIT
+for ((i = 1; i <= number; i++)); do
+    "$hotproof" demo --identical --quiet --json --seed "$i" | python3 -c '
+import json, sys
+value = json.load(sys.stdin)
+first = value["end_to_end"]["metrics"][0]
+print("%-20s %3d pairs  %+.2f %% [%+.2f, %+.2f]" % (value["verdict"], value["runs"]["pairs"],
+      first["change_pct"], first["ci_low_pct"], first["ci_high_pct"]))' | tee -a "$results"
+done
+echo
+awk '{ count[$1]++ } END { for (verdict in count) print count[verdict], verdict }' "$results" | sort -rn
+if grep -q '^keep' "$results"; then
+    echo "identical code was kept" >&2
+    exit 1
+fi

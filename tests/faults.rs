@@ -1,0 +1,350 @@
+//! Everything that goes wrong for users: the message, the exit code, and that nothing is left.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use crate::run::{self, SPIN, alone, commit, compile, finish, git, hotproof, perf_opens, skip};
+
+/// A repository with two commits of a C program, the folder it lies in, and what builds it.
+fn repository(base: &str, head: &str) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    commit(folder.path(), "base", &[("bench.c", base)]);
+    commit(folder.path(), "head", &[("bench.c", head)]);
+    folder
+}
+
+const BUILD: &str = "cc -O2 -g -o bench bench.c";
+const QUICK: &str = "int main(void) { return 0; }\n";
+
+fn compare(folder: &Path, more: &[&str]) -> run::Ran {
+    let arguments = [&["compare"], more].concat();
+    hotproof(folder, &arguments)
+}
+
+/// Worktrees and branches that a comparison left behind.
+#[track_caller]
+fn nothing_is_left(folder: &Path) {
+    let worktrees = git(folder, ["worktree", "list", "--porcelain"]);
+    assert_eq!(worktrees.matches("worktree ").count(), 1, "{worktrees}");
+    assert_eq!(git(folder, ["branch", "--list"]).lines().count(), 1);
+    let status = git(folder, ["status", "--porcelain", "--ignored=no"]);
+    assert_eq!(status, "", "the working tree was touched");
+}
+
+#[test]
+fn refs_that_cannot_be() {
+    let folder = repository(QUICK, "int main(void) { return 1; }\n");
+    let here = folder.path();
+    compare(here, &["main", "mian", "--", "./bench"])
+        .ends_with(2)
+        .says(&["mian", "main"]);
+    compare(here, &["main", "-x", "--", "./bench"])
+        .ends_with(2)
+        .says(&["-x"]);
+    compare(here, &["main~9", "main", "--", "./bench"])
+        .ends_with(2)
+        .says(&["main~9"]);
+    nothing_is_left(here);
+}
+
+#[test]
+fn places_that_are_no_repository() {
+    let folder = tempfile::tempdir().unwrap();
+    compare(folder.path(), &["a", "b", "--", "true"])
+        .ends_with(2)
+        .says(&["not in a git repository"]);
+}
+
+#[test]
+fn a_shallow_clone_is_told_what_is_missing() {
+    let folder = repository(QUICK, "int main(void) { return 1; }\n");
+    let clone = tempfile::tempdir().unwrap();
+    let url = format!("file://{}", folder.path().display());
+    git(
+        clone.path(),
+        ["clone", "--quiet", "--depth", "1", &url, "shallow"],
+    );
+    let here = clone.path().join("shallow");
+    compare(&here, &["HEAD~1", "HEAD", "--", "./bench"])
+        .ends_with(2)
+        .says(&["shallow", "fetch"]);
+}
+
+#[test]
+fn no_command_is_a_question_and_names_candidates() {
+    let folder = tempfile::tempdir().unwrap();
+    let manifest = "[package]\nname = \"thing\"\nversion = \"0.1.0\"\n";
+    let files = [("Cargo.toml", manifest), ("src/main.rs", "fn main() {}\n")];
+    commit(folder.path(), "one", &files);
+    let ran = compare(folder.path(), &["HEAD", "HEAD"]).ends_with(2);
+    ran.says(&["which command", "target/release/thing"]);
+    fs::write(
+        folder.path().join("hotproof.toml"),
+        "[[workload]]\nnam = 'x'\n",
+    )
+    .unwrap();
+    compare(folder.path(), &["HEAD", "HEAD"])
+        .ends_with(2)
+        .says(&["hotproof.toml", "nam"]);
+}
+
+#[test]
+fn a_build_that_fails_says_which_ref_and_how() {
+    let folder = repository(QUICK, "int main(void) { return oops; }\n");
+    let here = folder.path();
+    let ran = compare(here, &["main~1", "main", "--build", BUILD, "--", "./bench"]).ends_with(21);
+    ran.says(&["head", "oops"]);
+    nothing_is_left(here);
+}
+
+#[test]
+fn a_command_that_does_not_exist_or_fails_or_crashes() {
+    let folder = repository(QUICK, "#include <stdlib.h>\nint main(void) { abort(); }\n");
+    let here = folder.path();
+    compare(here, &["main~1", "main", "--build", BUILD, "--", "./bnech"]).ends_with(21);
+    let crash = compare(here, &["main~1", "main", "--build", BUILD, "--", "./bench"]).ends_with(21);
+    crash.says(&["head", "signal 6"]);
+    nothing_is_left(here);
+
+    let folder = repository("int main(void) { return 3; }\n", QUICK);
+    let ran = compare(
+        folder.path(),
+        &["main~1", "main", "--build", BUILD, "--", "./bench"],
+    );
+    ran.ends_with(21).says(&["base", "status 3"]);
+}
+
+#[test]
+fn a_command_that_hangs_is_killed_with_everything_it_started() {
+    let hang = "#include <unistd.h>\nint main(void) { if (!fork()) execlp(\"sleep\", \"sleep\", \"98765\", (char *)0); pause(); }\n";
+    let folder = repository(QUICK, hang);
+    let begun = Instant::now();
+    let arguments = [
+        "main~1",
+        "main",
+        "--timeout",
+        "1",
+        "--build",
+        BUILD,
+        "--",
+        "./bench",
+    ];
+    compare(folder.path(), &arguments)
+        .ends_with(21)
+        .says(&["head", "1 s", "--timeout"]);
+    assert!(begun.elapsed() < Duration::from_secs(60));
+    let left = finish(Command::new("pgrep").args(["-f", "sleep 98765"]));
+    assert_eq!(left.stdout, "", "the grandchild still runs");
+    nothing_is_left(folder.path());
+}
+
+#[test]
+fn the_very_same_program_on_both_sides_is_refused() {
+    let folder = repository(QUICK, "int main(void) { return 1; }\n");
+    let ran = compare(folder.path(), &["main~1", "main", "--", "true"]).ends_with(2);
+    ran.says(&["very same program"]);
+    nothing_is_left(folder.path());
+}
+
+#[test]
+fn files_that_are_no_profile() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let cases: [(&str, &[u8]); 4] = [
+        ("empty", b""),
+        ("text", b"main;hot 12\n"),
+        ("gzip", &[0x1f, 0x8b, 8, 0, 0, 0, 0, 0]),
+        ("perf.data", b"PERFILE2\x68\0\0\0\0\0\0\0"),
+    ];
+    for (name, bytes) in cases {
+        fs::write(here.join(name), bytes).unwrap();
+        hotproof(here, &["report", name]).ends_with(2).says(&[name]);
+    }
+    hotproof(here, &["report", "missing"])
+        .ends_with(2)
+        .says(&["missing"]);
+    hotproof(here, &["report", "."]).ends_with(2);
+}
+
+#[test]
+fn a_cut_profile_is_told_apart_from_a_whole_one() {
+    if !perf_opens("cut profiles") {
+        return;
+    }
+    let _machine = alone();
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    compile(here, "spin", SPIN);
+    hotproof(here, &["record", "-o", "whole", "--", "./spin", "100"]).ends_with(0);
+    let bytes = fs::read(here.join("whole")).unwrap();
+    for keep in [9, bytes.len() / 2, bytes.len() - 1] {
+        fs::write(here.join("cut"), &bytes[..keep]).unwrap();
+        hotproof(here, &["report", "cut"])
+            .ends_with(2)
+            .says(&["cut"]);
+    }
+}
+
+#[test]
+fn a_command_that_cannot_be_recorded_leaves_no_file() {
+    if !perf_opens("missing programs") {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    hotproof(here, &["record", "--", "./missing"])
+        .ends_with(21)
+        .says(&["missing"]);
+    fs::write(here.join("text"), "no program").unwrap();
+    hotproof(here, &["record", "--", "./text"])
+        .ends_with(21)
+        .says(&["text"]);
+    assert_eq!(
+        fs::read_dir(here).unwrap().count(),
+        1,
+        "something was left behind"
+    );
+    hotproof(here, &["record"]).ends_with(2);
+}
+
+#[test]
+fn an_output_that_cannot_be_written_is_told_before_the_target_runs() {
+    if !perf_opens("unwritable outputs") {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let touch = ["--", "touch", "ran"];
+    for place in ["no/such/folder/p", ".", "/proc/p"] {
+        hotproof(here, &[&["record", "-o", place], &touch[..]].concat());
+        assert!(
+            !here.join("ran").exists(),
+            "the target ran although {place} cannot be written"
+        );
+    }
+    let ran = hotproof(
+        here,
+        &[&["record", "-o", "no/such/folder/p"], &touch[..]].concat(),
+    );
+    ran.ends_with(1).says(&["no/such/folder/p", "-o"]);
+}
+
+#[test]
+fn a_full_disk_is_an_error_and_no_half_file() {
+    if !perf_opens("full disks") {
+        return;
+    }
+    let _machine = alone();
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    compile(here, "spin", SPIN);
+    hotproof(here, &["record", "--", "./spin", "200"]).ends_with(0);
+
+    let full = fs::OpenOptions::new()
+        .write(true)
+        .open("/dev/full")
+        .unwrap();
+    let mut export = run::command(here, &["export", "profile.hotproof", "-f", "folded"]);
+    let status = export.stdout(full).status().unwrap();
+    assert_eq!(status.code(), Some(1));
+
+    // A small file system of its own needs a mount namespace, which needs root.
+    let script = "mkdir small && mount -t tmpfs -o size=16k none small && cd small && \
+        head -c 12k /dev/zero > filler && \"$0\" export ../profile.hotproof -o flame.svg; \
+        status=$?; ls -A; exit $status";
+    let mut small = Command::new("unshare");
+    small
+        .args(["-m", "sh", "-c", script, env!("CARGO_BIN_EXE_hotproof")])
+        .current_dir(here);
+    let ran = finish(&mut small);
+    if ran.stderr.contains("unshare") || ran.stderr.contains("mount:") {
+        skip("a full file system", ran.stderr.trim());
+        return;
+    }
+    let ran = ran.ends_with(1).says(&["flame.svg", "No space left"]);
+    assert_eq!(ran.stdout, "filler\n", "a half file was left");
+}
+
+/// Runs a program under a seccomp filter that refuses perf events, as containers do.
+const DENY: &str = r#"
+#include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+int main(int argc, char **argv) {
+    struct sock_filter filter[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_perf_event_open, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | atoi(argv[1])),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog program = { sizeof filter / sizeof *filter, filter };
+    if (argc < 3 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)) return 99;
+    if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program)) return 99;
+    execv(argv[2], argv + 2);
+    return 99;
+}
+"#;
+
+#[test]
+fn refused_perf_events_are_told_with_the_remedy() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let deny = compile(here, "deny", DENY);
+    for (errno, name) in [("1", "EPERM"), ("38", "ENOSYS")] {
+        let mut command = Command::new(&deny);
+        command.args([
+            errno,
+            env!("CARGO_BIN_EXE_hotproof"),
+            "record",
+            "--",
+            "true",
+        ]);
+        let ran = finish(command.current_dir(here)).ends_with(20);
+        ran.says(&["perf_event_open", name, "  read", "  do"]);
+    }
+    assert!(!here.join("profile.hotproof").exists());
+}
+
+#[test]
+fn where_perf_events_are_refused_compare_still_measures_the_whole() {
+    let _machine = alone();
+    let work = |rounds: u32| {
+        format!(
+            "static volatile unsigned s;\nint main(void) {{ for (unsigned i = 0; i < {rounds}; i++) s += i; }}\n"
+        )
+    };
+    let folder = repository(&work(40_000_000), &work(20_000_000));
+    let here = folder.path();
+    let deny = compile(here, "deny", DENY);
+    fs::write(here.join(".git/info/exclude"), "deny*\n.hotproof\n").unwrap();
+    let mut command = Command::new(&deny);
+    command.args([
+        "1",
+        env!("CARGO_BIN_EXE_hotproof"),
+        "compare",
+        "main~1",
+        "main",
+    ]);
+    command.args([
+        "--budget", "60", "--json", "--build", BUILD, "--", "./bench",
+    ]);
+    let ran = finish(command.current_dir(here).env("NO_COLOR", "1"));
+    let json: serde_json::Value = serde_json::from_str(&ran.stdout).expect(&ran.stderr);
+    let speedup = json["end_to_end"]["metrics"][0]["speedup"]
+        .as_f64()
+        .unwrap();
+    assert!(speedup > 1.5, "{speedup}");
+    assert!(
+        json["warnings"].to_string().contains("perf"),
+        "{}",
+        json["warnings"]
+    );
+    nothing_is_left(here);
+}

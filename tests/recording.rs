@@ -1,0 +1,252 @@
+//! `record`, `report`, `export` and `confirm` on a program that spends its time in one function.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::run::{self, SPIN, alone, compile, hotproof, perf_opens};
+
+/// A folder with the spinning program and a profile of it.
+fn recorded(milliseconds: &str) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    compile(folder.path(), "spin", SPIN);
+    hotproof(folder.path(), &["record", "--", "./spin", milliseconds]).ends_with(0);
+    folder
+}
+
+#[test]
+fn record_says_what_it_did_and_keeps_the_targets_output_apart() {
+    if !perf_opens("record") {
+        return;
+    }
+    let _machine = alone();
+    let folder = tempfile::tempdir().unwrap();
+    compile(folder.path(), "spin", SPIN);
+    let ran = hotproof(
+        folder.path(),
+        &["record", "-o", "p.hotproof", "--", "./spin", "400"],
+    );
+    let ran = ran.ends_with(0).says(&[
+        "p.hotproof",
+        "samples",
+        "coverage",
+        "lost",
+        "complete",
+        "named frames",
+        "recorder",
+        "next",
+    ]);
+    assert_eq!(ran.stdout, "done\n", "the target's output is its own");
+    assert!(folder.path().join("p.hotproof").exists());
+
+    let quiet = hotproof(
+        folder.path(),
+        &["record", "-q", "-o", "p.hotproof", "--", "./spin", "50"],
+    );
+    assert_eq!(quiet.ends_with(0).stderr, "");
+}
+
+#[test]
+fn report_and_export_find_the_hot_function() {
+    if !perf_opens("report and export") {
+        return;
+    }
+    let _machine = alone();
+    let folder = recorded("600");
+    let here = folder.path();
+    let table = hotproof(here, &["report", "profile.hotproof"])
+        .ends_with(0)
+        .stdout;
+    assert!(table.contains("hot") && table.contains("main"), "{table}");
+
+    let json = hotproof(here, &["report", "profile.hotproof", "--json"])
+        .ends_with(0)
+        .stdout;
+    let json: serde_json::Value = serde_json::from_str(&json).expect("--json prints JSON");
+    assert_eq!(json["schema"]["name"], "hotproof.report");
+    let rows = json["functions"].as_array().expect("a list of functions");
+    let hot = rows
+        .iter()
+        .find(|row| row["name"] == "hot")
+        .expect("hot is listed");
+    assert!(hot["self"]["pct"].as_f64().unwrap() > 90.0, "{hot}");
+
+    for name in ["out.folded", "out.svg", "out.pb.gz"] {
+        hotproof(here, &["export", "profile.hotproof", "-o", name]).ends_with(0);
+        assert!(
+            fs::metadata(here.join(name)).unwrap().len() > 50,
+            "{name} is nearly empty"
+        );
+    }
+    let folded = fs::read_to_string(here.join("out.folded")).unwrap();
+    assert!(
+        folded.lines().any(|line| line.contains("main;hot ")),
+        "{folded}"
+    );
+    let stdout = hotproof(here, &["export", "profile.hotproof", "-f", "folded"])
+        .ends_with(0)
+        .stdout;
+    assert_eq!(
+        stdout, folded,
+        "a file and standard output get the same bytes"
+    );
+    hotproof(here, &["export", "profile.hotproof", "-o", "what.xyz"])
+        .ends_with(2)
+        .says(&["-f"]);
+}
+
+#[test]
+fn a_profile_opens_where_the_binary_is_gone() {
+    if !perf_opens("self-contained profiles") {
+        return;
+    }
+    let _machine = alone();
+    let folder = recorded("300");
+    let before = hotproof(folder.path(), &["report", "profile.hotproof"])
+        .ends_with(0)
+        .stdout;
+    fs::remove_file(folder.path().join("spin")).unwrap();
+    fs::remove_file(folder.path().join("spin.c")).unwrap();
+    let after = hotproof(folder.path(), &["report", "profile.hotproof"])
+        .ends_with(0)
+        .stdout;
+    assert_eq!(before, after);
+}
+
+#[test]
+fn a_target_that_fails_still_leaves_a_profile() {
+    if !perf_opens("failing targets") {
+        return;
+    }
+    let _machine = alone();
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    compile(here, "spin", SPIN);
+    let failed = ["record", "-o", "a.hotproof", "--", "./spin", "200", "3"];
+    hotproof(here, &failed).ends_with(21).says(&["status 3"]);
+    let forwarded = [
+        "record",
+        "--forward-exit",
+        "-o",
+        "b.hotproof",
+        "--",
+        "./spin",
+        "200",
+        "3",
+    ];
+    hotproof(here, &forwarded).ends_with(3);
+    let kill = "./spin 200 & kill -9 $$";
+    let killed = [
+        "record",
+        "--forward-exit",
+        "-o",
+        "c.hotproof",
+        "--",
+        "sh",
+        "-c",
+        kill,
+    ];
+    hotproof(here, &killed).ends_with(137).says(&["signal 9"]);
+    for name in ["a.hotproof", "b.hotproof"] {
+        let table = hotproof(here, &["report", name]).ends_with(0).stdout;
+        assert!(table.contains("hot"), "{name}: {table}");
+    }
+    hotproof(here, &["report", "c.hotproof"]).ends_with(0);
+}
+
+#[test]
+fn an_interrupt_ends_the_recording_and_keeps_it() {
+    if !perf_opens("interrupts") {
+        return;
+    }
+    let _machine = alone();
+    let folder = tempfile::tempdir().unwrap();
+    compile(folder.path(), "spin", SPIN);
+    let mut recorder = run::command(folder.path(), &["record", "--", "./spin", "30000"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    std::thread::sleep(Duration::from_millis(900));
+    let begun = Instant::now();
+    let pid = recorder.id().to_string();
+    run::finish(Command::new("kill").args(["-INT", &pid])).ends_with(0);
+    let status = recorder.wait().unwrap();
+    assert!(
+        begun.elapsed() < Duration::from_secs(10),
+        "the recording did not end"
+    );
+    assert_eq!(status.code(), Some(0));
+    let table = hotproof(folder.path(), &["report", "profile.hotproof"])
+        .ends_with(0)
+        .stdout;
+    assert!(table.contains("hot"), "{table}");
+    assert!(!is_running("./spin 30000"), "the target was left behind");
+}
+
+fn is_running(command_line: &str) -> bool {
+    let processes = fs::read_dir("/proc").unwrap().flatten();
+    let lines = processes.filter_map(|entry| fs::read(entry.path().join("cmdline")).ok());
+    lines
+        .map(|line| String::from_utf8_lossy(&line).replace('\0', " "))
+        .any(|line| line.trim_end() == command_line)
+}
+
+#[test]
+fn confirm_says_yes_no_and_who_is_meant() {
+    if !perf_opens("confirm") {
+        return;
+    }
+    let _machine = alone();
+    let folder = recorded("800");
+    let here = folder.path();
+    let in_profile =
+        |name: &str| hotproof(here, &["confirm", name, "--profile", "profile.hotproof"]);
+    let yes = in_profile("hot").ends_with(0);
+    assert!(yes.stdout.starts_with("YES"), "{}", yes.stdout);
+    let nearest = in_profile("hott").ends_with(12);
+    assert!(nearest.stdout.contains("hot"), "{}", nearest.stdout);
+
+    let run = [
+        "confirm", "hot", "--json", "--runs", "12", "--", "./spin", "100",
+    ];
+    let json = hotproof(here, &run).ends_with(0).stdout;
+    let json: serde_json::Value = serde_json::from_str(&json).expect("--json prints JSON");
+    assert_eq!(json["schema"]["name"], "hotproof.confirm");
+}
+
+#[test]
+fn too_few_samples_are_undecided_never_no() {
+    if !perf_opens("few samples") {
+        return;
+    }
+    let _machine = alone();
+    let folder = recorded("8");
+    let ran = hotproof(
+        folder.path(),
+        &["confirm", "main", "--profile", "profile.hotproof"],
+    );
+    assert_ne!(ran.status, 13, "{}", ran.stdout);
+}
+
+#[test]
+fn every_command_has_help_with_an_example() {
+    let here = Path::new(".");
+    for name in [
+        "record", "report", "export", "confirm", "compare", "verdict", "demo",
+    ] {
+        let help = hotproof(here, &[name, "--help"]).ends_with(0).stdout;
+        assert!(
+            help.contains("Examples:") && help.contains(&format!("hotproof {name}")),
+            "{help}"
+        );
+    }
+    let help = hotproof(here, &["--help"]).ends_with(0).stdout;
+    for code in ["0 ", "1 ", "2 ", "10 ", "11 ", "12 ", "13 ", "20 ", "21 "] {
+        assert!(
+            help.contains(&format!(" {code}")),
+            "exit code {code}is missing:\n{help}"
+        );
+    }
+}
