@@ -1,6 +1,8 @@
 //! Records a command and prints what came of it: a bench for the recorder itself.
 //!
-//! `cargo run -p hotproof-profiler --example recording -- [RATE] [fp|none|BYTES] [RUNS] CMD...`
+//! `cargo run -p hotproof-profiler --example recording -- RATE fp|none|BYTES RUNS CMD...`
+//!
+//! With the variable `FAILED` set it also prints the addresses of stacks that are not whole.
 
 #![allow(clippy::print_stdout)]
 
@@ -47,24 +49,26 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         );
         println!("{:?} {:?}", recording.counts, recording.notes);
         if std::env::var_os("FAILED").is_some() {
-            for i in 0..profile.samples.len() {
-                if profile.samples.end[i] != StackEnd::Complete {
-                    let chain: Vec<String> = profile
-                        .path(profile.samples.stack[i])
-                        .map(|l| {
-                            let l = &profile.locations[l];
-                            format!(
-                                "{}+{:x}",
-                                l.image
-                                    .map_or("?", |im| &profile.strings[profile.images[im].path]),
-                                l.address
-                            )
-                        })
-                        .collect();
-                    println!("{:?} {} {}", profile.samples.end[i], i, chain.join(" < "));
-                }
-            }
+            print_failed(&profile);
         }
     }
     Ok(())
+}
+
+fn print_failed(profile: &Profile) {
+    for (i, end) in profile.samples.end.iter().enumerate() {
+        if *end == StackEnd::Complete {
+            continue;
+        }
+        let addresses = profile.path(profile.samples.stack[i]).map(|id| {
+            let row = &profile.locations[id];
+            let image = row.image.map_or("?", |id| {
+                let path = profile.images[id].path;
+                &profile.strings[path]
+            });
+            format!("{image}+{:x}", row.address)
+        });
+        let addresses: Vec<String> = addresses.collect();
+        println!("{end:?} {i} {}", addresses.join(" < "));
+    }
 }

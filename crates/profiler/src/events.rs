@@ -96,6 +96,18 @@ impl EventPlan {
 
     /// Opens the event on one CPU for a target that is held before `execve`.
     pub(crate) fn open(&self, scope: Scope<'_>, cpu: usize) -> Result<Counter, Errno> {
+        match self.open_reading(scope, cpu, READ_LOST) {
+            Err(Errno::INVAL) => self.open_reading(scope, cpu, 0),
+            result => result,
+        }
+    }
+
+    fn open_reading(
+        &self,
+        scope: Scope<'_>,
+        cpu: usize,
+        read_format: u64,
+    ) -> Result<Counter, Errno> {
         let builder = base(self.permitted).one_cpu(cpu);
         let mut builder = match scope {
             Scope::Tasks(pid) => {
@@ -123,8 +135,24 @@ impl EventPlan {
                 .sample_stack_user(self.stack_bytes());
         }
         builder.attrs_mut().sample_type = self.format().sample.bits();
+        builder.attrs_mut().read_format = read_format;
         open(builder)
     }
+}
+
+/// `PERF_FORMAT_LOST`, since Linux 6.0: reading the event tells what was lost of it, also at the
+/// very end, when no record follows that could tell. Older kernels refuse it.
+const READ_LOST: u64 = 1 << 4;
+
+/// How many records of an event did not fit into its ring; `None` when the kernel does not say.
+pub(crate) fn lost_records(event: &Counter) -> Option<u64> {
+    // With this format alone: the count, then the lost records.
+    let mut words = [0; 16];
+    let got = rustix::io::read(descriptor(event), &mut words).ok()?;
+    (got == words.len()).then(|| {
+        let [.., a, b, c, d, e, f, g, h] = words;
+        u64::from_ne_bytes([a, b, c, d, e, f, g, h])
+    })
 }
 
 /// Whom an event watches.
@@ -134,16 +162,6 @@ pub(crate) enum Scope<'a> {
     Tasks(i32),
     /// Everything in the control group of this directory; from when it is enabled.
     Group(&'a File),
-}
-
-impl Scope<'_> {
-    /// In words, for the profile's meta.
-    pub(crate) fn description(self) -> &'static str {
-        match self {
-            Scope::Tasks(_) => "inherited from task to task",
-            Scope::Group(_) => "per CPU within a control group",
-        }
-    }
 }
 
 /// An event that counts nothing: it only holds a ring for one CPU.

@@ -4,6 +4,7 @@ use crate::events::{EventKind, EventPlan};
 use crate::observer::Observer;
 use crate::recording::{CpuSource, Ended, Recording, Rung, Sampled};
 use crate::request::StackMode;
+use crate::sampler::{ScopeKind, Watch};
 
 /// Below this share of the counted CPU time, the samples do not stand for the whole run.
 const LOW_COVERAGE: f64 = 0.9;
@@ -11,11 +12,7 @@ const LOW_COVERAGE: f64 = 0.9;
 const FEWEST_PERIODS: u64 = 20;
 
 /// All notes, most important first.
-pub(crate) fn notes(
-    recording: &Recording,
-    plan: &EventPlan,
-    observer: &Observer<'_>,
-) -> Vec<String> {
+pub(crate) fn notes(recording: &Recording, watch: &Watch, observer: &Observer<'_>) -> Vec<String> {
     let mut notes = Vec::new();
     match recording.ended {
         Ended::Exited => {}
@@ -32,7 +29,7 @@ pub(crate) fn notes(
     if rung == Rung::UserOnly {
         notes.push("Time in the kernel was not sampled: it is not permitted here.".into());
     }
-    notes.extend(coverage_note(recording, plan, observer.period_sum));
+    notes.extend(coverage_note(recording, watch, observer.period_sum));
     if recording.lost.samples > 0 {
         notes.push(format!(
             "The kernel dropped {} records because the recorder did not read them in time.",
@@ -62,7 +59,8 @@ fn count_note(recording: &Recording) -> Option<String> {
     })
 }
 
-fn coverage_note(recording: &Recording, plan: &EventPlan, period_sum: u64) -> Option<String> {
+fn coverage_note(recording: &Recording, watch: &Watch, period_sum: u64) -> Option<String> {
+    let plan = &watch.plan;
     if plan.permitted.kind != EventKind::CpuClock {
         return None;
     }
@@ -70,9 +68,10 @@ fn coverage_note(recording: &Recording, plan: &EventPlan, period_sum: u64) -> Op
     let coverage = period_sum as f64 / counted_ns as f64;
     let enough = counted_ns / plan.period()?.max(1) >= FEWEST_PERIODS;
     (enough && coverage < LOW_COVERAGE).then(|| {
-        let cause = match plan.permitted.rung {
-            Rung::UserOnly => "the rest ran in the kernel or in tasks shorter than a period",
-            Rung::KernelAndUser => "tasks shorter than a sampling period are mostly missed",
+        let cause = match (plan.permitted.rung, watch.scope) {
+            (Rung::UserOnly, _) => "the rest ran in the kernel or in tasks shorter than a period",
+            (_, ScopeKind::Tasks) => "tasks shorter than a sampling period are mostly missed",
+            (_, ScopeKind::Group) => "the rest was lost, or left the recorder's control group",
         };
         format!(
             "The samples cover {:.0} % of the counted CPU time: {cause}.",

@@ -195,6 +195,7 @@ impl Run<'_> {
         let wall_ns = duration_ns(finished.wall);
         let counts = self.counters.read(reaped.usage, wall_ns, run_queue_ns);
         let lost = Lost {
+            samples: self.watch.lost_records().unwrap_or(observer.lost.samples),
             records: observer.lost.records + finished.broken_rings,
             ..observer.lost
         };
@@ -209,7 +210,7 @@ impl Run<'_> {
             recorder_cpu_ns: 0,
             notes: Vec::new(),
         };
-        recording.notes = notes::notes(&recording, &self.watch.plan, observer);
+        recording.notes = notes::notes(&recording, &self.watch, observer);
         recording.recorder_cpu_ns =
             clock_ns(ClockId::ThreadCPUTime).saturating_sub(self.cpu_before_ns);
         sink.meta(self.meta(&recording))
@@ -221,7 +222,7 @@ impl Run<'_> {
         let (event, rung, unwinder) = match &recording.sampled {
             Sampled::Yes { event, rung, .. } => (
                 event.clone(),
-                format!("{}, {}", rung.description(), self.watch.scope),
+                format!("{}, {}", rung.description(), self.watch.scope.description()),
                 notes::unwinder(&self.watch.plan),
             ),
             Sampled::Off => ("none".to_owned(), "not sampled".to_owned(), String::new()),

@@ -44,11 +44,12 @@ pub struct Request {
 /// that it does not beat against the usual timers.
 pub const DEFAULT_RATE_HZ: u64 = 997;
 
-/// Bytes of stack that are copied with each sample when nobody asks for another size.
+/// Bytes of stack that are copied with each sample when nobody asks for another size: the kernel's
+/// ceiling.
 ///
-/// Just under 32 KiB: whole stacks for almost every program, while a ring holds twice as many
-/// samples as with the kernel's ceiling.
-pub const DEFAULT_STACK_BYTES: u32 = 32_000;
+/// Only the part of a stack that is in use is copied, so that a high ceiling costs room in the ring
+/// and, for shallow stacks, nothing else.
+pub const DEFAULT_STACK_BYTES: u32 = 65_528;
 
 impl Request {
     /// A request with the defaults: everything inherited, sampled at [`DEFAULT_RATE_HZ`], stacks
@@ -137,7 +138,8 @@ pub enum StackMode {
     /// Registers and a copy of the stack, unwound through call frame information.
     Dwarf {
         /// Bytes of stack to copy with each sample: a multiple of 8, at most 65,528 (the
-        /// kernel's ceiling). Other values are rounded down.
+        /// kernel's ceiling). Other values are rounded down. Fewer are copied when the rings that
+        /// the machine permits would hold too few samples; the profile's meta has the true size.
         bytes: u32,
     },
     /// The kernel's walk along frame pointers; the first frames, where a function without a frame

@@ -86,6 +86,12 @@ impl Rings {
         &self.rows
     }
 
+    /// Size of the smallest ring; 0 when there is none.
+    pub(crate) fn smallest_bytes(&self) -> usize {
+        let sizes = self.rows.iter().map(|row| row.ring.data_bytes());
+        sizes.min().unwrap_or(0)
+    }
+
     /// Copies everything that is in the rings; returns how many rings were broken.
     pub(crate) fn read(&mut self, batch: &mut Batch, format: &Format) -> u64 {
         let mut broken = 0;

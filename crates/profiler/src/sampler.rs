@@ -9,11 +9,16 @@ use crate::launch::HeldChild;
 use crate::machine;
 use crate::recording::{Refusal, Rung, Sampled};
 use crate::refusal::Facts;
-use crate::request::{Request, Sampling};
+use crate::request::{Request, Sampling, StackMode};
 use crate::rings::Rings;
 
 /// Size of a sample without its stack: header, fields, a deep kernel callchain.
 const SAMPLE_BYTES_WITHOUT_STACK: u64 = 300;
+
+/// A ring that holds fewer samples is too small to wait for a recorder that waits for a CPU.
+const FEWEST_SAMPLES_IN_RING: usize = 24;
+/// Copies of the stack are not made smaller for the sake of a ring.
+const SMALLEST_STACK_BYTES: u32 = 8_192;
 
 /// What is kept between runs.
 #[derive(Debug, Default)]
@@ -37,6 +42,25 @@ enum GroupState {
     Impossible,
 }
 
+/// Whom the events of a run watch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ScopeKind {
+    /// The target, and what it starts by inheritance; the target's exec enables them.
+    Tasks,
+    /// Whoever is in the control group; enabled by [`Watch::enable`].
+    Group,
+}
+
+impl ScopeKind {
+    /// In words, for the profile's meta.
+    pub(crate) fn description(self) -> &'static str {
+        match self {
+            ScopeKind::Tasks => "inherited from task to task",
+            ScopeKind::Group => "per CPU within a control group",
+        }
+    }
+}
+
 /// The events of one run. They end when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Watch {
@@ -46,10 +70,8 @@ pub(crate) struct Watch {
     pub(crate) events: Vec<Counter>,
     /// What to tell the caller.
     pub(crate) sampled: Sampled,
-    /// Whom the events watch, in words.
-    pub(crate) scope: &'static str,
-    /// Whether they wait for [`Watch::enable`], and not for the target's exec.
-    enable_by_hand: bool,
+    /// Whom the events watch.
+    pub(crate) scope: ScopeKind,
 }
 
 impl Sampler {
@@ -94,8 +116,7 @@ impl Sampler {
             },
             events: Vec::new(),
             sampled: Sampled::Off,
-            scope: "",
-            enable_by_hand: false,
+            scope: ScopeKind::Tasks,
         };
         if request.sampling == Sampling::Events {
             watch.sampled = match self.try_open(child, &mut watch) {
@@ -120,14 +141,14 @@ impl Sampler {
         self.rings
             .prepare(&self.cpus, watch.plan.rate_hz, record_bytes)
             .map_err(refused)?;
+        watch.plan.stacks = fitting_stacks(watch.plan.stacks, self.rings.smallest_bytes());
         if let GroupState::Here(group) = &self.group
             && child.is_in_cgroup()
         {
             let scope = Scope::Group(group.directory());
             if let Ok(events) = self.open_all(&watch.plan, scope) {
                 watch.events = events;
-                watch.scope = scope.description();
-                watch.enable_by_hand = true;
+                watch.scope = ScopeKind::Group;
                 return Ok(());
             }
             // Kernels without CONFIG_CGROUP_PERF, and users without CAP_PERFMON.
@@ -135,7 +156,6 @@ impl Sampler {
         }
         let scope = Scope::Tasks(child.pid().as_raw_nonzero().get());
         watch.events = self.open_all(&watch.plan, scope).map_err(refused)?;
-        watch.scope = scope.description();
         Ok(())
     }
 
@@ -165,14 +185,54 @@ impl Sampler {
     }
 }
 
+/// The same mode with no larger copies of the stack than leave room for enough samples in a ring.
+fn fitting_stacks(stacks: StackMode, ring_bytes: usize) -> StackMode {
+    let most = u32::try_from(ring_bytes / FEWEST_SAMPLES_IN_RING).unwrap_or(u32::MAX);
+    match stacks {
+        StackMode::Dwarf { bytes } => StackMode::Dwarf {
+            bytes: bytes.min(most.max(SMALLEST_STACK_BYTES)),
+        },
+        StackMode::FramePointer | StackMode::None => stacks,
+    }
+}
+
 impl Watch {
+    /// How many records the kernel dropped; `None` when it does not say, or nothing is sampled.
+    pub(crate) fn lost_records(&self) -> Option<u64> {
+        if self.events.is_empty() {
+            return None;
+        }
+        self.events.iter().map(events::lost_records).sum()
+    }
+
     /// Enables events that no exec enables; called just before the target is released.
     pub(crate) fn enable(&mut self) -> std::io::Result<()> {
-        if self.enable_by_hand {
+        if self.scope == ScopeKind::Group {
             for event in &mut self.events {
                 event.enable()?;
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Copies shrink with the ring, but neither below what a stack needs nor beyond what was asked.
+    #[test]
+    fn copies_fit_the_ring() {
+        let cases = [
+            (65_528, 4 << 20, 65_528),
+            (65_528, 1 << 19, 21_845),
+            (65_528, 1 << 16, 8_192),
+            (16_384, 1 << 19, 16_384),
+        ];
+        for (asked, ring_bytes, expected) in cases {
+            let fitting = fitting_stacks(StackMode::Dwarf { bytes: asked }, ring_bytes);
+            assert_eq!(fitting, StackMode::Dwarf { bytes: expected });
+        }
+        assert_eq!(fitting_stacks(StackMode::None, 4_096), StackMode::None);
     }
 }
