@@ -25,6 +25,20 @@ pub(crate) struct Entry {
     pub(crate) own: i64,
     /// Samples that have it anywhere on the stack.
     pub(crate) samples: u64,
+    /// The part of `total` in which it only stands between the root and the first function that
+    /// is no part of a runtime: what starts a program or a thread.
+    pub(crate) above: i64,
+    /// Whether it belongs to a language's or the system's runtime, as far as its place tells.
+    runtime: bool,
+}
+
+impl Entry {
+    /// Whether it does nothing but start what the user wrote.
+    pub(crate) fn starts_up(&self) -> bool {
+        /// A few samples of a program's very start, before there is any other code, do not count.
+        const NEARLY_ALL: f64 = 0.99;
+        self.above as f64 >= NEARLY_ALL * self.total as f64 && self.above > 0
+    }
 }
 
 /// The weight column that shares are taken of.
@@ -121,18 +135,20 @@ impl Census {
         let (innermost, own) = self.leaf_of(profile, stack.stack);
         self.entries[innermost].self_weight += stack.weight;
         self.entries[own].own += stack.weight;
-        let mut visit = |id: EntryId| {
-            if last_seen[id] != turn {
-                last_seen[id] = turn;
-                self.entries[id].total += stack.weight;
-                self.entries[id].samples += stack.samples;
+        let path: Vec<EntryId> = self.path(profile, stack.stack).collect();
+        // Leaf first: what comes after the last function outside the runtimes starts it.
+        let last_of_user = path.iter().rposition(|&id| !self.entries[id].runtime);
+        for (position, &id) in path.iter().enumerate() {
+            if last_seen[id] == turn {
+                continue;
             }
-        };
-        if stack.stack.is_none() {
-            visit(self.nowhere);
-        }
-        for location in profile.path(stack.stack) {
-            self.at[location.index()].iter().for_each(|&id| visit(id));
+            last_seen[id] = turn;
+            let entry = &mut self.entries[id];
+            entry.total += stack.weight;
+            entry.samples += stack.samples;
+            if last_of_user.is_some_and(|last| position > last) {
+                entry.above += stack.weight;
+            }
         }
     }
 
@@ -196,10 +212,29 @@ impl Groups {
                 self_weight: 0,
                 own: 0,
                 samples: 0,
+                above: 0,
+                runtime: is_runtime(profile, code),
             });
             self.entries.len() - 1
         });
         self.by_code.insert(code, id);
         id
     }
+}
+
+/// Whether the code is a language's library or the C library, or has no declared file, as the
+/// code that the linker adds. Packages of a registry are none of it.
+pub(crate) fn is_runtime(profile: &Profile, code: Code) -> bool {
+    let file = match code {
+        Code::Function(id) => profile.functions[id].file,
+        Code::Unnamed(_) | Code::Unmapped => None,
+    };
+    file.is_none_or(|file| {
+        let file = &profile.strings[file];
+        // Debian's C library is built with paths relative to its own sources.
+        file.starts_with("/rustc/")
+            || file.contains("/lib/rustlib/src/")
+            || file.starts_with("./")
+            || file.contains("/sysdeps/")
+    })
 }

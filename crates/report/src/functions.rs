@@ -19,7 +19,8 @@ pub struct Options {
     pub sort: Sort,
     /// At most so many rows; `None` shows all.
     pub top: Option<usize>,
-    /// Rows whose total is below this, in per cent, are left out and counted.
+    /// Rows whose total is below this, in per cent, are left out and counted, and so are functions
+    /// that only start the program or a thread; with 0 everything is shown.
     pub min_percent: f64,
     /// Looks only at samples that have a matching function on the stack; shares stay shares of
     /// the whole profile.

@@ -211,6 +211,23 @@ fn a_name_must_fit_whole_components() {
 }
 
 #[test]
+fn main_is_what_the_user_wrote() {
+    let mut b = Builder::new(997);
+    let wrapper = fixture::Fun {
+        name: "main",
+        file: None,
+        line: 0,
+    };
+    let (wrapper, main) = (b.location(&[&wrapper]), b.location(&[&fixture::MAIN]));
+    let (outside, inside) = (b.stack(&[wrapper]), b.stack(&[wrapper, main]));
+    b.samples(outside, 10, StackEnd::Complete);
+    let only_the_wrapper = b.profile.clone();
+    b.samples(inside, 500, StackEnd::Complete);
+    assert_eq!(confirmed(&[&b.finish(997)], "main").name, "bench::main");
+    assert_eq!(confirmed(&[&only_the_wrapper], "main").name, "main");
+}
+
+#[test]
 fn exit_codes_of_several_answers() {
     let profile = parser();
     let ask = |pattern| answer(&[&profile], pattern, FLOOR).unwrap();

@@ -53,6 +53,30 @@ fn table_of_a_focus_keeps_shares_of_the_whole() {
 }
 
 #[test]
+fn start_up_code_is_folded_unless_asked_for() {
+    let show = |options: &Options| screen(&parser(), options)(usize::MAX);
+    let folded = show(&Options::default());
+    assert!(!folded.contains("_start  ") && !folded.contains("lang_start"));
+    assert!(folded.contains("2 functions, which only start the code above"));
+    let all = Options {
+        min_percent: 0.0,
+        ..Options::default()
+    };
+    let focused = Options {
+        focus: Some(Regex::new("lang_start").unwrap()),
+        ..Options::default()
+    };
+    assert!(show(&all).contains("lang_start") && show(&all).contains("_start"));
+    assert!(show(&focused).contains("lang_start"));
+}
+
+#[test]
+fn runtime_code_below_user_code_is_not_start_up() {
+    let text = screen(&parser(), &Options::default())(usize::MAX);
+    assert!(text.contains("__memmove_avx_unaligned_erms") && text.contains("[libc.so.6]"));
+}
+
+#[test]
 fn a_focus_that_matches_nothing_says_so() {
     let options = Options {
         focus: Some(Regex::new("nonesuch").unwrap()),

@@ -38,7 +38,7 @@ pub(super) fn all(
     add("Machine", Some(machine(comparison, conclusion)));
     add("Pairs", Some(pairs(comparison, conclusion)));
     add("Samples", samples(comparison, conclusion));
-    add("Record", options.record.map(str::to_owned));
+    add("Record", options.record.map(record));
     list
 }
 
@@ -229,4 +229,11 @@ fn samples(comparison: &Comparison, conclusion: &Conclusion) -> Option<String> {
         text += &format!(", {} of stacks complete", percent(complete));
     }
     Some(text)
+}
+
+fn record(record: &str) -> String {
+    format!(
+        "{record}; again: hotproof verdict {}",
+        crate::record::shell_word(record)
+    )
 }

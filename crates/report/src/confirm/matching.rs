@@ -108,6 +108,8 @@ enum Fit {
     Bare,
     /// The last components of the name: `parse::number` of `json::parse::number`.
     Suffix,
+    /// The name of a wrapper.
+    Wrapper,
 }
 
 /// Finds the function that a pattern means: by its whole name, else by the last components of
@@ -119,9 +121,13 @@ pub fn find(profiles: &[&Profile], pattern: &str) -> Match {
     let mut best: Option<Fit> = None;
     let mut hits: Vec<(&Identity, &Known)> = Vec::new();
     for (identity, function) in &known {
-        let Some(fit) = fit(function, identity, pattern) else {
+        let Some(mut fit) = fit(function, identity, pattern) else {
             continue;
         };
+        // The C `main` of a Rust program is made by the compiler; people mean their own.
+        if pattern == "main" && matches!(identity, Identity::Named { .. }) {
+            fit = Fit::Wrapper;
+        }
         if best.is_none_or(|best| fit < best) {
             best = Some(fit);
             hits.clear();

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use hotproof_profile::{Code, Inline, Profile, StackWeight};
 
 use super::matching::{Target, bare};
+use crate::census::is_runtime;
 
 /// What is added up over all stacks of all runs, in the weights of the runs.
 #[derive(Debug, Clone, Default)]
@@ -13,7 +14,7 @@ pub(super) struct Shape {
     pub(super) weight: f64,
     /// Weight by the function that it is inlined into.
     pub(super) inlined: BTreeMap<String, f64>,
-    /// Weight by path from the root to the function.
+    /// Weight by path to the function, from the root or from the first code outside the runtimes.
     pub(super) paths: BTreeMap<Vec<String>, f64>,
     /// Weight of the samples that are its own without what was inlined into it.
     pub(super) innermost: f64,
@@ -82,11 +83,16 @@ impl Shape {
         }
         let below = locations[at][position..].iter();
         let above = locations[at + 1..].iter().flatten();
-        let mut path: Vec<String> = below
-            .chain(above)
+        let mut path: Vec<Code> = below.chain(above).copied().collect();
+        // What only starts the program or the thread says nothing.
+        let user = |&code: &Code| hit(&code) || !is_runtime(profile, code);
+        let start = path.iter().rposition(user).unwrap_or_default();
+        path.truncate(start + 1);
+        let path: Vec<String> = path
+            .iter()
+            .rev()
             .map(|&code| bare(&profile.code_name(code)))
             .collect();
-        path.reverse();
         *self.paths.entry(path).or_default() += weight;
     }
 

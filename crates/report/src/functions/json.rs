@@ -56,6 +56,7 @@ struct Figure {
 #[derive(Serialize)]
 struct OtherRows {
     count: u64,
+    start_up: u64,
     #[serde(rename = "self")]
     self_figure: Figure,
     self_with_library: Figure,
@@ -130,6 +131,7 @@ fn document<'a>(
             .collect(),
         others: OtherRows {
             count: selection.others.functions,
+            start_up: selection.others.start_up,
             self_figure: figure(selection.others.self_weight),
             self_with_library: figure(selection.others.own),
         },

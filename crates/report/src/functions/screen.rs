@@ -37,6 +37,7 @@ pub fn table(profile: &Profile, options: &Options) -> Result<String, FunctionsEr
     }
     if selection.samples > 0 {
         out.push_str(&legend(options.width));
+        out.push_str(&folded(&selection.others, options.width));
     }
     out.push_str(&notes(profile, options.width));
     Ok(out)
@@ -212,6 +213,20 @@ fn legend(width: usize) -> String {
         out.push('\n');
     }
     out
+}
+
+/// What is not in the table although it is heavy.
+fn folded(others: &Others, width: usize) -> String {
+    match others.start_up {
+        0 => String::new(),
+        count => {
+            let text = format!(
+                "{}, which only start the code above (--min-percent 0 shows them)",
+                counted(count, "function")
+            );
+            paragraph("  left out", 12, &text, width)
+        }
+    }
 }
 
 /// Warnings, how it was recorded, and what the recorder noted.

@@ -22,6 +22,8 @@ pub enum Sort {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Others {
     pub(super) functions: u64,
+    /// Functions that only start what is shown.
+    pub(super) start_up: u64,
     pub(super) self_weight: i64,
     pub(super) own: i64,
 }
@@ -102,7 +104,11 @@ fn chosen_rows(
     let mut others = Others::default();
     let mut shown = Vec::new();
     for (_, entry) in rows {
-        if shown.len() < top && entry.total as f64 >= limit {
+        if is_folded(&entry, options) {
+            others.start_up += 1;
+            others.self_weight += entry.self_weight;
+            others.own += entry.own;
+        } else if shown.len() < top && entry.total as f64 >= limit {
             shown.push(entry);
         } else {
             others.functions += 1;
@@ -111,4 +117,11 @@ fn chosen_rows(
         }
     }
     (shown, others)
+}
+
+/// Whether a function is left out because it only starts what the user wrote: never when
+/// everything is asked for, or the function itself.
+fn is_folded(entry: &Entry, options: &Options) -> bool {
+    let asked_for = |pattern: &Regex| pattern.is_match(&entry.name);
+    options.min_percent > 0.0 && entry.starts_up() && !options.focus.as_ref().is_some_and(asked_for)
 }
