@@ -272,20 +272,27 @@ impl Question {
         let (base, head) = (base?, head?);
         copy?;
         self.refuse(options, &base, &head, &words[1..])?;
-        if self.comparison.base.tree != self.comparison.head.tree
-            && base.path != head.path
-            && program::is_same_content(&base.path, &head.path).unwrap_or(false)
-            && !program::is_script(&base.path)
-        {
-            let text = format!(
-                "base and head build the same bytes ({}): what is measured is the machine's noise",
-                words[0].to_string_lossy()
-            );
+        if let Some(text) = self.same_program(&base, &head) {
             self.notice(text, observer);
         }
         Ok(places
             .each_ref()
             .map(|place| (place.clone(), words.clone())))
+    }
+
+    /// Says so when different trees give one program: what is measured then is noise.
+    fn same_program(&self, base: &Program, head: &Program) -> Option<String> {
+        let differ = self.comparison.base.tree != self.comparison.head.tree;
+        let same = differ
+            && base.path != head.path
+            && !program::is_script(&base.path)
+            && program::is_same_program(&base.path, &head.path).unwrap_or(false);
+        same.then(|| {
+            format!(
+                "base and head differ, but {} holds the same code and data in both: what is measured is the machine's noise",
+                self.comparison.command[0]
+            )
+        })
     }
 
     fn program(&self, word: &OsString, place: &Place) -> Result<Program, LabError> {

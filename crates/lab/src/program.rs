@@ -8,6 +8,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use object::{Object, ObjectSection};
+
 use crate::build::Place;
 use crate::error::LabError;
 
@@ -151,6 +153,34 @@ pub(crate) fn is_same_content(one: &Path, other: &Path) -> io::Result<bool> {
             return Ok(false);
         }
     }
+}
+
+/// Whether two programs are the same but for what is never loaded or only identifies the build:
+/// debug information names the folder that it was built in, and the build-id follows from that.
+///
+/// # Errors
+/// When a file cannot be read.
+pub(crate) fn is_same_program(one: &Path, other: &Path) -> io::Result<bool> {
+    let (one, other) = (fs::read(one)?, fs::read(other)?);
+    Ok(match (loaded_parts(&one), loaded_parts(&other)) {
+        (Ok(one), Ok(other)) => one == other,
+        _ => one == other,
+    })
+}
+
+/// Address and bytes of the sections of an ELF file that are loaded, notes left out.
+fn loaded_parts(bytes: &[u8]) -> object::Result<Vec<(u64, &[u8])>> {
+    let file = object::File::parse(bytes)?;
+    let parts = file.sections().filter(|section| {
+        let object::SectionFlags::Elf { sh_flags, .. } = section.flags() else {
+            return false;
+        };
+        let loaded = sh_flags.contains(object::elf::SHF_ALLOC);
+        loaded && section.kind() != object::SectionKind::Note
+    });
+    parts
+        .map(|section| Ok((section.address(), section.data()?)))
+        .collect()
 }
 
 /// What gives a harness away that runs for a fixed time: text that its code holds, as long as the

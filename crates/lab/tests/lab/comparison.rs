@@ -112,6 +112,26 @@ fn a_head_that_is_twice_as_fast_is_seen_and_put_down_to_its_function() {
 }
 
 #[test]
+fn a_change_that_the_compiler_undoes_is_told() {
+    let says = |head: &str| {
+        let source = program(1_000).replace("puts", head);
+        let repository =
+            Repository::of_two(&[("bench.c", &program(1_000))], &[("bench.c", &source)]);
+        let options = Options {
+            pairs: Some(2),
+            ..c_options(&repository)
+        };
+        let comparison = compare(&options, &mut Diary::default()).unwrap();
+        comparison
+            .warnings
+            .join("\n")
+            .contains("same code and data in both")
+    };
+    assert!(says("if (1 + 1 == 2) puts"));
+    assert!(!says("puts(\"more\"); puts"));
+}
+
+#[test]
 fn the_same_seed_gives_the_same_orders_and_both_come_up() {
     let repository = Repository::of_two(
         &[("bench", "#!/bin/sh\nexit 0\n"), ("a.c", "int a;\n")],
