@@ -155,7 +155,10 @@ fn joined(parts: &[String]) -> String {
 fn heaviest_path(c: &Confirmation, width: usize) -> String {
     let names: Vec<String> = c.heaviest_path.iter().map(|name| clean(name)).collect();
     let label = format!("heaviest path ({} of it)  ", percent(c.heaviest_path_share));
-    let room = width.saturating_sub(2 + columns_of(&label)).max(24) * 2;
+    let room = width
+        .saturating_sub(2 + columns_of(&label))
+        .max(24)
+        .saturating_mul(2);
     let mut kept = names.len();
     let text = loop {
         let text = shortened(&names, kept);
