@@ -229,6 +229,8 @@ impl Run<'_> {
             Sampled::No(refusal) => ("none".to_owned(), refusal.to_string(), String::new()),
         };
         let words = self.request.command.iter();
+        let sampled = matches!(recording.sampled, Sampled::Yes { .. });
+        let plan = sampled.then_some(&self.watch.plan);
         Meta {
             command: words
                 .map(|word| word.to_string_lossy().into_owned())
@@ -237,8 +239,8 @@ impl Run<'_> {
             duration_ns: recording.counts.wall_ns,
             clock: "monotonic".to_owned(),
             event,
-            period: self.watch.plan.period(),
-            rate_hz: Some(self.watch.plan.rate_hz),
+            period: plan.and_then(EventPlan::period),
+            rate_hz: plan.map(|plan| plan.rate_hz),
             rung,
             unwinder,
             cpu_time_ns: Some(recording.counts.cpu_ns),

@@ -5,6 +5,7 @@
 //! allocating and clearing megabytes of ring.
 
 use std::os::fd::BorrowedFd;
+use std::thread::ThreadId;
 
 use perf_event::Counter;
 use rustix::io::Errno;
@@ -32,6 +33,9 @@ const FREE_BYTES_PER_CPU: u64 = 516 << 10;
 #[derive(Debug, Default)]
 pub(crate) struct Rings {
     rows: Vec<CpuRing>,
+    /// The holders belong to the thread that opened them: when it ends, the kernel reports them as
+    /// hung up for ever, and waiting for them would spin.
+    owner: Option<ThreadId>,
 }
 
 /// The ring of one CPU.
@@ -59,13 +63,15 @@ impl Rings {
             .rows
             .first()
             .is_some_and(|row| row.ring.data_bytes() as u64 >= wanted);
-        if same_cpus && large_enough {
+        let this_thread = std::thread::current().id();
+        if same_cpus && large_enough && self.owner == Some(this_thread) {
             for row in &mut self.rows {
                 row.ring.clear();
             }
             return Ok(());
         }
         self.rows.clear();
+        self.owner = Some(this_thread);
         let mut size = wanted;
         loop {
             match map_all(cpus, size) {

@@ -633,6 +633,34 @@ fn a_recorder_can_be_used_again() {
     }
 }
 
+/// A recorder that moves to another thread, whose first one has ended, goes on as before and does
+/// not spin.
+#[test]
+fn a_recorder_can_move_to_another_thread() {
+    if !sampling_works() {
+        return;
+    }
+    let mut recorder = Recorder::new();
+    for _ in 0..2 {
+        let worker = std::thread::spawn(move || {
+            let request = request([
+                "sh",
+                "-c",
+                "sleep 0.5; i=0; while [ $i -lt 9999 ]; do i=$((i+1)); done",
+            ]);
+            let mut profile = Profile::default();
+            let recording = recorder
+                .record(&request, &mut profile, &mut |_| ())
+                .unwrap();
+            (recorder, recording)
+        });
+        let recording;
+        (recorder, recording) = worker.join().unwrap();
+        assert!(recording.samples > 0, "{recording:?}");
+        assert!(recording.recorder_cpu_ns < 200_000_000, "{recording:?}");
+    }
+}
+
 /// A sink that is full ends the run with its own error, and the target does not stay behind.
 #[test]
 fn a_sink_that_refuses_ends_the_run() {
