@@ -2,7 +2,7 @@
 
 use std::io;
 
-use hotproof_profile::InvalidProfile;
+use hotproof_profile::{InvalidProfile, Profile};
 
 /// Why a profile could not be written.
 #[derive(Debug, thiserror::Error)]
@@ -27,7 +27,32 @@ pub enum WriteError {
         /// The names of those that exist, separated by commas.
         columns: String,
     },
+    /// Two profiles have weights that cannot be compared.
+    #[error("base has the weights {base}, head has {head}: record both with the same event")]
+    Unlike {
+        /// Names and units of base's weights.
+        base: String,
+        /// Names and units of head's weights.
+        head: String,
+    },
+    /// A format has no negative weights.
+    #[error("{format} cannot carry the weight {weight} of {name}: it knows no negative numbers")]
+    Negative {
+        /// Which format.
+        format: &'static str,
+        /// The weight.
+        weight: i64,
+        /// Whose it is.
+        name: String,
+    },
     /// The bytes could not be written.
     #[error("writing the profile failed: {0}")]
     Io(#[from] io::Error),
+}
+
+/// Names and units of the weights, for an error.
+pub(crate) fn name_weights(profile: &Profile) -> String {
+    let weights = profile.weights.iter();
+    let names = weights.map(|weight| format!("{} in {:?}", weight.name, weight.unit));
+    names.collect::<Vec<_>>().join(", ").to_lowercase()
 }

@@ -1,9 +1,15 @@
 //! Folded stacks: one line a stack, `root;...;leaf weight`, sorted by its text.
 //!
 //! The root of each line is the name of the thread (perf and inferno put the command name there,
-//! which is the same thing). A stack that does not reach the start of its thread has the frame
-//! [`TRUNCATED`], [`FAILED`] or [`UNKNOWN_END`] below the root, so that it is not taken for a
-//! whole one. Stacks of equal text are one line. A sample without a stack is `root;[unknown]`.
+//! which is the same thing); a profile whose format knew no threads has no such root. A stack that
+//! does not reach the start of its thread has [`TRUNCATED`], [`FAILED`] or [`UNKNOWN_END`] as its
+//! second frame, so that it is not taken for a whole one. Stacks of equal text are one line. A
+//! sample without a stack is `root;[unknown]`.
+//!
+//! Reading takes every frame for a frame, the root too, since no file says whether its roots are
+//! threads. When each line ends in two numbers, they are two weights, `base` and `head`
+//! ([`write_differential`] writes such lines). Escapes are undone when every backslash of the file
+//! begins one of ours; in files of others a backslash stands for itself.
 //!
 //! # Escaping
 //!
@@ -14,7 +20,7 @@
 //! | `;` | `\:` | it parts frames (`[u8; 4]` becomes `[u8\: 4]`) |
 //! | line feed, carriage return | `\n`, `\r` | they part lines |
 //! | `\` | `\\` | it begins the others |
-//! | a space at the start or the end, or before a last word of digits and dots | `\_` | viewers trim lines and take a number there for a second weight (`worker 2` becomes `worker\_2`) |
+//! | a space at the start or the end, or before a last word of digits, dots and signs | `\_` | viewers trim lines and take a number there for a second weight (`worker 2` becomes `worker\_2`) |
 //! | nothing at all | `\e` | viewers drop empty frames |
 //!
 //! So a line splits at its last space into stack and weight, and a stack splits at each `;`.
@@ -22,10 +28,14 @@
 use std::collections::BTreeMap;
 use std::io::{BufWriter, Write};
 
-use hotproof_profile::{Code, Inline, Profile, StackEnd, StackId, StringId};
+use hotproof_profile::{Code, Id, Inline, Profile, StackEnd, StackId, StringId};
 use rustc_hash::FxHashMap;
 
+mod read;
+
 use crate::WriteError;
+use crate::nameless::is_nameless;
+pub(crate) use read::{looks_like, read};
 
 /// The frame below the root of a stack that was cut.
 pub const TRUNCATED: &str = "[truncated]";
@@ -59,19 +69,46 @@ impl Default for Options {
 /// # Errors
 /// [`WriteError::NoWeight`] when the profile has no such weight, and those of `out`.
 pub fn write(profile: &Profile, options: &Options, out: impl Write) -> Result<(), WriteError> {
-    if options.weight >= profile.weights.len() {
-        let names = profile.weights.iter().map(|weight| weight.name.as_str());
-        return Err(WriteError::NoWeight {
-            column: options.weight,
-            columns: names.collect::<Vec<_>>().join(", "),
-        });
-    }
+    check_weight(profile, options.weight)?;
     let mut out = BufWriter::new(out);
     for (stack, weight) in lines(profile, options) {
         writeln!(out, "{stack} {weight}")?;
     }
     out.flush()?;
     Ok(())
+}
+
+/// Writes one line a stack with two weights, `stack base head`, sorted by the bytes of the stack:
+/// what differential flame graphs are drawn from.
+///
+/// # Errors
+/// [`WriteError::NoWeight`] when the profile has not both weights, and those of `out`.
+pub fn write_differential(
+    profile: &Profile,
+    inline: Inline,
+    [base, head]: [usize; 2],
+    out: impl Write,
+) -> Result<(), WriteError> {
+    check_weight(profile, base)?;
+    check_weight(profile, head)?;
+    let lines_of = |weight| lines(profile, &Options { inline, weight });
+    let mut out = BufWriter::new(out);
+    for ((stack, base), (_, head)) in lines_of(base).into_iter().zip(lines_of(head)) {
+        writeln!(out, "{stack} {base} {head}")?;
+    }
+    out.flush()?;
+    Ok(())
+}
+
+fn check_weight(profile: &Profile, column: usize) -> Result<(), WriteError> {
+    if column < profile.weights.len() {
+        return Ok(());
+    }
+    let names = profile.weights.iter().map(|weight| weight.name.as_str());
+    Err(WriteError::NoWeight {
+        column,
+        columns: names.collect::<Vec<_>>().join(", "),
+    })
 }
 
 /// The escaped stacks and their weights, sorted by the bytes of the stack, each stack once.
@@ -82,9 +119,13 @@ pub fn lines(profile: &Profile, options: &Options) -> Vec<(String, i64)> {
         return Vec::new();
     };
     let samples = &profile.samples;
-    let mut sums: BTreeMap<(StringId, StackEnd, Option<StackId>), i64> = BTreeMap::new();
+    let mut sums: BTreeMap<(Option<StringId>, StackEnd, Option<StackId>), i64> = BTreeMap::new();
+    let threads = profile.threads.iter();
+    let roots: Vec<Option<StringId>> = threads
+        .map(|(id, row)| (!is_nameless(profile, id)).then_some(row.name))
+        .collect();
     for (row, &weight) in column.iter().enumerate() {
-        let root = profile.threads[samples.thread[row]].name;
+        let root = roots[samples.thread[row].index()];
         let sum = sums.entry((root, samples.end[row], samples.stack[row]));
         *sum.or_default() += weight;
     }
@@ -92,13 +133,13 @@ pub fn lines(profile: &Profile, options: &Options) -> Vec<(String, i64)> {
     let mut names = FxHashMap::default();
     let mut lines: BTreeMap<String, i64> = BTreeMap::new();
     for ((root, end, stack), weight) in sums {
-        let mut line = escape(&profile.strings[root]);
+        let root = root.map(|root| escape(&profile.strings[root]));
+        let mut frames: Vec<String> = root.into_iter().collect();
+        push_frames(&mut frames, profile, stack, options.inline, &mut names);
         if let Some(mark) = marks.mark(end) {
-            line.push(';');
-            line.push_str(mark);
+            frames.insert(1, mark.to_owned());
         }
-        push_frames(&mut line, profile, stack, options.inline, &mut names);
-        *lines.entry(line).or_default() += weight;
+        *lines.entry(frames.join(";")).or_default() += weight;
     }
     lines.into_iter().collect()
 }
@@ -131,9 +172,9 @@ impl Marks {
     }
 }
 
-/// Appends `;frame` for each frame, from the root to the leaf.
+/// Appends the escaped name of each frame, from the root to the leaf; at least one.
 fn push_frames(
-    line: &mut String,
+    frames: &mut Vec<String>,
     profile: &Profile,
     stack: Option<StackId>,
     inline: Inline,
@@ -150,8 +191,7 @@ fn push_frames(
         let name = names
             .entry(code)
             .or_insert_with(|| escape(&profile.code_name(code)));
-        line.push(';');
-        line.push_str(name);
+        frames.push(name.clone());
     }
 }
 
@@ -171,7 +211,7 @@ pub fn escape(name: &str) -> String {
     let last_space = name.rfind(' ').filter(|&at| {
         let word = &name[at + 1..];
         word.bytes()
-            .all(|byte| byte.is_ascii_digit() || byte == b'.')
+            .all(|byte| byte.is_ascii_digit() || byte == b'.' || byte == b'-')
     });
     let mut text = String::with_capacity(name.len());
     for (at, character) in name.char_indices() {

@@ -3,8 +3,8 @@
 //! | format | write | read | cannot carry |
 //! |---|---|---|---|
 //! | [`native`] | yes | yes | nothing: a profile comes back as it was |
-//! | [`folded`] | yes | no | addresses, lines, images, times, threads of one name apart, more than one weight |
-//! | [`pprof`] | yes | no | times, CPUs, symbols, who named a function, more than one mapping of an image |
+//! | [`folded`] | yes | yes | addresses, lines, images, times, threads of one name apart, more than one weight |
+//! | [`pprof`] | yes | yes | times, CPUs, symbols, who named a function, more than one mapping of an image |
 //!
 //! It takes [`std::io::Read`] and [`std::io::Write`], never a path, and asks neither clock nor
 //! machine: equal profiles give equal bytes in every format. It does not symbolize, and it draws
@@ -13,7 +13,7 @@
 //!
 //! Data goes: rows to columns to chunks ([`native::Writer`], which a recorder can fill as it
 //! goes), chunks to rows ([`native::read`]), rows to another format ([`folded::write`],
-//! [`pprof::write`]). [`sniff`] names what a file looks like, for the error of a reader.
+//! [`pprof::write`]), any format to rows ([`import::read`], which recognises it). [`sniff`] names what a file looks like, for the error of a reader.
 //!
 //! ```
 //! use hotproof_formats::{folded, native, pprof};
@@ -35,6 +35,8 @@
 
 mod error;
 pub mod folded;
+pub mod import;
+mod nameless;
 pub mod native;
 pub mod pprof;
 mod sniff;

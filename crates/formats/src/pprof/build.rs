@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use hotproof_profile::{Id, LocationId, Profile, StackEnd, StackId, ThreadId, Unit};
+use hotproof_profile::{Foreign, Id, LabelSetId, LocationId, Profile, StackEnd, StackId, ThreadId};
 use rustc_hash::FxHashMap;
 
-use super::schema;
+use super::units::{meaning, spelling};
 use super::world::{Mappings, is_named, main_image};
+use super::{comments, labels, schema};
 
 /// The string table: the empty text is number 0, as pprof demands.
 pub(super) struct Texts {
@@ -15,7 +16,7 @@ pub(super) struct Texts {
 }
 
 impl Texts {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let mut texts = Texts {
             list: Vec::new(),
             ids: FxHashMap::default(),
@@ -34,29 +35,57 @@ impl Texts {
         self.ids.insert(text.to_owned(), id);
         id
     }
+
+    /// The text of an id that [`Texts::id`] gave.
+    pub(super) fn text(&self, id: i64) -> &str {
+        // It is the index of a row.
+        &self.list[id as usize]
+    }
+
+    pub(super) fn into_list(self) -> Vec<String> {
+        self.list
+    }
 }
 
 pub(super) fn build(profile: &Profile) -> schema::Profile {
     let mut texts = Texts::new();
-    let sample_type = sample_types(profile, &mut texts);
-    let mappings = Mappings::of(profile, &mut texts);
+    let mut message = build_with(profile, &mut texts);
+    message.string_table = texts.into_list();
+    message
+}
+
+/// The message without its table of texts, which several messages may share.
+pub(super) fn build_with(profile: &Profile, texts: &mut Texts) -> schema::Profile {
+    let units = Units::of(profile);
+    let sample_type = sample_types(profile, &units, texts);
+    let mappings = Mappings::of(profile, texts);
     let mut location = locations(profile, &mappings);
-    let sample = samples(profile, &mut location, &mut texts);
-    let (period_type, period) = period(profile, &mut texts);
-    let comments = comments(profile);
+    let sample = samples(profile, &units, &mut location, texts);
+    let (period_type, period) = period(profile, texts);
+    let comments = comments::of(profile);
+    let unsaid = Foreign::default();
+    let foreign = profile.foreign.as_ref().unwrap_or(&unsaid);
+    // pprof takes the first mapping for the main program; a profile that came in has its order.
+    let main = match profile.foreign {
+        None => main_image(profile),
+        Some(_) => None,
+    };
     schema::Profile {
         sample_type,
         sample,
         location,
-        mapping: mappings.into_rows(main_image(profile)),
-        function: functions(profile, &mut texts),
+        mapping: mappings.into_rows(main),
+        function: functions(profile, texts),
+        drop_frames: texts.id(&foreign.drop_frames),
+        keep_frames: texts.id(&foreign.keep_frames),
         time_nanos: signed(profile.meta.started_unix_ns.unwrap_or(0)),
         duration_nanos: signed(profile.meta.duration_ns),
         period_type,
         period,
         comment: comments.iter().map(|text| texts.id(text)).collect(),
-        default_sample_type: 0,
-        string_table: texts.list,
+        default_sample_type: texts.id(&foreign.default_weight),
+        doc_url: texts.id(&foreign.doc_url),
+        string_table: Vec::new(),
     }
 }
 
@@ -64,16 +93,40 @@ fn signed(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }
 
-fn sample_types(profile: &Profile, texts: &mut Texts) -> Vec<schema::ValueType> {
+/// How each weight's unit is spelled, and how many of our units one of it is.
+struct Units(Vec<(String, i64)>);
+
+impl Units {
+    /// Foreign spellings, where they fit what the weights are now.
+    fn of(profile: &Profile) -> Self {
+        let foreign = profile.foreign.as_ref();
+        let spellings = foreign.map_or(&[][..], |foreign| &foreign.weight_units);
+        let kept = spellings.len() == profile.weights.len();
+        let weights = profile.weights.iter().enumerate();
+        let units = weights.map(|(column, weight)| {
+            let own = (spelling(weight.unit).to_owned(), 1);
+            let Some(foreign) = spellings.get(column).filter(|_| kept) else {
+                return own;
+            };
+            let (unit, scale) = meaning(foreign);
+            let weights = &profile.samples.weights[column];
+            if unit == weight.unit && weights.iter().all(|weight| weight % scale == 0) {
+                (foreign.clone(), scale)
+            } else {
+                own
+            }
+        });
+        Units(units.collect())
+    }
+
+    fn scale(&self, column: usize) -> i64 {
+        self.0.get(column).map_or(1, |&(_, scale)| scale)
+    }
+}
+
+fn sample_types(profile: &Profile, units: &Units, texts: &mut Texts) -> Vec<schema::ValueType> {
     let mut types = Vec::new();
-    for weight in &profile.weights {
-        let unit = match weight.unit {
-            Unit::Count => "count",
-            Unit::Nanoseconds => "nanoseconds",
-            Unit::Bytes => "bytes",
-            Unit::Cycles => "cycles",
-            Unit::Instructions => "instructions",
-        };
+    for (weight, (unit, _)) in profile.weights.iter().zip(&units.0) {
         types.push(schema::ValueType {
             r#type: texts.id(&weight.name),
             unit: texts.id(unit),
@@ -132,17 +185,50 @@ fn functions(profile: &Profile, texts: &mut Texts) -> Vec<schema::Function> {
     .collect()
 }
 
-/// Samples with the same stack, thread and end become one, ordered by thread, stack and end.
+/// What samples have to have in common to become one; also their order.
+type Key = (ThreadId, Option<StackId>, StackEnd, Option<LabelSetId>);
+
 fn samples(
     profile: &Profile,
+    units: &Units,
     locations: &mut Vec<schema::Location>,
     texts: &mut Texts,
 ) -> Vec<schema::Sample> {
+    let sums = sum(profile);
+    let nowhere = locations.len() as u64 + 1;
+    // A profile that came in says that a stack is empty by an empty list.
+    let spelled = profile.foreign.is_none();
+    if spelled && sums.keys().any(|&(_, stack, ..)| stack.is_none()) {
+        locations.push(schema::Location {
+            id: nowhere,
+            ..schema::Location::default()
+        });
+    }
+    sums.into_iter()
+        .map(|((thread, stack, end, set), mut value)| {
+            let mut location_id: Vec<u64> = profile.path(stack).map(location_number).collect();
+            if spelled && location_id.is_empty() {
+                location_id.push(nowhere);
+            }
+            for (column, value) in value.iter_mut().enumerate() {
+                *value /= units.scale(column);
+            }
+            schema::Sample {
+                location_id,
+                value,
+                label: labels::of_sample(profile, thread, end, set, texts),
+            }
+        })
+        .collect()
+}
+
+fn sum(profile: &Profile) -> BTreeMap<Key, Vec<i64>> {
     let samples = &profile.samples;
     let width = profile.weights.len().max(1);
-    let mut sums: BTreeMap<(ThreadId, Option<StackId>, StackEnd), Vec<i64>> = BTreeMap::new();
+    let mut sums: BTreeMap<Key, Vec<i64>> = BTreeMap::new();
     for row in 0..samples.len() {
-        let key = (samples.thread[row], samples.stack[row], samples.end[row]);
+        let who = (samples.thread[row], samples.stack[row]);
+        let key = (who.0, who.1, samples.end[row], samples.labels[row]);
         let values = sums.entry(key).or_insert_with(|| vec![0; width]);
         for (column, value) in values.iter_mut().enumerate() {
             let weight = samples
@@ -153,92 +239,21 @@ fn samples(
             *value += weight;
         }
     }
-    let nowhere = locations.len() as u64 + 1;
-    if sums.keys().any(|&(_, stack, _)| stack.is_none()) {
-        locations.push(schema::Location {
-            id: nowhere,
-            ..schema::Location::default()
-        });
-    }
-    let labels = LabelKeys::of(texts);
-    sums.into_iter()
-        .map(|((thread, stack, end), value)| {
-            let mut location_id: Vec<u64> = profile.path(stack).map(location_number).collect();
-            if location_id.is_empty() {
-                location_id.push(nowhere);
-            }
-            schema::Sample {
-                location_id,
-                value,
-                label: labels.labels(profile, thread, end, texts),
-            }
-        })
-        .collect()
-}
-
-/// The string numbers of the labels' keys.
-struct LabelKeys {
-    process: i64,
-    pid: i64,
-    thread: i64,
-    tid: i64,
-    stack_end: i64,
-}
-
-impl LabelKeys {
-    fn of(texts: &mut Texts) -> Self {
-        LabelKeys {
-            process: texts.id("process"),
-            pid: texts.id("pid"),
-            thread: texts.id("thread"),
-            tid: texts.id("tid"),
-            stack_end: texts.id("stack_end"),
-        }
-    }
-
-    fn labels(
-        &self,
-        profile: &Profile,
-        thread: ThreadId,
-        end: StackEnd,
-        texts: &mut Texts,
-    ) -> Vec<schema::Label> {
-        let thread = &profile.threads[thread];
-        let process = &profile.processes[thread.process];
-        let text = |key, str| schema::Label {
-            key,
-            str,
-            num: 0,
-            num_unit: 0,
-        };
-        let number = |key, num: u32| schema::Label {
-            key,
-            str: 0,
-            num: num.into(),
-            num_unit: 0,
-        };
-        let mut labels = vec![
-            text(self.process, texts.id(&profile.strings[process.name])),
-            number(self.pid, process.pid),
-            text(self.thread, texts.id(&profile.strings[thread.name])),
-            number(self.tid, thread.tid),
-        ];
-        let end = match end {
-            StackEnd::Complete => None,
-            StackEnd::Truncated => Some("truncated"),
-            StackEnd::Failed => Some("failed"),
-            StackEnd::Unknown => Some("unknown"),
-        };
-        labels.extend(end.map(|end| text(self.stack_end, texts.id(end))));
-        labels
-    }
+    sums
 }
 
 /// What is counted between two samples, and how much of it; 0 when the kernel adapted it.
 fn period(profile: &Profile, texts: &mut Texts) -> (Option<schema::ValueType>, i64) {
     let meta = &profile.meta;
+    if let Some(foreign) = &profile.foreign {
+        let period_type = foreign.period_unit.as_ref().map(|unit| schema::ValueType {
+            r#type: texts.id(&meta.event),
+            unit: texts.id(unit),
+        });
+        return (period_type, meta.period.map_or(0, signed));
+    }
     if meta.event.is_empty() {
-        return (None, 0);
+        return (None, meta.period.map_or(0, signed));
     }
     let is_clock = matches!(meta.event.as_str(), "cpu-clock" | "task-clock" | "ptrace");
     let unit = if is_clock { "nanoseconds" } else { "count" };
@@ -250,30 +265,4 @@ fn period(profile: &Profile, texts: &mut Texts) -> (Option<schema::ValueType>, i
     };
     let period = meta.period.or(by_rate).map_or(0, signed);
     (Some(period_type), period)
-}
-
-/// What a reader has to know and the format has no field for.
-fn comments(profile: &Profile) -> Vec<String> {
-    let meta = &profile.meta;
-    let ends = &profile.samples.end;
-    let count = |end| ends.iter().filter(|&&other| other == end).count();
-    let mut comments = vec![
-        format!("command: {}", meta.command.join(" ")),
-        format!("event: {}", meta.event),
-        format!("rung: {}", meta.rung),
-        format!("unwinder: {}", meta.unwinder),
-        format!(
-            "lost: {} samples, {} other records; throttled {} times",
-            meta.lost.samples, meta.lost.records, meta.lost.throttled
-        ),
-        format!(
-            "stacks: {} samples, {} truncated, {} failed, {} of unknown end",
-            ends.len(),
-            count(StackEnd::Truncated),
-            count(StackEnd::Failed),
-            count(StackEnd::Unknown)
-        ),
-    ];
-    comments.extend(meta.notes.iter().map(|note| format!("note: {note}")));
-    comments
 }

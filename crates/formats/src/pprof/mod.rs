@@ -17,12 +17,44 @@
 //!   mapping and lines.
 //! - Command, event, rung and losses are comments.
 //!
-//! What is lost: times of single samples, CPUs, symbols, who named a function, the file of a line
-//! where it is not the function's own, and of a mapping table everything but one row for each
-//! image.
+//! - Labels come after these. Comments, doc_url, default sample type, frames to drop and to keep,
+//!   spelled units and the mappings' claims of a profile that came in go out as they came
+//!   ([`hotproof_profile::Foreign`]).
+//!
+//! Reading gives each mapping an image of its own, takes comments and labels of ours for what they
+//! were made from, and keeps all others as notes and labels. Units of time and memory become
+//! nanoseconds and bytes; a unit that is not known counts things.
+//!
+//! | of a native profile | comes back from pprof as |
+//! |---|---|
+//! | times of samples and threads, CPUs, clock | nothing: samples of one stack, thread, end and labels are one |
+//! | symbols, who named a function and in which image, how an address was obtained | nothing; addresses count as adjusted |
+//! | file of a line that is not its function's own | the function's |
+//! | line or column 0, a file without a name | none |
+//! | mappings of an image but the first | nothing |
+//! | kind of an image | what its path tells: `[kernel...]`, `[vdso]`, `*.ko`, `/tmp/perf-*.map`, or ELF |
+//! | unresolved and unknown locations | unknown where the image has named ones, else unresolved |
+//! | a sample without a stack | a stack of one unknown location |
+//! | command | one text; rate: a period; host, exit, CPU times: nothing |
+//! | label that is the number 0 without a unit | an empty text |
+//! | no weights at all | one that counts samples |
+//!
+//! | of a foreign pprof profile | is dropped, and [`crate::import::Imported::dropped`] says so |
+//! |---|---|
+//! | that a location stands for several addresses (`is_folded`) | yes |
+//! | negative times and period; lines and columns outside of 32 bits | yes |
+//! | a build-id that is not lower case hexadecimal | yes |
+//! | the number of a label that is a text too; fields of no known number | yes |
 
 mod build;
+mod comments;
+mod differential;
+mod labels;
+mod read;
+mod samples;
 mod schema;
+mod units;
+mod wire;
 mod world;
 
 use std::io::Write;
@@ -32,6 +64,8 @@ use hotproof_profile::Profile;
 use prost::Message;
 
 use crate::WriteError;
+pub use differential::write_differential;
+pub(crate) use read::{looks_like, read};
 
 /// Writes a gzipped `profile.proto`. Equal profiles give equal bytes: the gzip header has no time.
 ///
@@ -39,7 +73,10 @@ use crate::WriteError;
 /// [`WriteError::Invalid`] when rows refer to rows that do not exist, and those of `out`.
 pub fn write(profile: &Profile, out: impl Write) -> Result<(), WriteError> {
     profile.validate()?;
-    let message = build::build(profile);
+    write_message(&build::build(profile), out)
+}
+
+fn write_message(message: &schema::Profile, out: impl Write) -> Result<(), WriteError> {
     let mut gzip = GzBuilder::new().mtime(0).write(out, Compression::default());
     gzip.write_all(&message.encode_to_vec())?;
     gzip.finish()?.flush()?;

@@ -1,5 +1,5 @@
-//! The messages of `perftools.profiles` (the `profile.proto` that pprof publishes), as far as they
-//! are written here. Numbers and types are that schema's.
+//! The messages of `perftools.profiles` (the `profile.proto` that pprof publishes), as far as
+//! this crate knows them. Numbers and types are that schema's.
 
 use prost::Message;
 
@@ -17,6 +17,10 @@ pub(crate) struct Profile {
     pub function: Vec<Function>,
     #[prost(string, repeated, tag = "6")]
     pub string_table: Vec<String>,
+    #[prost(int64, tag = "7")]
+    pub drop_frames: i64,
+    #[prost(int64, tag = "8")]
+    pub keep_frames: i64,
     #[prost(int64, tag = "9")]
     pub time_nanos: i64,
     #[prost(int64, tag = "10")]
@@ -29,6 +33,8 @@ pub(crate) struct Profile {
     pub comment: Vec<i64>,
     #[prost(int64, tag = "14")]
     pub default_sample_type: i64,
+    #[prost(int64, tag = "15")]
+    pub doc_url: i64,
 }
 
 #[derive(Clone, Copy, PartialEq, Message)]

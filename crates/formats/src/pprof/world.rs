@@ -1,6 +1,8 @@
 //! Images and their addresses as pprof's mappings.
 
-use hotproof_profile::{Id, ImageId, ImageKind, Location, LocationState, Mapping, Profile};
+use hotproof_profile::{
+    Function, Id, ImageId, ImageKind, Location, LocationState, Mapping, Profile, Source,
+};
 
 use super::build::Texts;
 use super::schema;
@@ -37,6 +39,7 @@ impl Mappings {
             .collect();
         let mut mappings = Mappings { rows, kernel };
         mappings.state_names(profile);
+        mappings.repeat_claims(profile);
         mappings.place_unmapped(profile, &placed);
         mappings
     }
@@ -71,6 +74,22 @@ impl Mappings {
                 row.has_filenames |= profile.functions[frame.function].file.is_some();
                 row.has_line_numbers |= frame.line.is_some();
             }
+        }
+    }
+
+    /// What a profile claimed when it came in holds as long as nobody has named more.
+    fn repeat_claims(&mut self, profile: &Profile) {
+        let is_import = |(_, row): (_, &Function)| row.source == Source::Import;
+        let foreign = profile.foreign.as_ref();
+        let claims = foreign.map_or(&[][..], |foreign| &foreign.images);
+        if claims.len() != self.rows.len() || !profile.functions.iter().all(is_import) {
+            return;
+        }
+        for (row, claims) in self.rows.iter_mut().zip(claims) {
+            row.has_functions = claims.functions;
+            row.has_filenames = claims.files;
+            row.has_line_numbers = claims.lines;
+            row.has_inline_frames = claims.inlines;
         }
     }
 

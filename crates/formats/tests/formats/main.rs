@@ -1,11 +1,13 @@
 //! Every format: round trips, damage, golden texts, and independent readers.
 
 mod arbitrary;
+mod canonical;
 mod example;
 mod folded;
 mod golden;
 mod native;
 mod pprof;
+mod pprof_import;
 mod schema;
 mod wire;
 

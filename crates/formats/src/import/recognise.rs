@@ -1,0 +1,44 @@
+//! Which format bytes are, by their content alone.
+
+use super::Format;
+use crate::native::MAGIC;
+use crate::sniff::SNIFF_BYTES;
+use crate::{folded, pprof};
+
+/// The format of bytes that are not compressed; `None` when they are none that is known.
+///
+/// Texts are asked before pprof, whose first byte is a line feed; a text has no control
+/// characters but tabs and line ends (and escapes, which names may hold).
+pub fn recognise(bytes: &[u8]) -> Option<Format> {
+    if bytes.starts_with(&MAGIC) {
+        return Some(Format::Native);
+    }
+    if bytes.starts_with(b"PERFILE2") || bytes.starts_with(b"PERFFILE") {
+        return Some(Format::PerfData);
+    }
+    let first = &bytes[..bytes.len().min(SNIFF_BYTES)];
+    if is_text(first) {
+        let text = String::from_utf8_lossy(bytes_of_lines(bytes));
+        return recognise_text(&text);
+    }
+    pprof::looks_like(bytes).then_some(Format::Pprof)
+}
+
+fn is_text(first: &[u8]) -> bool {
+    let is_control = |byte: &u8| *byte < 0x20 && !b"\t\n\r\x1b".contains(byte);
+    !first.is_empty() && !first.iter().any(is_control)
+}
+
+/// Enough for a long header, and no more: recognising does not read a whole file.
+fn bytes_of_lines(bytes: &[u8]) -> &[u8] {
+    const TEXT_BYTES: usize = 256 << 10;
+    &bytes[..bytes.len().min(TEXT_BYTES)]
+}
+
+fn recognise_text(text: &str) -> Option<Format> {
+    if folded::looks_like(text) {
+        Some(Format::Folded)
+    } else {
+        None
+    }
+}
