@@ -104,6 +104,7 @@ pub fn is_library_path(path: &str) -> bool {
         || path.starts_with("/usr/include/")
         || path.starts_with("/usr/lib/")
         || path.starts_with("/usr/src/")
+        || path.starts_with("./csu/")
         || path.starts_with("./nptl/")
         || path.contains("/sysdeps/")
 }

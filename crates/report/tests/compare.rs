@@ -50,6 +50,25 @@ fn every_screen_has_the_three_tables_and_begins_with_the_verdict() {
     }
 }
 
+/// A diff that touches many functions that never run (tests, benches) must not bury the others.
+#[test]
+fn changed_functions_that_no_sample_saw_are_counted_not_listed() {
+    let mut comparison = pairs::keep();
+    let template = comparison.functions[0].clone();
+    for index in 0..40 {
+        comparison.functions.push(hotproof_diff::Function {
+            name: format!("tests::case_{index}"),
+            key: format!("src/tests.rs::case_{index}"),
+            change: Some(hotproof_diff::Change::Added),
+            ..template.clone()
+        });
+    }
+    let text = screen(&comparison, &conclude(&comparison), &Options::default());
+    assert!(text.matches("tests::case_").count() <= 5, "{text}");
+    assert!(text.contains("changed, but in no sample:"), "{text}");
+    assert!(text.contains("more"), "{text}");
+}
+
 #[test]
 fn nothing_is_cut_without_a_limit() {
     let comparison = pairs::keep();

@@ -32,17 +32,30 @@ pub(super) fn all(
 /// The functions that have rows of their own, and those that do not.
 struct Shown<'a> {
     rows: Vec<&'a FunctionResult>,
+    /// Changed functions that no sample saw, where there are too many for rows.
+    unseen: Vec<&'a FunctionResult>,
     others: Vec<&'a FunctionResult>,
 }
+
+/// Up to so many changed functions that no sample saw have rows all the same.
+const UNSEEN_ROWS: usize = 3;
+/// So many names are listed in a note.
+const NAMES: usize = 5;
 
 impl<'a> Shown<'a> {
     fn of(comparison: &Comparison, conclusion: &'a Conclusion, options: &Options<'_>) -> Self {
         let touched = |result: &&FunctionResult| is_changed(comparison, result);
-        let (mut rows, rest): (Vec<_>, Vec<_>) = conclusion.functions.iter().partition(touched);
+        let (changed, rest): (Vec<_>, Vec<_>) = conclusion.functions.iter().partition(touched);
+        let seen = |result: &&FunctionResult| result.base_samples + result.head_samples > 0;
+        let (mut rows, mut unseen): (Vec<_>, Vec<_>) = changed.into_iter().partition(seen);
+        if unseen.len() <= UNSEEN_ROWS {
+            rows.append(&mut unseen);
+        }
         let (movers, others) = rest.split_at(options.movers.min(rest.len()));
         rows.extend_from_slice(movers);
         Shown {
             rows,
+            unseen,
             others: others.to_vec(),
         }
     }
@@ -200,7 +213,7 @@ fn breakdown_notes(
     conclusion: &Conclusion,
     shown: &Shown<'_>,
 ) -> Vec<String> {
-    if shown.rows.is_empty() && shown.others.is_empty() {
+    if shown.rows.is_empty() && shown.others.is_empty() && shown.unseen.is_empty() {
         return vec![unavailable(comparison, conclusion)];
     }
     let mut notes = Vec::new();
@@ -216,16 +229,33 @@ fn breakdown_notes(
     notes.push(format!(
         "own time of one run, with library code inlined into the function{touched}"
     ));
-    let cold: Vec<&str> = shown
-        .rows
-        .iter()
-        .filter(|result| is_changed(comparison, result) && result.hot == Hot::No)
-        .map(|result| comparison.functions[result.row].name.as_str())
-        .collect();
+    let names = |results: &mut dyn Iterator<Item = &&FunctionResult>| -> Vec<String> {
+        results
+            .map(|result| comparison.functions[result.row].name.clone())
+            .collect()
+    };
+    let is_cold =
+        |result: &&&FunctionResult| is_changed(comparison, result) && result.hot == Hot::No;
+    let cold = names(&mut shown.rows.iter().filter(is_cold));
     if !cold.is_empty() {
-        notes.push(format!("not on the hot path: {}", cold.join(", ")));
+        notes.push(format!("not on the hot path: {}", first_names(&cold)));
+    }
+    if !shown.unseen.is_empty() {
+        notes.push(format!(
+            "changed, but in no sample: {}",
+            first_names(&names(&mut shown.unseen.iter()))
+        ));
     }
     notes
+}
+
+/// The first names of a list, and how many more there are.
+fn first_names(names: &[String]) -> String {
+    let shown = names[..names.len().min(NAMES)].join(", ");
+    match names.len().checked_sub(NAMES) {
+        Some(more) if more > 0 => format!("{shown} and {} more", count(more as u64)),
+        _ => shown,
+    }
 }
 
 /// Why there is no function to show.
