@@ -341,7 +341,9 @@ fn where_perf_events_are_refused_compare_still_measures_the_whole() {
         .as_f64()
         .unwrap();
     assert!(speedup > 1.5, "{speedup}");
-    let refusal = json["machine"]["refusal"].as_str().expect("why nothing was sampled");
+    let refusal = json["machine"]["refusal"]
+        .as_str()
+        .expect("why nothing was sampled");
     assert!(refusal.contains("perf_event_open"), "{refusal}");
     assert_eq!(json["explained"]["kind"], "unavailable");
     nothing_is_left(here);

@@ -184,6 +184,30 @@ fn different_results_are_no_keep() {
 }
 
 #[test]
+fn a_program_without_debug_information_is_told() {
+    if !perf_opens("compare without debug information") {
+        return;
+    }
+    let _machine = alone();
+    let folder = repository(
+        &program(300_000, 3_000_000, "a"),
+        &program(200_000, 3_000_000, "a"),
+    );
+    let build = "cc -O2 -o bench bench.c";
+    let arguments = ["compare", "main~1", "main", "--json", "--pairs", "2"];
+    let ran = hotproof(
+        folder.path(),
+        &[&arguments[..], &["--build", build, "--", "./bench"]].concat(),
+    );
+    let json: serde_json::Value = serde_json::from_str(&ran.stdout).expect(&ran.stderr);
+    let warnings = json["warnings"].to_string();
+    assert!(
+        warnings.contains("bench has no debug information"),
+        "{warnings}"
+    );
+}
+
+#[test]
 fn the_demo_shows_a_verdict_and_leaves_nothing() {
     if !perf_opens("demo") {
         return;

@@ -30,6 +30,7 @@ mod event;
 mod facts;
 pub mod git;
 mod measure;
+mod naming;
 mod options;
 mod output;
 mod pairs;

@@ -15,6 +15,7 @@ use crate::command;
 use crate::error::LabError;
 use crate::event::{Checkout, Event, Observer};
 use crate::facts;
+use crate::naming::Naming;
 use crate::options::{self, Options};
 use crate::output::Outputs;
 use crate::run::{Limit, Outcome, Runner, Task};
@@ -34,6 +35,7 @@ pub(crate) struct Pairs<'a> {
     folder: &'a Folder,
     seats: [Seat; 3],
     joiner: Joiner<'a>,
+    naming: Naming,
     outputs: Outputs,
     sampled: Option<Sampled>,
     started: Option<Instant>,
@@ -63,6 +65,7 @@ impl<'a> Pairs<'a> {
             folder: scratch.folder(),
             seats: commands.map(|(place, command)| Seat::new(&place, command)),
             joiner,
+            naming: Naming::default(),
             outputs: Outputs::default(),
             sampled: None,
             started: None,
@@ -84,6 +87,10 @@ impl<'a> Pairs<'a> {
         };
         schedule::run(self, plan, comparison, observer, &mut tell_machine)?;
         comparison.output = self.outputs.check();
+        for warning in std::mem::take(&mut self.naming).into_warnings() {
+            observer.event(&Event::Notice(&warning));
+            comparison.warnings.push(warning);
+        }
         comparison.functions = self.joiner.functions();
         drop_unseen(comparison);
         Ok(())
@@ -178,7 +185,10 @@ impl Workload for Pairs<'_> {
             ..
         } = raw.outcome;
         let tally = matches!(recording.sampled, Sampled::Yes { .. }).then(|| {
-            self.seat(raw.checkout).symbolizer.symbolize(&mut profile);
+            let seat = self.seat(raw.checkout);
+            let worktree = seat.task.worktree.clone();
+            let summary = seat.symbolizer.symbolize(&mut profile);
+            self.naming.see(&worktree, &profile, &summary);
             Tally {
                 lost: recording.lost.samples,
                 ..self.joiner.tally(side, &profile)

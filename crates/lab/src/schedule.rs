@@ -6,7 +6,7 @@ use std::time::Duration;
 use hotproof_diff::statistics::FEWEST_PAIRS;
 use hotproof_diff::{
     Comparison, Estimate, Metric, Metrics, Order, Pair, Run, Sequence, Side, Step, Verdict,
-    conclude, log_ratio,
+    conclude, log_ratio, next_step,
 };
 
 use crate::coin::Coin;
@@ -238,7 +238,7 @@ impl<W: Workload> Measuring<'_, W> {
     ) -> Result<(), LabError> {
         let (rule, metric) = (comparison.rule, comparison.metric);
         let mut sequence = Sequence::with_placebo(rule, metric, &comparison.placebo);
-        while comparison.pairs.len() < rule.max_pairs && sequence.step() == Step::Continue {
+        while next_step(comparison) == Step::Continue {
             // The first pair is measured whatever the budget says: nothing is worse than no answer.
             let expected = self.workload.elapsed() + self.fixed.pair_time;
             if expected > self.plan.budget && !comparison.pairs.is_empty() {

@@ -104,7 +104,30 @@ pub fn is_library_path(path: &str) -> bool {
         || path.starts_with("/usr/include/")
         || path.starts_with("/usr/lib/")
         || path.starts_with("/usr/src/")
-        || path.starts_with("./csu/")
-        || path.starts_with("./nptl/")
         || path.contains("/sysdeps/")
+        || path.strip_prefix("./").is_some_and(is_glibc_path)
+}
+
+/// Whether a path relative to a source tree lies in a folder of the GNU libc, as Debian builds it.
+fn is_glibc_path(path: &str) -> bool {
+    const FOLDERS: [&str; 16] = [
+        "csu",
+        "debug",
+        "dlfcn",
+        "elf",
+        "iconv",
+        "io",
+        "libio",
+        "malloc",
+        "math",
+        "misc",
+        "nptl",
+        "posix",
+        "signal",
+        "stdio-common",
+        "stdlib",
+        "string",
+    ];
+    path.split_once('/')
+        .is_some_and(|(folder, _)| FOLDERS.contains(&folder))
 }

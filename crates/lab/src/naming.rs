@@ -1,0 +1,73 @@
+//! What keeps the measured programs from being named well, as warnings.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use hotproof_profile::{ImageKind, LocationState, Profile, Source};
+use hotproof_symbolizer::{Problem, Summary};
+
+/// Collects what is wrong with the images of a worktree; those of the system are as they are.
+#[derive(Debug, Default)]
+pub(crate) struct Naming {
+    warnings: BTreeSet<String>,
+}
+
+impl Naming {
+    /// Takes notice of one symbolized profile of a program in `worktree`.
+    pub(crate) fn see(&mut self, worktree: &Path, profile: &Profile, summary: &Summary) {
+        for (image, problem) in summary.problems() {
+            let Some(name) = inside(worktree, &image.path) else {
+                continue;
+            };
+            // A program without any symbol is told of below, with what it means for a verdict.
+            if !matches!(problem, Problem::NoSymbols) {
+                self.warnings.insert(format!("{name}: {problem}"));
+            }
+        }
+        for name in without_debug_information(worktree, profile) {
+            self.warnings.insert(format!(
+                "{name} has no debug information, so that its functions cannot be joined to the \
+                 diff by file and line: build it with -g (gcc), or CARGO_PROFILE_RELEASE_DEBUG=1 \
+                 (cargo), and do not strip it"
+            ));
+        }
+    }
+
+    /// The warnings, in a defined order.
+    pub(crate) fn into_warnings(self) -> impl Iterator<Item = String> {
+        self.warnings.into_iter()
+    }
+}
+
+/// The path relative to the worktree, when it lies in it.
+fn inside(worktree: &Path, path: &str) -> Option<String> {
+    let relative = Path::new(path).strip_prefix(worktree).ok()?;
+    Some(relative.to_string_lossy().into_owned())
+}
+
+/// Images of the worktree in which samples lie and of which no frame was named by DWARF.
+fn without_debug_information(worktree: &Path, profile: &Profile) -> BTreeSet<String> {
+    let mut seen = BTreeSet::new();
+    let mut described = BTreeSet::new();
+    for (_, location) in profile.locations.iter() {
+        let Some(image) = location.image else {
+            continue;
+        };
+        let row = &profile.images[image];
+        if row.kind != ImageKind::Elf || location.state == LocationState::Unresolved {
+            continue;
+        }
+        let Some(name) = inside(worktree, &profile.strings[row.path]) else {
+            continue;
+        };
+        let by_dwarf = location.frame_ids().any(|frame| {
+            let function = profile.frames[frame].function;
+            profile.functions[function].source == Source::Dwarf
+        });
+        if by_dwarf {
+            described.insert(name.clone());
+        }
+        seen.insert(name);
+    }
+    seen.difference(&described).cloned().collect()
+}
