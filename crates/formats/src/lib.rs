@@ -38,6 +38,7 @@ pub mod folded;
 pub mod import;
 mod nameless;
 pub mod native;
+pub mod perf_script;
 pub mod pprof;
 mod sniff;
 

@@ -158,7 +158,6 @@ impl Builder {
         self.thread(process, 0, "")
     }
 
-    #[allow(dead_code)] // Readers of named frames use it.
     /// The image of this path, guessed to be the kind of image that such a path names.
     pub(crate) fn image(&mut self, path: &str) -> Result<ImageId, ImportError> {
         let text = self.text(path)?;

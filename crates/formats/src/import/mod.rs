@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | native | its first bytes | [`crate::native`] |
 //! | pprof, gzipped or not | its fields | [`crate::pprof`] |
+//! | perf script text | a head of a sample | [`crate::perf_script`] |
 //! | folded stacks | a line that ends in a number | [`crate::folded`] |
 //!
 //! Gzip around any of them is undone, once. A file is never asked for its name.
@@ -32,13 +33,12 @@ use std::io::Read;
 use flate2::read::MultiGzDecoder;
 use hotproof_profile::Profile;
 
-#[allow(unused_imports)] // Readers of named frames use them.
 pub(crate) use builder::{Budget, Builder, LocationKey, Place as FramePlace, image_kind};
 pub(crate) use dropped::Dropped;
 pub use error::{ImportError, Place};
 pub use recognise::recognise;
 
-use crate::{folded, native, pprof, sniff};
+use crate::{folded, native, perf_script, pprof, sniff};
 
 /// The formats that are recognised.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -50,17 +50,25 @@ pub enum Format {
     Pprof,
     /// Folded stacks, plain or differential.
     Folded,
+    /// The text that `perf script` prints.
+    PerfScript,
     /// A recording of Linux perf; recognised, and read elsewhere.
     PerfData,
 }
 
 impl Format {
     /// Every format that [`read`] reads.
-    pub const READ: [Format; 3] = [Format::Native, Format::Pprof, Format::Folded];
+    pub const READ: &[Format] = &[
+        Format::Native,
+        Format::Pprof,
+        Format::PerfScript,
+        Format::Folded,
+    ];
 
     /// Their names in one line, for messages.
     pub fn list() -> String {
-        Self::READ.map(|format| format.to_string()).join(", ")
+        let names: Vec<String> = Self::READ.iter().map(ToString::to_string).collect();
+        names.join(", ")
     }
 }
 
@@ -70,6 +78,7 @@ impl fmt::Display for Format {
             Format::Native => "hotproof profile",
             Format::Pprof => "pprof profile",
             Format::Folded => "folded stacks",
+            Format::PerfScript => "perf script text",
             Format::PerfData => "perf.data",
         })
     }
@@ -127,6 +136,7 @@ pub fn read_as(format: Format, bytes: &[u8], limits: Limits) -> Result<Imported,
         Format::Native => read_native(bytes, limits)?,
         Format::Pprof => pprof::read(bytes, limits)?,
         Format::Folded => folded::read(bytes, limits)?,
+        Format::PerfScript => perf_script::read(bytes, limits)?,
         Format::PerfData => {
             return Err(ImportError::Unsupported {
                 format,

@@ -6,6 +6,7 @@ mod example;
 mod folded;
 mod golden;
 mod native;
+mod perf_script;
 mod pprof;
 mod pprof_import;
 mod schema;
