@@ -8,6 +8,9 @@ use crate::values::{Change, Comparison, Function, FunctionRow, FunctionTally, Si
 /// Share of the marked rows that may be chance.
 const FALSE_DISCOVERIES: f64 = 0.05;
 
+/// With fewer samples of a function in a pair, on average, its row is not tested.
+const SAMPLES_A_PAIR: u64 = 10;
+
 /// The counts of one function in a pair, base and head.
 type Counts = (FunctionTally, FunctionTally);
 
@@ -32,13 +35,27 @@ pub(crate) fn function_results(
             tallies.result(row, &comparison.functions[row], comparison.rule.hot_floor)
         })
         .collect();
-    let e_values: Vec<f64> = results.iter().map(|result| result.e_value).collect();
-    let marks = e_benjamini_hochberg(&e_values, FALSE_DISCOVERIES);
-    for (result, marked) in results.iter_mut().zip(marks) {
-        result.marked = marked;
-    }
+    mark(&mut results, sampled.len());
     sort(&mut results, &comparison.functions);
     results
+}
+
+/// Marks rows by e-BH. Functions that were hardly sampled cannot show anything, but each would
+/// raise the bar for all: they are left out by their number of samples on both sides together,
+/// which says nothing of which side was faster, so that the bound on chance stands.
+fn mark(results: &mut [FunctionResult], pairs: usize) {
+    let mut rows: Vec<&mut FunctionResult> = results
+        .iter_mut()
+        .filter(|result| {
+            let samples = result.base_samples.saturating_add(result.head_samples);
+            samples >= SAMPLES_A_PAIR.saturating_mul(pairs as u64)
+        })
+        .collect();
+    let e_values: Vec<f64> = rows.iter().map(|result| result.e_value).collect();
+    let marks = e_benjamini_hochberg(&e_values, FALSE_DISCOVERIES);
+    for (result, marked) in rows.iter_mut().zip(marks) {
+        result.marked = marked;
+    }
 }
 
 fn sort(results: &mut [FunctionResult], functions: &[Function]) {

@@ -5,7 +5,7 @@ mod parts;
 mod series;
 
 pub(crate) use functions::function_results;
-pub(crate) use parts::{attribute, is_open};
+pub(crate) use parts::{attribute, is_loose, is_open};
 pub(crate) use series::Sampled;
 
 use crate::values::{Estimate, FunctionRow};

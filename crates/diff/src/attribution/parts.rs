@@ -39,9 +39,7 @@ fn decompose(sampled: &Sampled<'_>) -> Decomposition {
     };
     let whole = sampled.whole().delta();
     let explained = explained(sampled).delta();
-    let unexplained = sampled
-        .series(|tally| tally.samples - changed_samples(tally))
-        .delta();
+    let unexplained = unexplained(sampled).delta();
     Decomposition {
         explained_share: explained_share(&whole, &explained, &unexplained),
         whole,
@@ -121,12 +119,7 @@ fn kind_of_parts(parts: &Decomposition, outcome: Outcome, mei_ns: f64) -> Attrib
         // The changed functions went one way and the whole the other.
         (true, true) if against => AttributionKind::NotExplained,
         (true, true) => {
-            let rest = parts
-                .unexplained
-                .low
-                .abs()
-                .max(parts.unexplained.high.abs());
-            if rest <= (0.25 * parts.whole.value.abs()).max(mei_ns / 2.0) {
+            if is_still(&parts.unexplained, &parts.whole, mei_ns) {
                 AttributionKind::Explained
             } else {
                 AttributionKind::PartlyExplained
@@ -140,6 +133,22 @@ fn fits_both(whole: &Estimate, explained: &Estimate) -> bool {
     !explained.excludes(0.0) && !explained.excludes(whole.value)
 }
 
+/// Whether all that the rest may have moved by is small beside the change.
+fn is_still(unexplained: &Estimate, whole: &Estimate, mei_ns: f64) -> bool {
+    let rest = unexplained.low.abs().max(unexplained.high.abs());
+    rest <= (0.25 * whole.value.abs()).max(mei_ns / 2.0)
+}
+
+/// Whether the changed functions carry the change and the rest may well have stood still, but is
+/// not known well enough to say so.
+pub(crate) fn is_loose(sampled: &Sampled<'_>, minimum_effect: f64) -> bool {
+    let (whole, rest) = (sampled.whole().delta(), unexplained(sampled).delta());
+    sampled.len() > 0
+        && explained(sampled).delta().excludes(0.0)
+        && !rest.excludes(0.0)
+        && !is_still(&rest, &whole, sampled.unit_ns * minimum_effect)
+}
+
 /// Whether more pairs are needed to tell a gain that the changed functions carry from one that
 /// they do not; false when nothing was sampled.
 pub(crate) fn is_open(sampled: &Sampled<'_>) -> bool {
@@ -149,6 +158,11 @@ pub(crate) fn is_open(sampled: &Sampled<'_>) -> bool {
 /// Time of the changed functions and what they call: C and D.
 fn explained(sampled: &Sampled<'_>) -> Series {
     sampled.series(changed_samples)
+}
+
+/// Time of everything else: R.
+fn unexplained(sampled: &Sampled<'_>) -> Series {
+    sampled.series(|tally| tally.samples - changed_samples(tally))
 }
 
 fn changed_samples(tally: &Tally) -> u64 {

@@ -7,7 +7,7 @@ mod metrics;
 pub use checks::noise;
 pub use conclude::conclude;
 
-use crate::attribution::{Attribution, FunctionResult, Sampled, is_open};
+use crate::attribution::{Attribution, FunctionResult, Sampled, is_loose, is_open};
 use crate::statistics::Sequence;
 use crate::values::{Comparison, Estimate, EstimateUnit, Metric};
 use crate::verdict::Verdict;
@@ -211,21 +211,33 @@ pub enum StopReason {
     MaxPairs,
 }
 
+/// So many pairs at most are measured beyond the outcome to see the rest of the program stand
+/// still: enough for a loose interval to close after an outlier, few enough to wait for.
+const PAIRS_FOR_THE_REST: usize = 12;
+
 /// Whether another pair is needed, for the pairs counted so far.
 ///
-/// [`Sequence::step`] decides, with one addition: a gain goes on being measured while the samples
-/// fit both "the changed functions carry it" and "they stood still", because one of the two is a
-/// keep. That costs pairs and never validity, since the test holds whenever one stops.
+/// [`Sequence::step`] decides, with two additions for gains: they go on being measured while the
+/// samples fit both "the changed functions carry it" and "they stood still", because one of the
+/// two is a keep; and for a few pairs more while the rest may have stood still but is not known
+/// well enough to say so. That costs pairs and never validity, since the test holds whenever one
+/// stops.
 pub fn next_step(comparison: &Comparison) -> Step {
     if comparison.pairs.len() >= comparison.rule.max_pairs {
         return Step::Stop(StopReason::MaxPairs);
     }
     let sequence = Sequence::of(comparison);
     match sequence.step() {
-        Step::Stop(StopReason::Precise)
-            if sequence.outcome() == Outcome::Faster && is_open(&Sampled::of(comparison)) =>
-        {
-            Step::Continue
+        Step::Stop(StopReason::Precise) if sequence.outcome() == Outcome::Faster => {
+            let sampled = Sampled::of(comparison);
+            let beyond = sequence.pairs() - sequence.decided_at().unwrap_or(0);
+            let wait =
+                beyond < PAIRS_FOR_THE_REST && is_loose(&sampled, comparison.rule.minimum_effect);
+            if wait || is_open(&sampled) {
+                Step::Continue
+            } else {
+                Step::Stop(StopReason::Precise)
+            }
         }
         step => step,
     }
