@@ -49,6 +49,7 @@ mod rows;
 mod sink;
 mod table;
 mod totals;
+pub mod transform;
 mod validate;
 
 pub use code::{Code, Inline, file_name, is_library_path};
