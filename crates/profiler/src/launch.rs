@@ -14,8 +14,9 @@ use rustix::process::{Pid, Signal};
 
 use crate::cgroup::TargetGroup;
 use crate::error::RecordError;
+use crate::machine;
 use crate::request::{Environment, Group, Request, Stderr, Stdin, Stdout};
-use crate::sys::{self, ChildPlan, Step};
+use crate::sys::{self, ChildPlan, Numbers, Step};
 
 /// Where programs are searched for when the environment has no `PATH`, as in glibc's `execvp`.
 const DEFAULT_PATH: &str = "/bin:/usr/bin";
@@ -58,24 +59,26 @@ impl HeldChild {
                 .map(|(name, value)| assignment(name, value))
                 .collect::<Result<_, _>>()?,
             directory: request.directory.as_deref().map(path_text).transpose()?,
-            redirects: redirects.descriptors(),
-            cgroup: cgroup.map(|group| group.directory().as_raw_fd()),
-            own_group: request.group == Group::Own,
-            release_read: release_read.as_raw_fd(),
-            release_write: release_write.as_raw_fd(),
-            report_write: report_write.as_raw_fd(),
+            numbers: Numbers {
+                redirects: redirects.descriptors(),
+                cgroup: cgroup.map(|group| group.directory().as_raw_fd()),
+                own_group: request.group == Group::Own,
+                release_read: release_read.as_raw_fd(),
+                release_write: release_write.as_raw_fd(),
+                report_write: report_write.as_raw_fd(),
+            },
         };
         let name = program.display().to_string();
         let mut forked = sys::fork_held(&plan);
-        if forked.is_err() && plan.cgroup.is_some() {
-            plan.cgroup = None;
+        if forked.is_err() && plan.numbers.cgroup.is_some() {
+            plan.numbers.cgroup = None;
             forked = sys::fork_held(&plan);
         }
         let pid = forked.map_err(|source| RecordError::Spawn {
             program: name.clone(),
             source,
         })?;
-        if plan.own_group {
+        if plan.numbers.own_group {
             // Both sides do this, so that the group exists whichever runs first. The child may
             // have failed already, which its report tells.
             let _ = rustix::process::setpgid(Some(pid), Some(pid));
@@ -89,7 +92,7 @@ impl HeldChild {
                 .map_or(String::new(), |path| path.display().to_string()),
             release: release_write,
             report: File::from(report_read),
-            in_cgroup: plan.cgroup.is_some(),
+            in_cgroup: plan.numbers.cgroup.is_some(),
             reap: true,
         })
     }
@@ -102,6 +105,12 @@ impl HeldChild {
     /// Whether it was born into the control group.
     pub(crate) fn is_in_cgroup(&self) -> bool {
         self.in_cgroup
+    }
+
+    /// Its largest resident set so far, which the kernel will carry over to the program; `None`
+    /// when it cannot be read.
+    pub(crate) fn peak_rss_bytes(&self) -> Option<u64> {
+        machine::peak_rss_bytes(self.pid)
     }
 
     /// Lets it go on, and returns when it has executed the program.

@@ -50,6 +50,16 @@ pub(crate) fn run_queue_ns(pid: Pid) -> Option<u64> {
     text.split_ascii_whitespace().nth(1)?.parse().ok()
 }
 
+/// The largest resident set that a process has had since its exec, or its fork: `VmHWM` of
+/// `/proc/PID/status`. `None` when it has no memory any more or cannot be read.
+pub(crate) fn peak_rss_bytes(pid: Pid) -> Option<u64> {
+    let path = format!("/proc/{}/status", pid.as_raw_nonzero());
+    let text = std::fs::read_to_string(path).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kib * 1_024)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -68,6 +78,12 @@ mod tests {
             assert_eq!(parse_cpu_list(list), expected, "{list:?}");
         }
         assert!(!online_cpus().is_empty());
+    }
+
+    #[test]
+    fn this_process_has_a_peak() {
+        let peak = peak_rss_bytes(rustix::process::getpid()).unwrap();
+        assert!((1 << 20..1 << 40).contains(&peak), "{peak}");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use crate::events::{EventKind, EventPlan};
 use crate::observer::Observer;
-use crate::recording::{CpuSource, Ended, Recording, Rung, Sampled};
+use crate::recording::{Counts, CpuSource, Ended, Recording, Rung, Sampled};
 use crate::request::StackMode;
 use crate::sampler::{ScopeKind, Watch};
 
@@ -57,6 +57,26 @@ fn count_note(recording: &Recording) -> Option<String> {
     (recording.counts.cpu_source == CpuSource::Wait4).then(|| {
         "CPU time was counted by wait4: descendants that nobody waited for are missing.".into()
     })
+}
+
+/// The kernel's sums of resident pages may be behind by a batch of 32 pages of each kind (anonymous,
+/// of files, shared) on each CPU that a process ran on.
+const RSS_SLACK_BYTES: u64 = 128 << 10;
+
+/// Says when the peak of memory may be that of the child before its exec, `held_rss_bytes`.
+pub(crate) fn memory_note(counts: &Counts, held_rss_bytes: Option<u64>) -> Option<String> {
+    let peak = counts.peak_rss_bytes;
+    match held_rss_bytes {
+        Some(held) if peak > held + RSS_SLACK_BYTES => None,
+        Some(_) => Some(format!(
+            "Peak memory is at most {} KiB; what the target used of it lies below what can be \
+             measured.",
+            peak / 1_024
+        )),
+        None => {
+            Some("Peak memory may be that of the recorder, which cannot be told apart here.".into())
+        }
+    }
 }
 
 fn coverage_note(recording: &Recording, watch: &Watch, period_sum: u64) -> Option<String> {

@@ -72,6 +72,7 @@ impl Recorder {
             counters,
             host,
             cpu_before_ns,
+            held_rss_bytes: child.peak_rss_bytes(),
             started_unix_ns: unix_ns(),
         };
         let started = Instant::now();
@@ -99,6 +100,8 @@ struct Run<'a> {
     counters: Counters,
     host: Host,
     cpu_before_ns: u64,
+    /// What the child had in memory before its exec.
+    held_rss_bytes: Option<u64>,
     started_unix_ns: Option<u64>,
 }
 
@@ -211,6 +214,9 @@ impl Run<'_> {
             notes: Vec::new(),
         };
         recording.notes = notes::notes(&recording, &self.watch, observer);
+        recording
+            .notes
+            .extend(notes::memory_note(&recording.counts, self.held_rss_bytes));
         recording.recorder_cpu_ns =
             clock_ns(ClockId::ThreadCPUTime).saturating_sub(self.cpu_before_ns);
         sink.meta(self.meta(&recording))

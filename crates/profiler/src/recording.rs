@@ -67,7 +67,9 @@ pub struct Counts {
     /// Time that the target's main thread was ready but waited for a CPU; `None` where the kernel
     /// keeps no such account.
     pub run_queue_ns: Option<u64>,
-    /// Largest resident set of one process among the target and those it waited for.
+    /// Largest resident set of one process among the target and those it waited for. A target
+    /// that stays below what the child had before its exec (well below 1 MiB) has that figure
+    /// instead, and a note of the recording says so.
     pub peak_rss_bytes: u64,
     /// Page faults, minor and major.
     pub page_faults: u64,

@@ -610,6 +610,120 @@ fn the_target_dies_of_a_closed_pipe() {
     assert_eq!(recording.exit, Some(Exit::Signal(13)));
 }
 
+/// Peak memory is the target's own, also when the recorder holds much more; a child that was waited
+/// for counts, and a program below what can be measured is told as such.
+#[test]
+fn peak_memory_is_that_of_the_target() {
+    let folder = TempDir::new().unwrap();
+    let program = build(&folder, "gcc", &["-O1"], "memory.c");
+    let program = program.to_str().unwrap();
+    let ballast = vec![1u8; 300 << 20];
+    let direct = |bytes: usize| vec![program.to_owned(), bytes.to_string()];
+    let waited = |bytes: usize| {
+        let script = format!("{program} {bytes}; true");
+        vec!["sh".to_owned(), "-c".to_owned(), script]
+    };
+    let cases = [
+        direct(0),
+        direct(2 << 20),
+        direct(200 << 20),
+        waited(200 << 20),
+    ];
+    let mut recorder = Recorder::new();
+    for (command, sampling) in cases
+        .iter()
+        .flat_map(|c| [(c, Sampling::Events), (c, Sampling::Off)])
+    {
+        let mut out = tempfile::tempfile().unwrap();
+        let mut request = Request::new(command);
+        request.stdin = Stdin::Null;
+        request.stdout = Stdout::File(out.try_clone().unwrap());
+        request.sampling = sampling;
+        let recording = recorder
+            .record(&request, &mut Profile::default(), &mut |_| ())
+            .unwrap();
+        let mut told = String::new();
+        out.rewind().unwrap();
+        out.read_to_string(&mut told).unwrap();
+        let told: f64 = told.trim().parse().unwrap();
+        let peak = recording.counts.peak_rss_bytes as f64 / 1_024.0;
+        println!(
+            "{command:?}: {peak} KiB, by itself {told} KiB, {:?}",
+            recording.notes
+        );
+        // The kernel's sums may be behind by some batches of pages.
+        assert_near("peak in KiB", peak, told, 300.0);
+        let hedged = recording.notes.iter().any(|n| n.contains("Peak memory"));
+        assert!(!hedged, "{:?}", recording.notes);
+    }
+    assert!(ballast.iter().all(|&byte| byte == 1));
+}
+
+/// Variable under which a test runs alone in a process of its own.
+const ALONE: &str = "HOTPROOF_TEST_ALONE";
+
+/// Nothing of the recorder's is open in the target but what is to be inherited. Other tests open
+/// descriptors that they mark only afterwards, so that this one runs in a process of its own.
+#[test]
+fn no_descriptor_leaks_into_the_target() {
+    if std::env::var_os(ALONE).is_none() {
+        let alone = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "no_descriptor_leaks_into_the_target"])
+            .env(ALONE, "1")
+            .output()
+            .unwrap();
+        let text = String::from_utf8_lossy(&alone.stdout);
+        assert!(
+            alone.status.success() && text.contains("1 passed"),
+            "{text}"
+        );
+        return;
+    }
+    let mut out = tempfile::tempfile().unwrap();
+    let plain = Command::new("sh").args(["-c", "ls /proc/$$/fd"]).output();
+    let mut request = request(["sh", "-c", "ls /proc/$$/fd"]);
+    request.stdout = Stdout::File(out.try_clone().unwrap());
+    record(&request);
+    let mut told = String::new();
+    out.rewind().unwrap();
+    out.read_to_string(&mut told).unwrap();
+    let expected = String::from_utf8(plain.unwrap().stdout).unwrap();
+    assert_eq!(told, expected);
+}
+
+/// Several threads with a recorder each, at the same time, while others allocate and free.
+#[test]
+fn recorders_of_several_threads_do_not_disturb_each_other() {
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !stop.load(Ordering::Relaxed) {
+                let blocks: Vec<_> = (1..50).map(|i| vec![1u8; i * 10_000]).collect();
+                assert!(blocks.iter().all(|block| block[0] == 1));
+            }
+        });
+        let workers: Vec<_> = (0..3)
+            .map(|code| {
+                scope.spawn(move || {
+                    let mut recorder = Recorder::new();
+                    for _ in 0..10 {
+                        let mut request = request(["sh", "-c", &format!("exit {code}")]);
+                        request.sampling = Sampling::Off;
+                        let recording = recorder
+                            .record(&request, &mut Profile::default(), &mut |_| ())
+                            .unwrap();
+                        assert_eq!(recording.exit, Some(Exit::Code(code)));
+                    }
+                })
+            })
+            .collect();
+        for worker in workers {
+            worker.join().unwrap();
+        }
+        stop.store(true, Ordering::Relaxed);
+    });
+}
+
 /// A recorder that is used again knows what it knew, and its runs do not mix.
 #[test]
 fn a_recorder_can_be_used_again() {
