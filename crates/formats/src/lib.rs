@@ -3,7 +3,9 @@
 //! | format | write | read | cannot carry |
 //! |---|---|---|---|
 //! | [`native`] | yes | yes | nothing: a profile comes back as it was |
+//! | [`callgrind`] | yes | yes | stacks, threads but for their names, times, labels, columns |
 //! | [`folded`] | yes | yes | addresses, lines, images, times, threads of one name apart, more than one weight |
+//! | [`perf_script`] | no | yes | (perf prints it) |
 //! | [`pprof`] | yes | yes | times, CPUs, symbols, who named a function, more than one mapping of an image |
 //!
 //! It takes [`std::io::Read`] and [`std::io::Write`], never a path, and asks neither clock nor
@@ -33,6 +35,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+pub mod callgrind;
 mod error;
 pub mod folded;
 pub mod import;

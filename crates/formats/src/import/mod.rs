@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | native | its first bytes | [`crate::native`] |
 //! | pprof, gzipped or not | its fields | [`crate::pprof`] |
+//! | callgrind | its header lines | [`crate::callgrind`] |
 //! | perf script text | a head of a sample | [`crate::perf_script`] |
 //! | folded stacks | a line that ends in a number | [`crate::folded`] |
 //!
@@ -38,7 +39,7 @@ pub(crate) use dropped::Dropped;
 pub use error::{ImportError, Place};
 pub use recognise::recognise;
 
-use crate::{folded, native, perf_script, pprof, sniff};
+use crate::{callgrind, folded, native, perf_script, pprof, sniff};
 
 /// The formats that are recognised.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -50,6 +51,8 @@ pub enum Format {
     Pprof,
     /// Folded stacks, plain or differential.
     Folded,
+    /// What valgrind's callgrind and `go tool pprof -callgrind` write.
+    Callgrind,
     /// The text that `perf script` prints.
     PerfScript,
     /// A recording of Linux perf; recognised, and read elsewhere.
@@ -61,6 +64,7 @@ impl Format {
     pub const READ: &[Format] = &[
         Format::Native,
         Format::Pprof,
+        Format::Callgrind,
         Format::PerfScript,
         Format::Folded,
     ];
@@ -79,6 +83,7 @@ impl fmt::Display for Format {
             Format::Pprof => "pprof profile",
             Format::Folded => "folded stacks",
             Format::PerfScript => "perf script text",
+            Format::Callgrind => "callgrind profile",
             Format::PerfData => "perf.data",
         })
     }
@@ -136,6 +141,7 @@ pub fn read_as(format: Format, bytes: &[u8], limits: Limits) -> Result<Imported,
         Format::Native => read_native(bytes, limits)?,
         Format::Pprof => pprof::read(bytes, limits)?,
         Format::Folded => folded::read(bytes, limits)?,
+        Format::Callgrind => callgrind::read(bytes, limits)?,
         Format::PerfScript => perf_script::read(bytes, limits)?,
         Format::PerfData => {
             return Err(ImportError::Unsupported {

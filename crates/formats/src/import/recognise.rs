@@ -3,7 +3,7 @@
 use super::Format;
 use crate::native::MAGIC;
 use crate::sniff::SNIFF_BYTES;
-use crate::{folded, perf_script, pprof};
+use crate::{callgrind, folded, perf_script, pprof};
 
 /// The format of bytes that are not compressed; `None` when they are none that is known.
 ///
@@ -36,7 +36,9 @@ fn bytes_of_lines(bytes: &[u8]) -> &[u8] {
 }
 
 fn recognise_text(text: &str) -> Option<Format> {
-    if perf_script::looks_like(text) {
+    if callgrind::looks_like(text) {
+        Some(Format::Callgrind)
+    } else if perf_script::looks_like(text) {
         Some(Format::PerfScript)
     } else if folded::looks_like(text) {
         Some(Format::Folded)

@@ -66,6 +66,7 @@ use prost::Message;
 use crate::WriteError;
 pub use differential::write_differential;
 pub(crate) use read::{looks_like, read};
+pub(crate) use units::meaning;
 
 /// Writes a gzipped `profile.proto`. Equal profiles give equal bytes: the gzip header has no time.
 ///

@@ -15,7 +15,7 @@ pub(super) fn spelling(unit: Unit) -> &'static str {
 
 /// What a spelling means: our unit, and how many of ours one of theirs is. What is unknown
 /// counts things.
-pub(super) fn meaning(spelling: &str) -> (Unit, i64) {
+pub(crate) fn meaning(spelling: &str) -> (Unit, i64) {
     match spelling {
         "nanoseconds" | "nanosecond" | "ns" => (Unit::Nanoseconds, 1),
         "microseconds" | "microsecond" | "us" => (Unit::Nanoseconds, 1_000),

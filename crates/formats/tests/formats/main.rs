@@ -1,7 +1,9 @@
 //! Every format: round trips, damage, golden texts, and independent readers.
 
 mod arbitrary;
+mod callgrind;
 mod canonical;
+mod damage;
 mod example;
 mod folded;
 mod golden;
