@@ -8,6 +8,7 @@ mod example;
 mod folded;
 mod golden;
 mod native;
+mod peers;
 mod perf_script;
 mod pprof;
 mod pprof_import;
