@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Compares the demo's base with itself, built twice, again and again, and prints the verdicts.
-# Any keep is a false one. Usage: scripts/identical.sh [COMPARISONS [SECONDS EACH]] (default 30, 20)
+# Any keep is a false one. Usage: scripts/identical.sh [COMPARISONS [SECONDS EACH]] (default 30, 30)
 set -euo pipefail
 cd "$(dirname "$0")/.."
-number=${1:-30} budget=${2:-20}
+number=${1:-30} budget=${2:-30}
 cargo build --locked --release --quiet
 hotproof=$PWD/target/release/hotproof
 results=$(mktemp)
@@ -14,8 +14,9 @@ for ((i = 1; i <= number; i++)); do
 import json, sys
 value = json.load(sys.stdin)
 first = value["end_to_end"]["metrics"][0]
-print("%-20s %3d pairs  %+.2f %% [%+.2f, %+.2f]" % (value["verdict"], value["runs"]["pairs"],
-      first["change_pct"], first["ci_low_pct"], first["ci_high_pct"]))' | tee -a "$results"
+percent = lambda name: "%+.2f" % first[name] if first[name] is not None else "none yet"
+print("%-20s %3d pairs  %s %% [%s, %s]" % (value["verdict"], value["runs"]["pairs"],
+      percent("change_pct"), percent("ci_low_pct"), percent("ci_high_pct")))' | tee -a "$results"
 done
 echo
 awk '{ count[$1]++ } END { for (verdict in count) print count[verdict], verdict }' "$results" | sort -rn
