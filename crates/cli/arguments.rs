@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::failure::exit_codes;
+use crate::transform::TransformOptions;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -99,11 +100,13 @@ pub(crate) struct Record {
 Examples:
   hotproof report profile.hotproof
   hotproof report profile.hotproof --sort self --top 20
-  hotproof report profile.hotproof --focus '^parse::' --json")]
+  hotproof report profile.hotproof --focus '^parse::' --json
+  hotproof report profile.hotproof --group crate
+  hotproof report monday.hotproof tuesday.hotproof --hide '^std::'")]
 pub(crate) struct Report {
-    /// The profile; - reads standard input
-    #[arg(value_name = "FILE")]
-    pub(crate) profile: PathBuf,
+    /// The profile, or several to be added up; - reads standard input
+    #[arg(value_name = "FILE", required = true)]
+    pub(crate) profiles: Vec<PathBuf>,
     /// What to sort by
     #[arg(long, value_name = "COLUMN", default_value = "total")]
     pub(crate) sort: Sort,
@@ -113,15 +116,11 @@ pub(crate) struct Report {
     /// Leave out functions below this share of the total
     #[arg(long, value_name = "PERCENT", default_value_t = 0.5, value_parser = percent)]
     pub(crate) min_percent: f64,
-    /// Count only samples with a matching function on the stack
-    #[arg(long, value_name = "REGEX")]
-    pub(crate) focus: Option<regex::Regex>,
-    /// Count inlined functions as part of the function they were inlined into
-    #[arg(long)]
-    pub(crate) no_inline: bool,
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) transform: TransformOptions,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -141,20 +140,20 @@ pub(crate) enum Sort {
 Examples:
   hotproof export profile.hotproof -o flame.svg
   hotproof export profile.hotproof -f folded | sort -k2 -n
+  hotproof export profile.hotproof --thread worker --time 1s-10s -o flame.svg -o flame.folded
   hotproof export profile.hotproof -o profile.pb.gz && go tool pprof -top profile.pb.gz")]
 pub(crate) struct Export {
-    /// The profile; - reads standard input
-    #[arg(value_name = "FILE")]
-    pub(crate) profile: PathBuf,
+    /// The profile, or several to be added up; - reads standard input
+    #[arg(value_name = "FILE", required = true)]
+    pub(crate) profiles: Vec<PathBuf>,
     /// The format; from the extension of OUT when not given
     #[arg(short, long)]
     pub(crate) format: Option<Format>,
-    /// Where to write; - is standard output
+    /// Where to write, may be given several times; - is standard output
     #[arg(short, long, value_name = "OUT", default_value = "-")]
-    pub(crate) output: PathBuf,
-    /// Leave out inlined functions
-    #[arg(long)]
-    pub(crate) no_inline: bool,
+    pub(crate) output: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) transform: TransformOptions,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -4,49 +4,47 @@ use std::io::Write;
 use std::path::Path;
 
 use hotproof_formats::{folded, pprof};
-use hotproof_profile::{Inline, Profile};
+use hotproof_profile::Profile;
 use hotproof_report::flamegraph;
 
 use crate::arguments::{Export, Format};
 use crate::failure::{Code, Exit, Failure, Outcome};
+use crate::output;
 use crate::output::{PendingFile, WriteResult};
-use crate::{input, output};
 
 pub(crate) fn run(arguments: &Export) -> Outcome {
-    let format = match arguments.format {
-        Some(format) => format,
-        None => format_of(&arguments.output)?,
-    };
-    let profile = input::profile(&arguments.profile)?;
-    let inline = if arguments.no_inline {
-        Inline::Physical
-    } else {
-        Inline::Expand
-    };
-    let contents = |out: &mut dyn Write| write(&profile, format, inline, out);
-    if arguments.output == Path::new("-") {
-        output::to_stdout(contents)?;
-    } else {
-        PendingFile::create(&arguments.output)?.finish(contents)?;
+    let mut targets = Vec::with_capacity(arguments.output.len());
+    for path in &arguments.output {
+        let format = match arguments.format {
+            Some(format) => format,
+            None => format_of(path)?,
+        };
+        targets.push((path, format));
+    }
+    let profile = arguments.transform.read(&arguments.profiles)?;
+    // All places are made sure of before the first is written.
+    let mut files = Vec::with_capacity(targets.len());
+    for (path, format) in targets {
+        let file = (path != Path::new("-")).then(|| PendingFile::create(path));
+        files.push((file.transpose()?, format));
+    }
+    for (file, format) in files {
+        let contents = |out: &mut dyn Write| write(&profile, format, out);
+        match file {
+            Some(file) => drop(file.finish(contents)?),
+            None => output::to_stdout(contents)?,
+        }
     }
     Ok(Exit::SUCCESS)
 }
 
-fn write(profile: &Profile, format: Format, inline: Inline, out: &mut dyn Write) -> WriteResult {
+fn write(profile: &Profile, format: Format, out: &mut dyn Write) -> WriteResult {
     match format {
         Format::Folded => {
-            let options = folded::Options {
-                inline,
-                ..folded::Options::default()
-            };
-            folded::write(profile, &options, out)?;
+            folded::write(profile, &folded::Options::default(), out)?;
         }
         Format::Svg => {
-            let options = flamegraph::Options {
-                inline,
-                ..flamegraph::Options::default()
-            };
-            flamegraph::write(profile, &options, out)?;
+            flamegraph::write(profile, &flamegraph::Options::default(), out)?;
         }
         Format::Pprof => pprof::write(profile, out)?,
     }

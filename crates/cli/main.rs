@@ -15,6 +15,7 @@ mod progress;
 mod record;
 mod report;
 mod terminal;
+mod transform;
 mod verdict;
 mod workload;
 

@@ -5,10 +5,11 @@ use hotproof_report::functions::{self, Options, Sort};
 
 use crate::arguments::{self, Report};
 use crate::failure::{Code, Exit, Failure, Outcome};
-use crate::{input, output, terminal};
+use crate::{output, terminal};
 
 pub(crate) fn run(arguments: &Report) -> Outcome {
-    let profile = input::profile(&arguments.profile)?;
+    let looked = arguments.transform.look(&arguments.profiles)?;
+    let profile = looked.profile;
     let options = Options {
         sort: match arguments.sort {
             arguments::Sort::Total => Sort::Total,
@@ -17,12 +18,10 @@ pub(crate) fn run(arguments: &Report) -> Outcome {
         },
         top: arguments.top,
         min_percent: arguments.min_percent,
-        focus: arguments.focus.clone(),
-        inline: if arguments.no_inline {
-            Inline::Physical
-        } else {
-            Inline::Expand
-        },
+        focus: arguments.transform.focus.clone(),
+        in_focus: looked.in_focus,
+        start_up: arguments.transform.start_up(),
+        inline: Inline::Expand,
         width: terminal::width(),
     };
     let text = if arguments.json {

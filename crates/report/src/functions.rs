@@ -12,6 +12,16 @@ pub use json::json;
 pub use screen::table;
 pub use selection::Sort;
 
+/// What becomes of functions that only start the program or a thread.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum StartUp {
+    /// They are left out and counted.
+    #[default]
+    Fold,
+    /// They are shown like others, which frames that were grouped or turned around need.
+    Show,
+}
+
 /// What to show.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -25,6 +35,11 @@ pub struct Options {
     /// Looks only at samples that have a matching function on the stack; shares stay shares of
     /// the whole profile.
     pub focus: Option<Regex>,
+    /// Which samples are in focus, one flag a sample, where somebody has asked the pattern already
+    /// (before frames were hidden); `None` asks it here, of the names of functions.
+    pub in_focus: Option<Vec<bool>>,
+    /// Whether functions that only start the program or a thread are left out.
+    pub start_up: StartUp,
     /// Whether inlined functions are functions of their own.
     pub inline: Inline,
     /// Columns of the terminal; `usize::MAX` cuts nothing.
@@ -38,6 +53,8 @@ impl Default for Options {
             top: None,
             min_percent: 0.5,
             focus: None,
+            in_focus: None,
+            start_up: StartUp::Fold,
             inline: Inline::Expand,
             width: 100,
         }

@@ -1,9 +1,11 @@
 //! Which samples are looked at, which rows are shown and in which order.
 
-use hotproof_profile::{Profile, StackWeight};
+use std::collections::BTreeMap;
+
+use hotproof_profile::{Profile, StackId, StackWeight};
 use regex::Regex;
 
-use super::{FunctionsError, Options};
+use super::{FunctionsError, Options, StartUp};
 use crate::census::{Census, Entry, Measure};
 
 /// The figure that orders the rows.
@@ -47,9 +49,10 @@ pub(super) fn select(profile: &Profile, options: &Options) -> Result<Selection, 
     })?;
     let stacks = profile.stack_weights(measure.weight);
     let whole = stacks.iter().map(|stack| stack.weight).sum();
-    let stacks = match &options.focus {
-        Some(pattern) => focused(profile, &stacks, options, pattern),
-        None => stacks,
+    let stacks = match (&options.in_focus, &options.focus) {
+        (Some(mask), _) => stack_weights_of(profile, measure.weight, mask),
+        (None, Some(pattern)) => focused(profile, &stacks, options, pattern),
+        (None, None) => stacks,
     };
     let census = Census::of(profile, &stacks, options.inline);
     let (weight, samples) = (census.weight, census.samples);
@@ -61,6 +64,28 @@ pub(super) fn select(profile: &Profile, options: &Options) -> Result<Selection, 
         weight,
         whole,
     })
+}
+
+/// Adds up the marked samples by stack, in the order of the stacks' ids.
+fn stack_weights_of(profile: &Profile, weight: usize, mask: &[bool]) -> Vec<StackWeight> {
+    let mut sums: BTreeMap<Option<StackId>, (i64, u64)> = BTreeMap::new();
+    let samples = profile
+        .samples
+        .stack
+        .iter()
+        .zip(&profile.samples.weights[weight]);
+    for ((&stack, &value), _) in samples.zip(mask).filter(|&(_, &marked)| marked) {
+        let sum = sums.entry(stack).or_default();
+        sum.0 += value;
+        sum.1 += 1;
+    }
+    let rows = sums.into_iter();
+    rows.map(|(stack, (weight, samples))| StackWeight {
+        stack,
+        weight,
+        samples,
+    })
+    .collect()
 }
 
 /// The stacks that hold a function whose name matches.
@@ -123,5 +148,6 @@ fn chosen_rows(
 /// everything is asked for, or the function itself.
 fn is_folded(entry: &Entry, options: &Options) -> bool {
     let asked_for = |pattern: &Regex| pattern.is_match(&entry.name);
-    options.min_percent > 0.0 && entry.starts_up() && !options.focus.as_ref().is_some_and(asked_for)
+    let fold = options.start_up == StartUp::Fold && options.min_percent > 0.0;
+    fold && entry.starts_up() && !options.focus.as_ref().is_some_and(asked_for)
 }
