@@ -9,8 +9,9 @@ pub(super) type Kept = [Range<usize>; 4];
 #[derive(Debug, Default)]
 pub(super) struct MapsReader {
     line: Line,
-    /// Where the last mapping of a file ended: anonymous memory from there on is its `.bss`.
-    file_end: usize,
+    /// Where the last writable, private mapping of a file ended: anonymous memory from there on is
+    /// its `.bss`.
+    data_end: usize,
 }
 
 #[derive(Debug, Default)]
@@ -20,6 +21,7 @@ struct Line {
     start: usize,
     end: usize,
     past_dash: bool,
+    writable: bool,
     private: bool,
     of_file: bool,
     /// The beginning of the path.
@@ -42,12 +44,14 @@ impl MapsReader {
         }
         let line = std::mem::take(&mut self.line);
         if line.of_file {
-            self.file_end = line.end;
+            if line.private && line.writable {
+                self.data_end = line.end;
+            }
             return None;
         }
         let name = &line.name[..line.name_len];
         let special = !name.is_empty() && name != b"[heap]" && name != b"[anon:";
-        let spare = line.private && !special && line.start != self.file_end;
+        let spare = line.private && !special && line.start != self.data_end;
         spare.then_some(line.start..line.end)
     }
 }
@@ -74,7 +78,10 @@ impl Line {
                 };
                 *address = address.wrapping_shl(4) | digit;
             }
-            PERMISSIONS => self.private = byte == b'p',
+            PERMISSIONS => {
+                self.writable |= byte == b'w';
+                self.private = byte == b'p';
+            }
             INODE => self.of_file |= byte != b'0',
             field if field > INODE && self.name_len < self.name.len() => {
                 self.name[self.name_len] = byte;
@@ -126,7 +133,11 @@ mod tests {
             d000-e000 ---p 00000000 00:00 0 \n\
             e000-f000 rw-p 00000000 00:00 0     [anon:arena]\n\
             f000-f100 rw-s 00000000 00:00 0 \n\
-            f200-f300 r-xp 00000000 00:00 0     [vdso]\n\
+            f200-f280 rw-s 00000000 00:0e 5     anon_inode:[perf_event]\n\
+            f280-f2a0 rw-p 00000000 00:00 0 \n\
+            f2a0-f2c0 r--p 00000000 fd:00 78    /lib/debug\n\
+            f2c0-f300 rw-p 00000000 00:00 0 \n\
+            f400-f500 r-xp 00000000 00:00 0     [vdso]\n\
             7ffc00000000-7ffc00021000 rw-p 00000000 00:00 0    [stack]\n\
             7ffd00000000-7ffd00021000 rw-p 00000000 00:00 0";
         let expected = [
@@ -134,6 +145,8 @@ mod tests {
             0xa000..0xb000,
             0xd000..0xe000,
             0xe000..0xf000,
+            0xf280..0xf2a0,
+            0xf2c0..0xf300,
         ];
         assert_eq!(spare(maps), expected);
     }
