@@ -65,6 +65,15 @@ impl UnwindSections {
     }
 }
 
+/// Whether stacks will be unwound through a binary.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unwinding {
+    /// They will.
+    Needed,
+    /// Its unwind information is not looked for.
+    No,
+}
+
 /// All binaries seen so far.
 #[derive(Debug, Default)]
 pub(crate) struct Binaries {
@@ -124,6 +133,56 @@ impl Binaries {
         });
         self.by_name.insert("[kernel]".to_owned(), id);
         id
+    }
+
+    /// The kernel that was recorded, instead of the running one; asked for before any [`kernel`].
+    ///
+    /// [`kernel`]: Binaries::kernel
+    pub(crate) fn recorded_kernel(&mut self, build_id: Vec<u8>) -> BinaryId {
+        let open = || None;
+        let id = self.named("[kernel]", ImageKind::Kernel, open);
+        self.rows[id.0 as usize].build_id = build_id;
+        id
+    }
+
+    /// A binary that a recording names, a new row with each call. Its file is used when it has the
+    /// build-id that was recorded, or when none was (`build_id` is empty).
+    pub(crate) fn recorded(
+        &mut self,
+        path: &[u8],
+        build_id: &[u8],
+        unwinding: Unwinding,
+    ) -> BinaryId {
+        use std::os::unix::ffi::OsStrExt;
+        let name = String::from_utf8_lossy(path).into_owned();
+        let (kind, file) = match path {
+            b"[vdso]" => (ImageKind::Vdso, hotproof_image::vdso()),
+            b"" | b"//anon" => return self.named("[anonymous]", ImageKind::Anonymous, || None),
+            [b'[', ..] => return self.named(&name, ImageKind::Anonymous, || None),
+            _ => {
+                let place = Path::new(std::ffi::OsStr::from_bytes(path));
+                (ImageKind::Elf, ImageFile::open(place).ok())
+            }
+        };
+        let found = self::build_id(file.as_ref());
+        let file = file.filter(|_| build_id.is_empty() || build_id == found);
+        let file = file.map(Arc::new);
+        let unwind = match unwinding {
+            Unwinding::Needed => UnwindSections::of(file.as_ref()),
+            Unwinding::No => UnwindSections::default(),
+        };
+        self.push(Binary {
+            loader_entry: file.as_deref().and_then(|file| loader_entry(&name, file)),
+            path: name,
+            build_id: if build_id.is_empty() {
+                found
+            } else {
+                build_id.to_vec()
+            },
+            kind,
+            file,
+            unwind,
+        })
     }
 
     fn named(
@@ -240,7 +299,7 @@ fn build_id(file: Option<&ImageFile>) -> Vec<u8> {
 }
 
 /// The running kernel's build-id, from the notes that it shows in `/sys/kernel/notes`.
-fn kernel_build_id() -> Option<Vec<u8>> {
+pub(crate) fn kernel_build_id() -> Option<Vec<u8>> {
     gnu_build_id(&std::fs::read("/sys/kernel/notes").ok()?)
 }
 

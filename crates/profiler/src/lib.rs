@@ -44,6 +44,7 @@ mod recorder;
 mod recording;
 mod refusal;
 mod registers;
+pub mod replay;
 mod request;
 mod ring;
 mod rings;

@@ -49,6 +49,24 @@ const fn mask(numbers: &[u64]) -> u64 {
 }
 
 impl Registers {
+    /// The registers among values of 8 bytes that stand for the bits of `mask`, lowest bit first;
+    /// `None` when one is missing.
+    pub(crate) fn of_masked(mask: u64, values: &[u8]) -> Option<Registers> {
+        let value = |number: u64| {
+            let bit = 1u64.checked_shl(u32::try_from(number).ok()?)?;
+            let before = (mask & (bit - 1)).count_ones() as usize;
+            let value = values.get(8 * before..)?.first_chunk()?;
+            (mask & bit != 0).then(|| u64::from_ne_bytes(*value))
+        };
+        Some(Registers {
+            ip: value(number::IP)?,
+            sp: value(number::SP)?,
+            fp: value(number::FP)?,
+            #[cfg(target_arch = "aarch64")]
+            lr: value(number::LR)?,
+        })
+    }
+
     /// The registers of a sample; `None` when one is missing.
     pub(crate) fn of(regs: &Regs<'_>) -> Option<Registers> {
         Some(Registers {

@@ -62,7 +62,7 @@ impl AddressSpace {
     }
 
     /// All mappings, by address.
-    pub(crate) fn maps(&self) -> impl Iterator<Item = &Map> {
+    pub(crate) fn maps(&self) -> impl ExactSizeIterator<Item = &Map> {
         self.maps.values()
     }
 

@@ -22,6 +22,8 @@ pub(crate) struct World {
     versions: u64,
     /// Threads seen so far, ended ones included.
     pub(crate) threads_seen: u32,
+    /// Mappings that were copied because a fork shared them: a measure of the memory in use.
+    pub(crate) maps_copied: u64,
 }
 
 struct LiveProcess {
@@ -150,9 +152,25 @@ impl World {
         sink: &mut dyn Sink,
     ) -> Result<(), SinkError> {
         let binary = binaries.of_mapping(mmap);
+        self.place(time_ns, mmap, binary, binaries, sink)
+    }
+
+    /// Executable memory of a binary that is already known appeared.
+    pub(crate) fn place(
+        &mut self,
+        time_ns: u64,
+        mmap: &Mmap,
+        binary: BinaryId,
+        binaries: &Binaries,
+        sink: &mut dyn Sink,
+    ) -> Result<(), SinkError> {
         self.versions += 1;
         let version = self.versions;
         let process = self.process(mmap.pid, time_ns, sink)?;
+        let copied = match Rc::strong_count(&process.space) {
+            1 => 0,
+            _ => process.space.maps().len() as u64,
+        };
         let space = Rc::make_mut(&mut process.space);
         space.version = version;
         let map = space.insert(mmap, binary, binaries);
@@ -161,6 +179,7 @@ impl World {
             let image = self.image(binary, binaries, sink)?;
             sink.mapping(mapping_row(row, image, &map, time_ns))?;
         }
+        self.maps_copied += copied;
         Ok(())
     }
 

@@ -1,0 +1,539 @@
+//! Records, in the order of time, to rows of the profile.
+
+use hotproof_profile::{
+    Frame, Function, ImageId, Profile, Sample as Row, Sink, SinkError, Source, StackEnd,
+};
+use rustc_hash::FxHashMap;
+
+use super::attr::Attr;
+use super::chains::{Chains, Fingerprint, Step, StepKind};
+use super::header::{BuildId, RecordHeader};
+use super::record::{self, Record};
+use super::sample::{self, RawSample};
+use super::{Counted, ReplayError};
+use crate::binary::{Binaries, BinaryId, Unwinding};
+use crate::decode::Mmap;
+use crate::registers::Registers;
+use crate::space::AddressSpace;
+use crate::unwind::{Code, StackCopy, StackUnwinder};
+use crate::world::{Exec, Owner, Task, World};
+
+/// Context markers in a callchain are the highest numbers (`PERF_CONTEXT_MAX`).
+const FIRST_MARKER: u64 = -4095_i64 as u64;
+
+/// `enum perf_callchain_context`.
+mod marker {
+    pub(super) const HYPERVISOR: u64 = -32_i64 as u64;
+    pub(super) const KERNEL: u64 = -128_i64 as u64;
+    pub(super) const USER: u64 = -512_i64 as u64;
+    pub(super) const GUEST: u64 = -2048_i64 as u64;
+    pub(super) const GUEST_KERNEL: u64 = -2176_i64 as u64;
+    pub(super) const GUEST_USER: u64 = -2560_i64 as u64;
+}
+
+/// Mappings may be copied and told this often: a hostile file could ask for more with every fork.
+const MOST_MAPS: u64 = 1 << 23;
+
+/// Whose code the next addresses of a chain are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Context {
+    Kernel,
+    User,
+    Guest,
+    /// A marker that we do not know: what follows may be no address.
+    Unknown,
+}
+
+impl Context {
+    /// By the lowest three bits of a record's flags (`PERF_RECORD_MISC_CPUMODE_MASK`).
+    fn of_misc(misc: u16) -> Context {
+        match misc & 7 {
+            1 | 3 => Context::Kernel,
+            4 | 5 => Context::Guest,
+            _ => Context::User,
+        }
+    }
+
+    fn of_marker(marker: u64) -> Context {
+        match marker {
+            marker::HYPERVISOR | marker::KERNEL => Context::Kernel,
+            marker::USER => Context::User,
+            marker::GUEST | marker::GUEST_KERNEL | marker::GUEST_USER => Context::Guest,
+            _ => Context::Unknown,
+        }
+    }
+}
+
+/// Sees the records of one recording.
+pub(super) struct Observer {
+    pub(super) profile: Profile,
+    world: World,
+    binaries: Binaries,
+    unwinder: StackUnwinder,
+    chains: Chains,
+    steps: Vec<Step>,
+    frames: Vec<u64>,
+    interrupted: Vec<usize>,
+    known: FxHashMap<(Vec<u8>, u64, Vec<u8>), BinaryId>,
+    build_ids: FxHashMap<Vec<u8>, Vec<u8>>,
+    kernel_symbols: Vec<record::KernelSymbol>,
+    kernel: BinaryId,
+    kernel_image: Option<ImageId>,
+    guest_image: Option<ImageId>,
+    unwinding: Unwinding,
+    /// Where the kernel's first instruction lay, by name of the symbol.
+    pub(super) kernel_start: Option<(String, u64)>,
+    /// First and last time of a sample.
+    pub(super) span_ns: Option<(u64, u64)>,
+}
+
+impl Observer {
+    /// An observer that has seen nothing. Stacks are unwound when `unwinding` says so.
+    pub(super) fn new(unwinding: Unwinding) -> Observer {
+        let mut binaries = Binaries::default();
+        let kernel = binaries.recorded_kernel(Vec::new());
+        Observer {
+            profile: Profile::default(),
+            world: World::default(),
+            binaries,
+            unwinder: StackUnwinder::default(),
+            chains: Chains::default(),
+            steps: Vec::new(),
+            frames: Vec::new(),
+            interrupted: Vec::new(),
+            known: FxHashMap::default(),
+            build_ids: FxHashMap::default(),
+            kernel_symbols: Vec::new(),
+            kernel,
+            kernel_image: None,
+            guest_image: None,
+            unwinding,
+            kernel_start: None,
+            span_ns: None,
+        }
+    }
+
+    /// Takes the build-ids that the recording tells; they hold for mappings from here on.
+    pub(super) fn add_build_ids(&mut self, rows: &[BuildId]) {
+        for row in rows {
+            if row.path.starts_with(b"[kernel.kallsyms]") {
+                self.binaries.recorded_kernel(row.id.clone());
+            } else {
+                self.build_ids.insert(row.path.clone(), row.id.clone());
+            }
+        }
+    }
+
+    /// Stacks are unwound from here on, or not.
+    pub(super) fn set_unwinding(&mut self, unwinding: Unwinding) {
+        self.unwinding = unwinding;
+    }
+
+    /// Takes the next record.
+    pub(super) fn observe(
+        &mut self,
+        time_ns: u64,
+        header: RecordHeader,
+        body: &[u8],
+        attr: &Attr,
+        counted: &mut Counted,
+    ) -> Result<(), SinkError> {
+        if header.kind == record::SAMPLE {
+            return match sample::parse(attr, body) {
+                Some(sample) => self.sample(time_ns, header.misc, &sample, attr),
+                None => {
+                    counted.undecodable += 1;
+                    Ok(())
+                }
+            };
+        }
+        let end = body.len().saturating_sub(attr.trailer_bytes());
+        match record::parse(header, &body[..end]) {
+            Some(record) => self.take(time_ns, record, counted),
+            None => {
+                counted.undecodable += 1;
+                Ok(())
+            }
+        }
+    }
+
+    fn take(
+        &mut self,
+        time_ns: u64,
+        record: Record,
+        counted: &mut Counted,
+    ) -> Result<(), SinkError> {
+        let task = |pid, tid| Task { pid, tid, time_ns };
+        let sink = &mut self.profile;
+        match record {
+            Record::Fork {
+                pid,
+                tid,
+                parent_pid,
+                parent_tid,
+            } => self
+                .world
+                .fork(task(pid, tid), parent_pid, parent_tid, sink),
+            Record::Exit { pid, tid } => self.world.exit(task(pid, tid), sink),
+            Record::Comm {
+                pid,
+                tid,
+                exec,
+                name,
+            } => {
+                let exec = if exec { Exec::Yes } else { Exec::No };
+                self.world.comm(task(pid, tid), &name, exec, sink)
+            }
+            Record::Mmap { mmap, build_id } => self.mmap(time_ns, &mmap, build_id),
+            Record::KernelStart { symbol, address } => {
+                self.kernel_start.get_or_insert((symbol, address));
+                Ok(())
+            }
+            Record::KernelSymbol(symbol) => {
+                self.kernel_symbols.push(symbol);
+                Ok(())
+            }
+            Record::Lost { count } => {
+                counted.lost_records = counted.lost_records.saturating_add(count);
+                Ok(())
+            }
+            Record::LostSamples { count } => {
+                counted.lost_samples = counted.lost_samples.saturating_add(count);
+                Ok(())
+            }
+            Record::Throttle => {
+                counted.throttled += 1;
+                Ok(())
+            }
+            Record::NotNeeded => Ok(()),
+        }
+    }
+
+    fn mmap(
+        &mut self,
+        time_ns: u64,
+        mmap: &Mmap,
+        build_id: Option<Vec<u8>>,
+    ) -> Result<(), SinkError> {
+        let told = build_id.or_else(|| self.build_ids.get(&mmap.path).cloned());
+        let key = (mmap.path.clone(), mmap.inode, told.unwrap_or_default());
+        let binary = match self.known.get(&key) {
+            Some(&id) => id,
+            None => {
+                let id = self.binaries.recorded(&key.0, &key.2, self.unwinding);
+                self.known.insert(key, id);
+                id
+            }
+        };
+        let sink = &mut self.profile;
+        self.world
+            .place(time_ns, mmap, binary, &self.binaries, sink)?;
+        if self.unwinding == Unwinding::Needed {
+            self.unwinder.space_changed();
+        }
+        Ok(())
+    }
+
+    /// Stops when a file makes memory grow faster than itself.
+    pub(super) fn check_limits(&self, offset: u64) -> Result<(), ReplayError> {
+        let maps = self.world.maps_copied + self.profile.mappings.len() as u64;
+        if maps > MOST_MAPS {
+            return Err(ReplayError::Limit {
+                what: "mappings copied by forks",
+                limit: MOST_MAPS,
+                offset,
+            });
+        }
+        Ok(())
+    }
+
+    fn sample(
+        &mut self,
+        time_ns: u64,
+        misc: u16,
+        sample: &RawSample<'_>,
+        attr: &Attr,
+    ) -> Result<(), SinkError> {
+        let task = Task {
+            pid: sample.pid,
+            tid: sample.tid,
+            time_ns,
+        };
+        if sample.pid == 0 && self.world.threads_seen == 0 {
+            self.name_idle_task(task)?;
+        }
+        let owner = self.world.owner(task, &self.binaries, &mut self.profile)?;
+        let end = self.fill_steps(misc, sample, attr, &owner.space);
+        let user = self.steps.iter().any(|step| step.kind.is_user());
+        let space = if user { owner.space.version } else { 0 };
+        let print = Fingerprint::of(space, &self.steps);
+        let stack = match self.chains.find(print) {
+            Some(stack) => stack,
+            None => {
+                let steps = std::mem::take(&mut self.steps);
+                let Observer {
+                    chains,
+                    profile,
+                    world,
+                    binaries,
+                    kernel,
+                    kernel_image,
+                    guest_image,
+                    ..
+                } = self;
+                let mut error = None;
+                let mut images = Images {
+                    world,
+                    binaries,
+                    owner: &owner,
+                    kernel: *kernel,
+                    kernel_image,
+                    guest_image,
+                };
+                let place = |step, profile: &mut Profile| match images.place(step, profile) {
+                    Ok(place) => place,
+                    Err(e) => {
+                        error = Some(e);
+                        (None, step.address)
+                    }
+                };
+                let id = chains.intern(print, (space, sample.tid), &steps, profile, place);
+                self.steps = steps;
+                if let Some(error) = error {
+                    return Err(error);
+                }
+                id
+            }
+        };
+        let period = sample.period.or(attr.period()).unwrap_or(1);
+        let weight = i64::try_from(period).unwrap_or(i64::MAX);
+        self.span_ns = Some(match self.span_ns {
+            Some((first, last)) => (first.min(time_ns), last.max(time_ns)),
+            None => (time_ns, time_ns),
+        });
+        self.profile.sample(&Row {
+            thread: owner.thread,
+            time_ns,
+            stack,
+            weights: &[1, weight],
+            cpu: sample.cpu,
+            end,
+            labels: None,
+        })
+    }
+
+    /// No record tells the name of the task that runs when nothing does.
+    fn name_idle_task(&mut self, task: Task) -> Result<(), SinkError> {
+        let sink = &mut self.profile;
+        self.world.comm(task, "swapper", Exec::No, sink)
+    }
+
+    /// Puts the chain of a sample, leaf first, into `self.steps`.
+    fn fill_steps(
+        &mut self,
+        misc: u16,
+        sample: &RawSample<'_>,
+        attr: &Attr,
+        space: &AddressSpace,
+    ) -> StackEnd {
+        self.steps.clear();
+        let context = Context::of_misc(misc);
+        let unwinds = attr.copies_stack();
+        let (kernel_steps, cut) = self.push_chain(context, sample, attr, unwinds);
+        if !unwinds {
+            if self.steps.is_empty()
+                && let Some(address) = sample.ip
+            {
+                let kind = leaf_kind(context);
+                self.steps.push(Step { address, kind });
+            }
+            return if cut {
+                StackEnd::Truncated
+            } else {
+                StackEnd::Unknown
+            };
+        }
+        if context != Context::User && kernel_steps == 0 {
+            let kind = leaf_kind(context);
+            let ip = sample.ip.map(|address| Step { address, kind });
+            self.steps.extend(ip);
+        }
+        self.unwind(context, sample, attr, space)
+    }
+
+    /// Pushes what the kernel walked; of that, how much is the kernel's, and whether it was cut.
+    fn push_chain(
+        &mut self,
+        mut context: Context,
+        sample: &RawSample<'_>,
+        attr: &Attr,
+        unwinds: bool,
+    ) -> (usize, bool) {
+        let (mut kernel, mut user, mut words) = (0, 0, 0);
+        for word in sample.chain.chunks_exact(8) {
+            let address = word.try_into().map_or(0, u64::from_ne_bytes);
+            if address >= FIRST_MARKER {
+                context = Context::of_marker(address);
+                continue;
+            }
+            words += 1;
+            let kind = match context {
+                Context::Kernel if kernel == 0 => StepKind::KernelIp,
+                Context::Kernel => StepKind::KernelReturn,
+                Context::User if unwinds => continue,
+                Context::User if user == 0 => StepKind::UserIp,
+                Context::User => StepKind::UserReturn,
+                Context::Guest => StepKind::Guest,
+                Context::Unknown => continue,
+            };
+            kernel += usize::from(context == Context::Kernel);
+            user += usize::from(context == Context::User);
+            self.steps.push(Step { address, kind });
+        }
+        (kernel, words >= attr.most_frames())
+    }
+
+    /// Appends the user's frames from registers and a copy of the stack.
+    fn unwind(
+        &mut self,
+        context: Context,
+        sample: &RawSample<'_>,
+        attr: &Attr,
+        space: &AddressSpace,
+    ) -> StackEnd {
+        let masked = |values| Registers::of_masked(attr.regs_user, values);
+        let registers = sample.registers.and_then(masked);
+        let Some(registers) = registers.filter(|_| self.unwinding == Unwinding::Needed) else {
+            if context == Context::Kernel && sample.registers.is_none() {
+                // A kernel thread, or a task that has no memory any more: there is no user part.
+                return StackEnd::Complete;
+            }
+            if let (Some(address), Context::User) = (sample.ip, context) {
+                let kind = StepKind::UserIp;
+                self.steps.push(Step { address, kind });
+            }
+            return StackEnd::Failed;
+        };
+        let stack = StackCopy {
+            bytes: sample.stack,
+            asked_bytes: sample.stack_asked_bytes,
+        };
+        let gone = stack.bytes.is_empty() && space.find(registers.ip).is_none();
+        if context == Context::Kernel && gone {
+            // Within `execve` the registers are still those of the program that is gone.
+            return StackEnd::Complete;
+        }
+        self.frames.clear();
+        self.interrupted.clear();
+        let code = Code {
+            space,
+            binaries: &self.binaries,
+        };
+        let (frames, interrupted) = (&mut self.frames, &mut self.interrupted);
+        let end = self
+            .unwinder
+            .unwind(code, registers, stack, frames, interrupted);
+        for (i, &address) in self.frames.iter().enumerate() {
+            let kind = match i == 0 || self.interrupted.contains(&i) {
+                true => StepKind::UserIp,
+                false => StepKind::UserReturn,
+            };
+            self.steps.push(Step { address, kind });
+        }
+        end
+    }
+
+    /// Names the kernel's symbols that came and went while recording (programs of BPF): no list
+    /// has them afterwards.
+    pub(super) fn name_kernel_symbols(&mut self) {
+        let Some(kernel) = self.kernel_image else {
+            return;
+        };
+        self.kernel_symbols.sort_by_key(|symbol| symbol.start);
+        let ids: Vec<_> = self.profile.locations.ids().collect();
+        for id in ids {
+            let row = &self.profile.locations[id];
+            if row.image != Some(kernel) || self.kernel_symbols.is_empty() {
+                continue;
+            }
+            let address = row.lookup_address();
+            let after = self
+                .kernel_symbols
+                .partition_point(|symbol| symbol.start <= address);
+            let symbol = self.kernel_symbols[..after].last();
+            let Some(symbol) = symbol.filter(|s| address - s.start < u64::from(s.len)) else {
+                continue;
+            };
+            let name = self.profile.strings.intern(&symbol.name);
+            let function = self.profile.functions.push(Function {
+                name,
+                linkage_name: name,
+                file: None,
+                line: None,
+                image: Some(kernel),
+                source: Source::Kallsyms,
+            });
+            let frame = Frame {
+                function,
+                line: None,
+                column: None,
+                file: None,
+            };
+            self.profile.set_frames(id, &[frame]);
+        }
+    }
+}
+
+fn leaf_kind(context: Context) -> StepKind {
+    match context {
+        Context::Kernel => StepKind::KernelIp,
+        Context::Guest => StepKind::Guest,
+        Context::User | Context::Unknown => StepKind::UserIp,
+    }
+}
+
+/// Finds the image of an address.
+struct Images<'a> {
+    world: &'a mut World,
+    binaries: &'a mut Binaries,
+    owner: &'a Owner,
+    kernel: BinaryId,
+    kernel_image: &'a mut Option<ImageId>,
+    guest_image: &'a mut Option<ImageId>,
+}
+
+impl Images<'_> {
+    fn place(
+        &mut self,
+        step: Step,
+        profile: &mut Profile,
+    ) -> Result<(Option<ImageId>, u64), SinkError> {
+        // A call that never returns may be the last instruction of its mapping.
+        let lookup = match step.kind {
+            StepKind::UserReturn => step.address.wrapping_sub(1),
+            StepKind::UserIp => step.address,
+            StepKind::KernelIp | StepKind::KernelReturn => {
+                if self.kernel_image.is_none() {
+                    *self.kernel_image = Some(self.image(self.kernel, profile)?);
+                }
+                return Ok((*self.kernel_image, step.address));
+            }
+            StepKind::Guest => {
+                if self.guest_image.is_none() {
+                    let guest = self.binaries.recorded(b"[guest]", &[], Unwinding::No);
+                    *self.guest_image = Some(self.image(guest, profile)?);
+                }
+                return Ok((*self.guest_image, step.address));
+            }
+        };
+        let Some(map) = self.owner.space.find(lookup) else {
+            return Ok((None, step.address));
+        };
+        let image = self.image(map.binary, profile)?;
+        Ok((Some(image), map.relative(step.address)))
+    }
+
+    fn image(&mut self, binary: BinaryId, profile: &mut Profile) -> Result<ImageId, SinkError> {
+        self.world.image(binary, self.binaries, profile)
+    }
+}

@@ -1,0 +1,124 @@
+//! Records in the order of time, over all CPUs.
+//!
+//! perf reads one ring after the other, so the records of one CPU are in order and all together are
+//! not. Each time it has read all rings once it writes `PERF_RECORD_FINISHED_ROUND`: whatever was
+//! written before the round before this one began is then in the file, so records as old as the
+//! newest of the round before can be processed.
+
+use super::header::RecordHeader;
+
+/// Records that wait for their turn.
+#[derive(Debug, Default)]
+pub(super) struct Waiting {
+    bytes: Vec<u8>,
+    spare: Vec<u8>,
+    entries: Vec<Entry>,
+    newest_ns: u64,
+    flush_ns: u64,
+    handed_ns: u64,
+    /// Records that came after younger ones had been handed out.
+    pub(super) late: u64,
+}
+
+/// One record.
+#[derive(Debug, Clone, Copy)]
+struct Entry {
+    time_ns: u64,
+    start: usize,
+    header: RecordHeader,
+}
+
+impl Waiting {
+    /// Keeps a copy of a record's body.
+    pub(super) fn push(&mut self, time_ns: u64, header: RecordHeader, body: &[u8]) {
+        self.newest_ns = self.newest_ns.max(time_ns);
+        self.late += u64::from(time_ns < self.handed_ns);
+        self.entries.push(Entry {
+            time_ns,
+            start: self.bytes.len(),
+            header,
+        });
+        self.bytes.extend_from_slice(body);
+    }
+
+    /// All rings have been read once more: hands out what can be.
+    pub(super) fn finish_round<E>(
+        &mut self,
+        take: impl FnMut(u64, RecordHeader, &[u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let safe_ns = std::mem::replace(&mut self.flush_ns, self.newest_ns);
+        self.flush(safe_ns, take)
+    }
+
+    /// Hands out records up to a time, oldest first, those of one time as they stand in the file.
+    pub(super) fn flush<E>(
+        &mut self,
+        until_ns: u64,
+        mut take: impl FnMut(u64, RecordHeader, &[u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        // The sort finds the runs that the rings are.
+        self.entries.sort_by_key(|entry| entry.time_ns);
+        let ready = self.entries.partition_point(|e| e.time_ns <= until_ns);
+        for entry in self.entries.drain(..ready) {
+            self.handed_ns = self.handed_ns.max(entry.time_ns);
+            let len = usize::from(entry.header.size) - RecordHeader::BYTES;
+            let body = &self.bytes[entry.start..entry.start + len];
+            take(entry.time_ns, entry.header, body)?;
+        }
+        self.spare.clear();
+        for entry in &mut self.entries {
+            let len = usize::from(entry.header.size) - RecordHeader::BYTES;
+            let start = std::mem::replace(&mut entry.start, self.spare.len());
+            self.spare
+                .extend_from_slice(&self.bytes[start..start + len]);
+        }
+        std::mem::swap(&mut self.bytes, &mut self.spare);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn push(waiting: &mut Waiting, time_ns: u64, tag: u8) {
+        let header = RecordHeader {
+            kind: 1,
+            misc: 0,
+            size: 9,
+        };
+        waiting.push(time_ns, header, &[tag]);
+    }
+
+    fn tags(waiting: &mut Waiting, until_ns: Option<u64>) -> Vec<u8> {
+        let mut tags = Vec::new();
+        let take = |_, _, body: &[u8]| {
+            tags.push(body[0]);
+            Ok::<(), ()>(())
+        };
+        match until_ns {
+            Some(until_ns) => waiting.flush(until_ns, take),
+            None => waiting.finish_round(take),
+        }
+        .unwrap();
+        tags
+    }
+
+    /// A round hands out only what the round before it has seen; the order is that of time, and of
+    /// the file among equals; what comes too late is counted.
+    #[test]
+    fn rounds_hand_out_in_order_of_time() {
+        let mut waiting = Waiting::default();
+        push(&mut waiting, 10, 0);
+        push(&mut waiting, 30, 1);
+        push(&mut waiting, 20, 2);
+        assert!(tags(&mut waiting, None).is_empty());
+        push(&mut waiting, 40, 3);
+        push(&mut waiting, 20, 4);
+        assert_eq!(tags(&mut waiting, None), [0, 2, 4, 1]);
+        push(&mut waiting, 29, 5);
+        assert_eq!(waiting.late, 1);
+        assert_eq!(tags(&mut waiting, Some(u64::MAX)), [5, 3]);
+        assert!(waiting.bytes.is_empty());
+    }
+}
