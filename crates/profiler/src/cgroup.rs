@@ -50,6 +50,13 @@ impl TargetGroup {
         &self.directory
     }
 
+    /// CPU time of everybody who was ever in it: `usage_usec` of `cpu.stat`, which the scheduler
+    /// counts without ticks or periods. `None` when it cannot be read.
+    pub(crate) fn cpu_ns(&self) -> Option<u64> {
+        let text = fs::read_to_string(self.path.join("cpu.stat")).ok()?;
+        usage_ns(&text)
+    }
+
     /// Whether nobody is in it.
     pub(crate) fn is_empty(&self) -> bool {
         let members = fs::read_to_string(self.path.join("cgroup.procs"));
@@ -67,6 +74,11 @@ impl Drop for TargetGroup {
             tracing::debug!("{}: {error}", self.path.display());
         }
     }
+}
+
+fn usage_ns(cpu_stat: &str) -> Option<u64> {
+    let usage = |line: &str| line.strip_prefix("usage_usec ")?.trim().parse::<u64>().ok();
+    cpu_stat.lines().find_map(usage)?.checked_mul(1_000)
 }
 
 fn empty_and_remove(path: &Path) -> io::Result<()> {
@@ -155,6 +167,20 @@ mod tests {
         }
     }
 
+    #[test]
+    fn the_usage_is_found_in_the_statistics() {
+        let cases = [
+            ("usage_usec 7250\nuser_usec 3\n", Some(7_250_000)),
+            ("user_usec 3\nusage_usec 0", Some(0)),
+            ("usage_usec 99999999999999999999", None),
+            ("usage_usec 18446744073709551615", None),
+            ("", None),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(usage_ns(text), expected, "{text}");
+        }
+    }
+
     /// A group that is dropped is gone.
     #[test]
     fn a_dropped_group_is_gone() {
@@ -162,6 +188,7 @@ mod tests {
             return;
         };
         assert!(group.is_empty());
+        assert_eq!(group.cpu_ns(), Some(0));
         let path = group.path.clone();
         assert!(path.is_dir());
         drop(group);

@@ -7,7 +7,7 @@ use rustix::event::{PollFd, PollFlags};
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::batch::{Batch, SLACK_NS};
-use crate::counters::Counters;
+use crate::counters::{Counters, Elsewhere};
 use crate::error::RecordError;
 use crate::events::{EventKind, EventPlan};
 use crate::launch::HeldChild;
@@ -56,7 +56,7 @@ impl Recorder {
         progress: &mut dyn FnMut(&Progress),
     ) -> Result<Recording, RecordError> {
         let cpu_before_ns = clock_ns(ClockId::ThreadCPUTime);
-        let child = HeldChild::fork(request, self.sampler.group(request))?;
+        let child = HeldChild::fork(request, self.sampler.group())?;
         let counters = Counters::open(child.pid().as_raw_nonzero().get());
         let mut watch = self.sampler.open(&child, request);
         sink.weights(&weights(watch.plan.permitted.kind))
@@ -73,6 +73,8 @@ impl Recorder {
             host,
             cpu_before_ns,
             held_rss_bytes: child.peak_rss_bytes(),
+            in_cgroup: child.is_in_cgroup(),
+            group_cpu_before_ns: self.sampler.group_cpu_ns(child.is_in_cgroup()),
             started_unix_ns: unix_ns(),
         };
         let started = Instant::now();
@@ -89,7 +91,11 @@ impl Recorder {
             sink,
             progress,
         )?;
-        run.finish(finished, &observer, sink)
+        let after_ns = self.sampler.group_cpu_ns(run.in_cgroup);
+        let group_cpu_ns = after_ns
+            .zip(run.group_cpu_before_ns)
+            .and_then(|(after, before)| after.checked_sub(before));
+        run.finish(finished, group_cpu_ns, &observer, sink)
     }
 }
 
@@ -102,6 +108,9 @@ struct Run<'a> {
     cpu_before_ns: u64,
     /// What the child had in memory before its exec.
     held_rss_bytes: Option<u64>,
+    in_cgroup: bool,
+    /// What was used in the target's control group before the target.
+    group_cpu_before_ns: Option<u64>,
     started_unix_ns: Option<u64>,
 }
 
@@ -183,6 +192,7 @@ impl Run<'_> {
     fn finish(
         mut self,
         finished: Finished,
+        group_cpu_ns: Option<u64>,
         observer: &Observer<'_>,
         sink: &mut dyn Sink,
     ) -> Result<Recording, RecordError> {
@@ -196,7 +206,12 @@ impl Run<'_> {
                 source,
             })?;
         let wall_ns = duration_ns(finished.wall);
-        let counts = self.counters.read(reaped.usage, wall_ns, run_queue_ns);
+        let counts = self.counters.read(&Elsewhere {
+            usage: reaped.usage,
+            group_cpu_ns,
+            wall_ns,
+            run_queue_ns,
+        });
         let lost = Lost {
             samples: self.watch.lost_records().unwrap_or(observer.lost.samples),
             records: observer.lost.records + finished.broken_rings,

@@ -28,6 +28,8 @@ pub(crate) struct Sampler {
     cpus: Vec<usize>,
     permitted: Option<Permitted>,
     group: GroupState,
+    /// Whether the kernel refused to scope events to the group.
+    unscoped: bool,
 }
 
 /// The control group for targets.
@@ -38,7 +40,7 @@ enum GroupState {
     Untried,
     /// There is one.
     Here(TargetGroup),
-    /// There cannot be one, or events cannot be scoped to it.
+    /// There cannot be one.
     Impossible,
 }
 
@@ -75,16 +77,9 @@ pub(crate) struct Watch {
 }
 
 impl Sampler {
-    /// The control group that the next target should be born into; `None` where events of whole
-    /// CPUs are not permitted, or no group can be made.
-    pub(crate) fn group(&mut self, request: &Request) -> Option<&TargetGroup> {
-        if request.sampling == Sampling::Off {
-            return None;
-        }
-        let permitted = self.climb().ok()?;
-        if permitted.rung != Rung::KernelAndUser {
-            return None;
-        }
+    /// The control group that the next target should be born into; `None` where no group can be
+    /// made.
+    pub(crate) fn group(&mut self) -> Option<&TargetGroup> {
         // What an earlier target left behind must not be taken for this one's.
         let usable = match &self.group {
             GroupState::Here(group) => group.is_empty(),
@@ -100,6 +95,15 @@ impl Sampler {
         match &self.group {
             GroupState::Here(group) => Some(group),
             GroupState::Untried | GroupState::Impossible => None,
+        }
+    }
+
+    /// CPU time that everybody in the group of this child has used so far; `None` when it is in
+    /// none.
+    pub(crate) fn group_cpu_ns(&self, in_cgroup: bool) -> Option<u64> {
+        match &self.group {
+            GroupState::Here(group) if in_cgroup => group.cpu_ns(),
+            _ => None,
         }
     }
 
@@ -144,6 +148,8 @@ impl Sampler {
         watch.plan.stacks = fitting_stacks(watch.plan.stacks, self.rings.smallest_bytes());
         if let GroupState::Here(group) = &self.group
             && child.is_in_cgroup()
+            && !self.unscoped
+            && watch.plan.permitted.rung == Rung::KernelAndUser
         {
             let scope = Scope::Group(group.directory());
             if let Ok(events) = self.open_all(&watch.plan, scope) {
@@ -152,7 +158,7 @@ impl Sampler {
                 return Ok(());
             }
             // Kernels without CONFIG_CGROUP_PERF, and users without CAP_PERFMON.
-            self.group = GroupState::Impossible;
+            self.unscoped = true;
         }
         let scope = Scope::Tasks(child.pid().as_raw_nonzero().get());
         watch.events = self.open_all(&watch.plan, scope).map_err(refused)?;
