@@ -60,6 +60,7 @@ pub(crate) enum Command {
     Record(Record),
     Report(Report),
     Export(Export),
+    Diff(Diff),
     Confirm(Confirm),
     Compare(Compare),
     Verdict(Verdict),
@@ -164,6 +165,75 @@ pub(crate) enum Format {
     Svg,
     /// profile.proto, gzipped (.pb.gz, .pprof)
     Pprof,
+}
+
+/// Show what differs between two profiles, function by function
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  hotproof diff before.hotproof after.hotproof
+  hotproof diff before.hotproof after.hotproof --normalize total --sort total --top 10
+  hotproof diff before.hotproof after.hotproof -o change.svg
+  hotproof diff before.hotproof after.hotproof -f folded > change.folded
+
+Two single profiles carry no interval: what differs may be noise. hotproof compare measures it.")]
+pub(crate) struct Diff {
+    /// The profile that the change starts from
+    #[arg(value_name = "BASE")]
+    pub(crate) base: PathBuf,
+    /// The profile with the change
+    #[arg(value_name = "HEAD")]
+    pub(crate) head: PathBuf,
+    /// Compare figures as recorded (none), with equal totals, or per second of wall time
+    #[arg(long, value_name = "TO", default_value = "none")]
+    pub(crate) normalize: Normalize,
+    /// What to sort by: the size of its change
+    #[arg(long, value_name = "COLUMN", default_value = "self")]
+    pub(crate) sort: DiffSort,
+    /// Show at most so many functions
+    #[arg(long, value_name = "N")]
+    pub(crate) top: Option<usize>,
+    /// Leave out functions that change by less than this share of base
+    #[arg(long, value_name = "PERCENT", default_value_t = 0.5, value_parser = percent)]
+    pub(crate) min_percent: f64,
+    /// Print JSON
+    #[arg(long, conflicts_with_all = ["format", "output"])]
+    pub(crate) json: bool,
+    /// Write stacks instead of a table; from the extension of OUT when not given
+    #[arg(short, long)]
+    pub(crate) format: Option<DiffFormat>,
+    /// Where to write stacks; - is standard output
+    #[arg(short, long, value_name = "OUT")]
+    pub(crate) output: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) transform: TransformOptions,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Normalize {
+    /// As recorded
+    None,
+    /// Head scaled so that both totals are equal
+    Total,
+    /// Per second of wall time
+    Second,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DiffSort {
+    /// Time in the function alone
+    #[value(name = "self")]
+    SelfTime,
+    /// Time in the function and what it calls
+    Total,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DiffFormat {
+    /// Folded stacks in three columns: root;...;leaf base head (.folded, .txt)
+    Folded,
+    /// A differential flame graph (.svg)
+    Svg,
 }
 
 /// Is a function on the hot path?

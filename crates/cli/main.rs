@@ -4,6 +4,7 @@ mod arguments;
 mod compare;
 mod confirm;
 mod demo;
+mod diff;
 mod export;
 mod failure;
 mod input;
@@ -38,6 +39,7 @@ fn main() -> ExitCode {
         Command::Record(record) => record::run(record, voice),
         Command::Report(report) => report::run(report),
         Command::Export(export) => export::run(export),
+        Command::Diff(diff) => diff::run(diff),
         Command::Confirm(confirm) => confirm::run(confirm, voice),
         Command::Compare(compare) => compare::run(compare, voice),
         Command::Verdict(verdict) => verdict::run(verdict, voice),

@@ -17,9 +17,9 @@ const SEMICOLON: char = '\u{91}';
 /// Stands for a space that would be taken for the one before the weight.
 const SPACE: char = '\u{92}';
 /// Columns of the title, so that it fits the picture.
-const TITLE_COLUMNS: usize = 90;
+pub(crate) const TITLE_COLUMNS: usize = 90;
 /// Frames narrower than this, in per cent of the whole, are not drawn: a tenth of a pixel.
-const LEAST_WIDTH_PCT: f64 = 0.01;
+pub(crate) const LEAST_WIDTH_PCT: f64 = 0.01;
 
 /// Which end of the stacks the picture grows from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -87,12 +87,16 @@ pub fn write(
         lines.iter().map(String::as_str),
         &mut picture,
     )?;
-    let text = String::from_utf8_lossy(&picture)
-        .replace(SEMICOLON, ";")
-        .replace(SPACE, " ");
-    out.write_all(text.as_bytes())?;
+    out.write_all(restored(&picture).as_bytes())?;
     out.flush()?;
     Ok(())
+}
+
+/// The drawn picture with the characters back that the drawing must not see.
+pub(crate) fn restored(picture: &[u8]) -> String {
+    String::from_utf8_lossy(picture)
+        .replace(SEMICOLON, ";")
+        .replace(SPACE, " ")
 }
 
 /// The folded stacks with names as people read them, sorted as the drawing needs them.
@@ -117,7 +121,7 @@ fn lines(profile: &Profile, options: &Options, measure: Measure) -> Vec<String> 
 }
 
 /// A frame of a folded stack as it is drawn.
-fn displayed(frame: &str) -> String {
+pub(crate) fn displayed(frame: &str) -> String {
     let name = clean(&folded::unescape(frame)).replace(';', &SEMICOLON.to_string());
     let name = if name.is_empty() {
         "[unknown]".to_owned()
@@ -168,7 +172,7 @@ fn settings(profile: &Profile, options: &Options, measure: Measure) -> draw::Opt
 
 /// What the weights are called and what they are multiplied by for it, so that the whole is at
 /// least ten thousand units and shares do not suffer from rounding.
-fn unit_of(profile: &Profile, measure: Measure) -> (&'static str, f64) {
+pub(crate) fn unit_of(profile: &Profile, measure: Measure) -> (&'static str, f64) {
     let whole = profile.total_weight(measure.weight);
     match measure.unit {
         Unit::Count => ("samples", 1.0),

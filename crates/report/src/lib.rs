@@ -23,6 +23,7 @@
 mod census;
 pub mod compare;
 pub mod confirm;
+pub mod difference;
 pub mod flamegraph;
 pub mod functions;
 mod grid;

@@ -11,6 +11,9 @@ pub const COMPARE: &str = include_str!("../schema/compare-v1.schema.json");
 /// JSON schema (draft 2020-12) of `hotproof confirm --json`.
 pub const CONFIRM: &str = include_str!("../schema/confirm-v1.schema.json");
 
+/// JSON schema (draft 2020-12) of `hotproof diff --json`.
+pub const DIFF: &str = include_str!("../schema/diff-v1.schema.json");
+
 /// Name and version of a document, its first member.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub(crate) struct Schema {

@@ -3,7 +3,7 @@
 mod fixture;
 
 use fixture::{empty, pairs, parser, poor};
-use hotproof_report::{compare, confirm, functions, schema};
+use hotproof_report::{compare, confirm, difference, functions, schema};
 use serde_json::{Value, json};
 
 /// The document is valid, and it is no longer valid with any member of any object missing, or
@@ -82,6 +82,15 @@ fn report_documents_hold_to_their_schema() {
             hold(schema::REPORT, &functions::json(&profile, options).unwrap());
         }
     }
+}
+
+#[test]
+fn diff_documents_hold_to_their_schema() {
+    let profiles = [&parser(), &poor()];
+    let options = difference::Options::default();
+    let normalize = difference::Normalize::Total;
+    let value = difference::difference(profiles[0], profiles[1], normalize).unwrap();
+    hold(schema::DIFF, &difference::json(profiles, &value, &options));
 }
 
 #[test]

@@ -157,3 +157,27 @@ pub(crate) fn image_name(path: &str) -> &str {
         _ => name,
     }
 }
+
+/// A function's name without what differs between builds of one source: hashes, suffixes of
+/// parts and clones, closures within it, the type arguments at its end.
+///
+/// ```
+/// use hotproof_diff::changes::stable_name;
+///
+/// assert_eq!(stable_name("demo::sort::<u32>::{closure#0}"), "demo::sort");
+/// assert_eq!(stable_name("work.part.0"), "work");
+/// ```
+pub fn stable_name(name: &str) -> &str {
+    without_arguments(plain_name(name))
+}
+
+/// A source file's path without what differs between machines and toolchains for one library; a
+/// path of the user's stays whole.
+pub fn stable_file(path: &str) -> String {
+    library_path(&normal_path(path)).to_owned()
+}
+
+/// The file name of an image without the hash that cargo appends.
+pub fn stable_image(path: &str) -> &str {
+    image_name(path)
+}

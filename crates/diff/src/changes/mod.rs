@@ -44,5 +44,6 @@ pub use choice::{ChoiceError, FunctionChoice, choose, parse_function_list};
 pub use diff::{
     Content, DiffError, FileDiff, GIT_DIFF_ARGUMENTS, Hunk, LineRange, RepoPath, parse_diff,
 };
+pub use identity::{stable_file, stable_image, stable_name};
 pub use joiner::Joiner;
 pub use outline::{FunctionKind, Language, SourceFunction, functions};
