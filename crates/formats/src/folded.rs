@@ -35,7 +35,7 @@ mod read;
 
 use crate::WriteError;
 use crate::nameless::is_nameless;
-pub(crate) use read::{looks_like, read};
+pub(crate) use read::{looks_like, read, split};
 
 /// The frame below the root of a stack that was cut.
 pub const TRUNCATED: &str = "[truncated]";

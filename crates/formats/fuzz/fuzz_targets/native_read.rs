@@ -17,7 +17,9 @@ fuzz_target!(|bytes: &[u8]| {
         return;
     };
     let profile = recovered.profile;
-    profile.validate().expect("a profile that was read is valid");
+    profile
+        .validate()
+        .expect("a profile that was read is valid");
     let mut again = Vec::new();
     native::write(&profile, &mut again).expect("a profile that was read can be written");
     let read = native::read(&again[..]).expect("what was written can be read");

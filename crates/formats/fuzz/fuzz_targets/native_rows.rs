@@ -17,7 +17,11 @@ fn push_chunk(file: &mut Vec<u8>, input: &[u8]) {
         return;
     };
     let packed = zstd::bulk::compress(message, 1).expect("memory can be compressed");
-    let sizes = [u32::from(kind % 4), message.len() as u32, packed.len() as u32];
+    let sizes = [
+        u32::from(kind % 4),
+        message.len() as u32,
+        packed.len() as u32,
+    ];
     let header = sizes.map(u32::to_le_bytes).concat();
     let mut crc = Crc::new();
     crc.update(&header);
@@ -36,7 +40,9 @@ fuzz_target!(|bytes: &[u8]| {
         return;
     };
     let profile = recovered.profile;
-    profile.validate().expect("a profile that was read is valid");
+    profile
+        .validate()
+        .expect("a profile that was read is valid");
     let mut again = Vec::new();
     native::write(&profile, &mut again).expect("a profile that was read can be written");
     let read = native::read(&again[..]).expect("what was written can be read");

@@ -109,7 +109,7 @@ fn lines(text: &str) -> impl Iterator<Item = (u64, &str)> {
 }
 
 /// A line as its stack and its last word, which is a number.
-fn split(line: &str) -> Option<(&str, &str)> {
+pub(crate) fn split(line: &str) -> Option<(&str, &str)> {
     let (stack, weight) = line.rsplit_once(' ')?;
     let digits = weight.strip_prefix('-').unwrap_or(weight);
     let is_number = digits.starts_with(|first: char| first.is_ascii_digit())

@@ -17,7 +17,10 @@ const MOST_EVENTS: usize = 64;
 pub(crate) fn looks_like(text: &str) -> bool {
     let is_said = |line: &&str| !line.trim().is_empty() && !line.starts_with('#');
     let mut lines = text.lines().filter(is_said);
-    let Some(head) = lines.next().and_then(head::parse) else {
+    let Some(first) = lines.next() else {
+        return false;
+    };
+    let Some(head) = head::parse(first) else {
         return false;
     };
     // A name and a number can be a folded stack, unless a frame follows.
@@ -25,7 +28,9 @@ pub(crate) fn looks_like(text: &str) -> bool {
         let second = lines.next();
         second.is_some_and(|line| line.starts_with(['\t', ' ']) && frame::parse(line).is_some())
     };
-    !head.is_plain() || !head.rest.is_empty() || follows()
+    // So can a name that ends like a head without a time.
+    let is_sure = head.time_ns.is_some() || crate::folded::split(first).is_none();
+    (is_sure && (!head.is_plain() || !head.rest.is_empty())) || follows()
 }
 
 /// Reads the text; also says what the profile cannot carry.
