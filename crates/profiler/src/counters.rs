@@ -4,6 +4,7 @@ use perf_event::events::{Event, Hardware, Software};
 use perf_event::{Builder, Counter};
 use rustix::io::Errno;
 
+use crate::attach::Used;
 use crate::events::open;
 use crate::recording::{Counts, CpuSource};
 use crate::sys::Usage;
@@ -51,6 +52,60 @@ impl Counters {
         }
     }
 
+    /// Opens them on threads that run, counting at once; those that have ended meanwhile are left
+    /// out.
+    pub(crate) fn attach(threads: &[i32]) -> Result<Vec<Counters>, Errno> {
+        let mut all = Vec::new();
+        for &tid in threads {
+            let one = |kind: Event, sight| match open_running(tid, kind, sight) {
+                Ok(counter) => Ok(Some(counter)),
+                // The thread is gone, or the machine has no such counter.
+                Err(Errno::SRCH | Errno::NOENT | Errno::OPNOTSUPP) => Ok(None),
+                Err(errno) => Err(errno),
+            };
+            all.push(Counters {
+                task_clock: one(Software::TASK_CLOCK.into(), Sight::UserOnly)?,
+                page_faults: one(Software::PAGE_FAULTS.into(), Sight::UserOnly)?,
+                context_switches: one(Software::CONTEXT_SWITCHES.into(), Sight::Kernel).or_else(
+                    |errno| match errno {
+                        // Ordinary users may not count in the kernel.
+                        Errno::ACCESS | Errno::PERM => Ok(None),
+                        errno => Err(errno),
+                    },
+                )?,
+                instructions: one(Hardware::INSTRUCTIONS.into(), Sight::UserOnly)?,
+            });
+        }
+        Ok(all)
+    }
+
+    /// The sum over threads that were attached to.
+    pub(crate) fn sum(all: &mut [Counters], used: Used, wall_ns: u64) -> Counts {
+        let nothing = Elsewhere {
+            usage: Usage::default(),
+            group_cpu_ns: None,
+            wall_ns,
+            run_queue_ns: None,
+        };
+        let mut sum = Counters::default().read(&nothing);
+        sum.cpu_source = CpuSource::TaskClock;
+        for counters in all {
+            let one = counters.read(&nothing);
+            sum.cpu_ns += one.cpu_ns;
+            sum.page_faults += one.page_faults;
+            sum.context_switches += one.context_switches;
+            let instructions = sum.instructions.unwrap_or(0);
+            sum.instructions = one
+                .instructions
+                .map(|count| instructions + count)
+                .or(sum.instructions);
+        }
+        sum.user_ns = used.user_ns;
+        sum.system_ns = used.system_ns;
+        sum.peak_rss_bytes = used.peak_rss_bytes;
+        sum
+    }
+
     /// Reads all counters; what did not open is taken from `wait4`.
     ///
     /// CPU time is the largest one of the control group's, the task clock's and that of `wait4`,
@@ -84,6 +139,15 @@ impl Counters {
             instructions: read(&mut self.instructions),
         }
     }
+}
+
+fn open_running(tid: i32, kind: Event, sight: Sight) -> Result<Counter, Errno> {
+    let mut builder = Builder::new().kind(kind).observe_pid(tid);
+    builder
+        .exclude_kernel(sight == Sight::UserOnly)
+        .inherit(true)
+        .enabled(true);
+    open(builder)
 }
 
 fn open_one(pid: i32, kind: Event, sight: Sight) -> Result<Counter, Errno> {

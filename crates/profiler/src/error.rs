@@ -4,12 +4,14 @@ use std::io;
 
 use hotproof_profile::SinkError;
 
+use crate::recording::Refusal;
+
 /// Why a run could not be recorded at all. Refused perf events are no error: see
 /// [`crate::Sampled::No`].
 #[derive(Debug, thiserror::Error)]
 pub enum RecordError {
-    /// The command has no word.
-    #[error("the command is empty: name a program to run")]
+    /// The command has no word, or there is no process to attach to.
+    #[error("nothing to record: name a program to run or a process")]
     EmptyCommand,
     /// No such program.
     #[error("program {program} not found in {searched}: check its spelling or give its path")]
@@ -27,6 +29,17 @@ pub enum RecordError {
         /// Why not.
         reason: String,
     },
+    /// A process to attach to is not there.
+    #[error("process {pid} cannot be attached to ({source}): name one that runs")]
+    NoProcess {
+        /// Its number.
+        pid: u32,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Processes that run already can only be watched by perf events.
+    #[error("cannot attach: {0}")]
+    CannotAttach(Refusal),
     /// An argument or a variable cannot be handed over.
     #[error("{text} holds a NUL byte, which no program can be given")]
     NulByte {

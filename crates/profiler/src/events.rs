@@ -8,7 +8,7 @@ use perf_event::{Builder, Clock, Counter};
 use rustix::io::Errno;
 
 use crate::decode::{Copies, Format};
-use crate::recording::{Ladder, Rung};
+use crate::recording::{Ladder, Rung, Sampled};
 use crate::refusal::Facts;
 use crate::registers;
 use crate::request::StackMode;
@@ -77,6 +77,15 @@ impl EventPlan {
         }
     }
 
+    /// What to tell of it when its events are open.
+    pub(crate) fn sampled(&self) -> Sampled {
+        Sampled::Yes {
+            event: self.permitted.kind.name().to_owned(),
+            rung: self.permitted.rung,
+            rate_hz: self.rate_hz,
+        }
+    }
+
     /// Which fields the samples have.
     pub(crate) fn format(&self) -> Format {
         Format::new(match self.stacks {
@@ -94,7 +103,7 @@ impl EventPlan {
         }
     }
 
-    /// Opens the event on one CPU for a target that is held before `execve`.
+    /// Opens the event on one CPU for its scope.
     pub(crate) fn open(&self, scope: Scope<'_>, cpu: usize) -> Result<Counter, Errno> {
         match self.open_reading(scope, cpu, READ_LOST) {
             Err(Errno::INVAL) => self.open_reading(scope, cpu, 0),
@@ -113,6 +122,11 @@ impl EventPlan {
             Scope::Tasks(pid) => {
                 let mut builder = builder.observe_pid(pid);
                 builder.inherit(true).enable_on_exec(true);
+                builder
+            }
+            Scope::Thread(tid) => {
+                let mut builder = builder.observe_pid(tid);
+                builder.inherit(true);
                 builder
             }
             Scope::Group(directory) => builder.observe_cgroup(directory),
@@ -160,6 +174,8 @@ pub(crate) fn lost_records(event: &Counter) -> Option<u64> {
 pub(crate) enum Scope<'a> {
     /// A process, and what it starts by inheritance; from its exec on.
     Tasks(i32),
+    /// A running thread, and what it starts by inheritance; from when it is enabled.
+    Thread(i32),
     /// Everything in the control group of this directory; from when it is enabled.
     Group(&'a File),
 }

@@ -3,7 +3,8 @@
 //! A [`Recorder`] starts a command held before its exec, opens one sampling event for each CPU on
 //! it and exact counters beside them, lets it go, and follows its threads and children until it
 //! ends. What it sees goes, as it comes, into a [`hotproof_profile::Sink`]: processes, threads,
-//! images, mappings, addresses, stacks, samples. [`probe`] tells what the machine permits.
+//! images, mappings, addresses, stacks, samples. It can also attach to processes that run already,
+//! which go on when it ends ([`Recorder::attach`]). [`probe`] tells what the machine permits.
 //!
 //! It names nothing: addresses stay addresses (the symbolizer names them), and it writes no file
 //! (a sink may). It does not decide: when perf events are refused, it runs and counts the command
@@ -29,6 +30,7 @@
 //! # Ok::<(), hotproof_profiler::RecordError>(())
 //! ```
 
+mod attach;
 mod batch;
 mod binary;
 mod cgroup;
@@ -63,6 +65,6 @@ pub use recording::{
     Counts, CpuSource, Ended, Ladder, Progress, Recording, Refusal, Rung, Sampled,
 };
 pub use request::{
-    DEFAULT_RATE_HZ, DEFAULT_STACK_BYTES, Environment, Group, Request, Sampling, StackMode, Stderr,
-    Stdin, Stdout,
+    Attach, DEFAULT_RATE_HZ, DEFAULT_STACK_BYTES, Environment, Group, Request, Sampling, StackMode,
+    Stderr, Stdin, Stdout,
 };

@@ -16,6 +16,7 @@ pub(crate) fn notes(recording: &Recording, watch: &Watch, observer: &Observer<'_
     let mut notes = Vec::new();
     match recording.ended {
         Ended::Exited => {}
+        Ended::TimedOut if watch.scope == ScopeKind::Attached => {}
         Ended::TimedOut => notes.push("The target ran into its time limit and was killed.".into()),
         Ended::Interrupted => notes.push("The recording was interrupted.".into()),
     }
@@ -43,7 +44,7 @@ pub(crate) fn notes(recording: &Recording, watch: &Watch, observer: &Observer<'_
         ));
     }
     let alive = observer.live_processes();
-    if alive > 0 {
+    if alive > 0 && watch.scope != ScopeKind::Attached {
         notes.push(format!(
             "{alive} descendants of the target still ran when it ended; they were not followed \
              further."
@@ -90,7 +91,9 @@ fn coverage_note(recording: &Recording, watch: &Watch, period_sum: u64) -> Optio
     (enough && coverage < LOW_COVERAGE).then(|| {
         let cause = match (plan.permitted.rung, watch.scope) {
             (Rung::UserOnly, _) => "the rest ran in the kernel or in tasks shorter than a period",
-            (_, ScopeKind::Tasks) => "tasks shorter than a sampling period are mostly missed",
+            (_, ScopeKind::Tasks | ScopeKind::Attached) => {
+                "tasks shorter than a sampling period are mostly missed"
+            }
             (_, ScopeKind::Group) => "the rest was lost, or left the recorder's control group",
         };
         format!(

@@ -2,6 +2,7 @@
 
 use hotproof_profile::{AddressKind, Lost, Sample as Row, Sink, SinkError, StackEnd, StackId};
 
+use crate::attach::{Running, executable_maps};
 use crate::batch::RawRecord;
 use crate::binary::Binaries;
 use crate::decode::{Format, Record, Sample};
@@ -95,6 +96,30 @@ impl<'k> Observer<'k> {
     /// Processes that have not ended.
     pub(crate) fn live_processes(&self) -> usize {
         self.world.live_processes()
+    }
+
+    /// Takes a process that runs already.
+    pub(crate) fn adopt(
+        &mut self,
+        time_ns: u64,
+        process: &Running,
+        sink: &mut dyn Sink,
+    ) -> Result<(), SinkError> {
+        let pid = process.pid;
+        let task = |tid| Task { pid, tid, time_ns };
+        let main = process.threads.iter().find(|thread| thread.0 == pid);
+        let name = main.map_or("", |thread| thread.1.as_str());
+        self.world.comm(task(pid), name, Exec::Yes, sink)?;
+        for (tid, name) in process.threads.iter().filter(|thread| thread.0 != pid) {
+            self.world.fork(task(*tid), pid, pid, sink)?;
+            self.world.comm(task(*tid), name, Exec::No, sink)?;
+        }
+        for mmap in executable_maps(pid) {
+            let binaries = &mut self.knowledge.binaries;
+            self.world.mmap(time_ns, &mmap, binaries, sink)?;
+        }
+        self.knowledge.unwinder.space_changed();
+        Ok(())
     }
 
     /// Takes the next record.

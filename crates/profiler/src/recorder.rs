@@ -1,11 +1,13 @@
 //! One recording from start to end.
 
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use hotproof_profile::{Host, Lost, Meta, Sink, SinkError, Unit, Weight};
+use hotproof_profile::{Exit, Host, Lost, Meta, Sink, SinkError, Unit, Weight};
 use rustix::event::{PollFd, PollFlags};
 use rustix::time::{ClockId, clock_gettime};
 
+use crate::attach::{Attached, Used, find_running, used};
 use crate::batch::{Batch, SLACK_NS};
 use crate::counters::{Counters, Elsewhere};
 use crate::error::RecordError;
@@ -14,11 +16,12 @@ use crate::launch::HeldChild;
 use crate::machine;
 use crate::notes;
 use crate::observer::{Knowledge, Observer, UserStacks};
-use crate::recording::{Progress, Recording, Sampled};
-use crate::request::{Request, StackMode};
+use crate::recording::{Counts, Ended, Progress, Recording, Sampled};
+use crate::refusal::Facts;
+use crate::request::{Attach, Request, StackMode};
 use crate::rings::Rings;
 use crate::sampler::{Sampler, Watch};
-use crate::target::{Target, exit_of};
+use crate::target::{Subject, Target, exit_of};
 
 /// Progress is told, and the stop flag looked at, at least this often.
 const TICK: Duration = Duration::from_millis(100);
@@ -57,124 +60,228 @@ impl Recorder {
     ) -> Result<Recording, RecordError> {
         let cpu_before_ns = clock_ns(ClockId::ThreadCPUTime);
         let child = HeldChild::fork(request, self.sampler.group())?;
-        let counters = Counters::open(child.pid().as_raw_nonzero().get());
+        let mut counters = Counters::open(child.pid().as_raw_nonzero().get());
         let mut watch = self.sampler.open(&child, request);
         sink.weights(&weights(watch.plan.permitted.kind))
             .map_err(RecordError::Sink)?;
         let host = self.host.get_or_insert_with(machine::host).clone();
-        watch.enable().map_err(|source| RecordError::System {
-            what: "enabling the sampling event",
-            source,
-        })?;
+        watch
+            .enable()
+            .map_err(system("enabling the sampling event"))?;
+        let words = request.command.iter();
         let run = Run {
-            request,
+            command: words
+                .map(|word| word.to_string_lossy().into_owned())
+                .collect(),
             watch,
-            counters,
             host,
             cpu_before_ns,
-            held_rss_bytes: child.peak_rss_bytes(),
-            in_cgroup: child.is_in_cgroup(),
-            group_cpu_before_ns: self.sampler.group_cpu_ns(child.is_in_cgroup()),
             started_unix_ns: unix_ns(),
         };
+        let held_rss_bytes = child.peak_rss_bytes();
+        let in_cgroup = child.is_in_cgroup();
+        let group_before_ns = self.sampler.group_cpu_ns(in_cgroup);
         let started = Instant::now();
         let pid = child.release()?;
         let target = Target::new(pid, started, request);
         let plan = &run.watch.plan;
         let format = plan.format();
         let mut observer = Observer::new(&mut self.knowledge, format, user_stacks(plan));
-        let finished = follow(
-            &run,
+        let finished = run.follow(
             target,
+            &request.stop,
             &mut self.sampler.rings,
             &mut observer,
             sink,
             progress,
         )?;
-        let after_ns = self.sampler.group_cpu_ns(run.in_cgroup);
-        let group_cpu_ns = after_ns
-            .zip(run.group_cpu_before_ns)
-            .and_then(|(after, before)| after.checked_sub(before));
-        run.finish(finished, group_cpu_ns, &observer, sink)
+        let group_after_ns = self.sampler.group_cpu_ns(in_cgroup);
+        let target = finished.subject;
+        let ended = target.ended();
+        let run_queue_ns = machine::run_queue_ns(target.pid());
+        let reaped = target.reap().map_err(system("wait4"))?;
+        let counts = counters.read(&Elsewhere {
+            usage: reaped.usage,
+            group_cpu_ns: group_after_ns
+                .zip(group_before_ns)
+                .and_then(|(after, before)| after.checked_sub(before)),
+            wall_ns: duration_ns(finished.wall),
+            run_queue_ns,
+        });
+        let outcome = Outcome {
+            exit: exit_of(reaped.status),
+            ended,
+            note: notes::memory_note(&counts, held_rss_bytes),
+            counts,
+            broken_rings: finished.broken_rings,
+        };
+        run.finish(outcome, &observer, sink)
+    }
+
+    /// Watches processes that run already, until they end, time is up or the stop flag is set, and
+    /// sends what it sees to `sink`. They go on undisturbed.
+    ///
+    /// Threads that are started while it attaches, within some milliseconds, may be missed.
+    ///
+    /// # Errors
+    /// [`RecordError::NoProcess`] when one of them is not there, [`RecordError::CannotAttach`] when
+    /// perf events are refused, and as for [`Recorder::record`].
+    pub fn attach(
+        &mut self,
+        attach: &Attach,
+        sink: &mut dyn Sink,
+        progress: &mut dyn FnMut(&Progress),
+    ) -> Result<Recording, RecordError> {
+        let cpu_before_ns = clock_ns(ClockId::ThreadCPUTime);
+        let processes = find_running(&attach.pids)?;
+        let started = Instant::now();
+        let attached = Attached::new(attach, started)?;
+        let threads: Vec<i32> = processes
+            .iter()
+            .flat_map(|process| &process.threads)
+            .filter_map(|thread| thread.0.try_into().ok())
+            .collect();
+        let mut watch = self
+            .sampler
+            .attach(attach, &threads)
+            .map_err(RecordError::CannotAttach)?;
+        let mut counters = Counters::attach(&threads)
+            .map_err(|errno| RecordError::CannotAttach(Facts::read(errno).refusal()))?;
+        sink.weights(&weights(watch.plan.permitted.kind))
+            .map_err(RecordError::Sink)?;
+        let host = self.host.get_or_insert_with(machine::host).clone();
+        let before = used(&processes);
+        let adopted_ns = clock_ns(ClockId::Monotonic);
+        watch
+            .enable()
+            .map_err(system("enabling the sampling event"))?;
+        let run = Run {
+            command: attach.pids.iter().map(|pid| format!("pid {pid}")).collect(),
+            watch,
+            host,
+            cpu_before_ns,
+            started_unix_ns: unix_ns(),
+        };
+        let plan = &run.watch.plan;
+        let format = plan.format();
+        let mut observer = Observer::new(&mut self.knowledge, format, user_stacks(plan));
+        // Mappings are read after the events have begun to tell of new ones, so that none is missed.
+        for process in &processes {
+            observer
+                .adopt(adopted_ns, process, sink)
+                .map_err(RecordError::Sink)?;
+        }
+        let finished = run.follow(
+            attached,
+            &attach.stop,
+            &mut self.sampler.rings,
+            &mut observer,
+            sink,
+            progress,
+        )?;
+        let after = used(&processes);
+        let used = Used {
+            user_ns: after.user_ns.saturating_sub(before.user_ns),
+            system_ns: after.system_ns.saturating_sub(before.system_ns),
+            peak_rss_bytes: after.peak_rss_bytes.max(before.peak_rss_bytes),
+        };
+        let outcome = Outcome {
+            exit: None,
+            ended: finished.subject.ended(),
+            counts: Counters::sum(&mut counters, used, duration_ns(finished.wall)),
+            note: None,
+            broken_rings: finished.broken_rings,
+        };
+        run.finish(outcome, &observer, sink)
     }
 }
 
+fn system(what: &'static str) -> impl Fn(std::io::Error) -> RecordError {
+    move |source| RecordError::System { what, source }
+}
+
 /// What is settled before the target runs.
-struct Run<'a> {
-    request: &'a Request,
+struct Run {
+    command: Vec<String>,
     watch: Watch,
-    counters: Counters,
     host: Host,
     cpu_before_ns: u64,
-    /// What the child had in memory before its exec.
-    held_rss_bytes: Option<u64>,
-    in_cgroup: bool,
-    /// What was used in the target's control group before the target.
-    group_cpu_before_ns: Option<u64>,
     started_unix_ns: Option<u64>,
 }
 
-/// What is known when the target has ended.
-struct Finished {
+/// What is known when there is nothing more to watch.
+struct Finished<S> {
     wall: Duration,
-    target: Target,
+    subject: S,
     broken_rings: u64,
 }
 
-/// Drains the rings until the target has ended.
-fn follow(
-    run: &Run<'_>,
-    mut target: Target,
-    rings: &mut Rings,
-    observer: &mut Observer<'_>,
-    sink: &mut dyn Sink,
-    progress: &mut dyn FnMut(&Progress),
-) -> Result<Finished, RecordError> {
-    let system = |what| move |source| RecordError::System { what, source };
-    let format = run.watch.plan.format();
-    let sampling = !run.watch.events.is_empty();
-    let mut batch = Batch::default();
-    let mut broken_rings = 0;
-    let mut next_tick = TICK;
-    loop {
-        // Asked before the rings are read, so that the last reading finds everything.
-        let ended = target.has_ended().map_err(system("waitid"))?;
-        let wall = target.elapsed();
-        if sampling {
-            let now_ns = clock_ns(ClockId::Monotonic);
-            broken_rings += rings.read(&mut batch, &format);
-            let horizon_ns = if ended {
-                u64::MAX
-            } else {
-                now_ns.saturating_sub(SLACK_NS)
-            };
-            batch
-                .take_before(horizon_ns, |time_ns, raw| {
-                    observer.observe(time_ns, raw, sink)
-                })
-                .map_err(|error: SinkError| RecordError::Sink(error))?;
+/// How it ended and what it cost.
+struct Outcome {
+    exit: Option<Exit>,
+    ended: Ended,
+    counts: Counts,
+    note: Option<String>,
+    broken_rings: u64,
+}
+
+impl Run {
+    /// Drains the rings until the subject has ended.
+    fn follow<S: Subject>(
+        &self,
+        mut target: S,
+        stop: &AtomicBool,
+        rings: &mut Rings,
+        observer: &mut Observer<'_>,
+        sink: &mut dyn Sink,
+        progress: &mut dyn FnMut(&Progress),
+    ) -> Result<Finished<S>, RecordError> {
+        let format = self.watch.plan.format();
+        let sampling = !self.watch.events.is_empty();
+        let mut batch = Batch::default();
+        let mut broken_rings = 0;
+        let mut next_tick = TICK;
+        loop {
+            // Asked before the rings are read, so that the last reading finds everything.
+            let ended = target.has_ended().map_err(system("waitid"))?;
+            let wall = target.elapsed();
+            if sampling {
+                let now_ns = clock_ns(ClockId::Monotonic);
+                broken_rings += rings.read(&mut batch, &format);
+                let horizon_ns = if ended {
+                    u64::MAX
+                } else {
+                    now_ns.saturating_sub(SLACK_NS)
+                };
+                batch
+                    .take_before(horizon_ns, |time_ns, raw| {
+                        observer.observe(time_ns, raw, sink)
+                    })
+                    .map_err(|error: SinkError| RecordError::Sink(error))?;
+            }
+            if ended {
+                return Ok(Finished {
+                    wall,
+                    subject: target,
+                    broken_rings,
+                });
+            }
+            if wall >= next_tick {
+                progress(&observer_progress(wall, observer));
+                next_tick = wall + TICK;
+            }
+            target.press(stop);
+            let mut readable = Vec::new();
+            if sampling {
+                let rows = rings.rows().iter();
+                readable.extend(
+                    rows.map(|row| PollFd::from_borrowed_fd(row.descriptor(), PollFlags::IN)),
+                );
+            }
+            target
+                .wait(readable, next_tick.saturating_sub(wall))
+                .map_err(system("poll"))?;
         }
-        if ended {
-            return Ok(Finished {
-                wall,
-                target,
-                broken_rings,
-            });
-        }
-        if wall >= next_tick {
-            progress(&observer_progress(wall, observer));
-            next_tick = wall + TICK;
-        }
-        target.press(run.request);
-        let mut readable = Vec::new();
-        if sampling {
-            let rows = rings.rows().iter();
-            readable
-                .extend(rows.map(|row| PollFd::from_borrowed_fd(row.descriptor(), PollFlags::IN)));
-        }
-        target
-            .wait(readable, next_tick.saturating_sub(wall))
-            .map_err(system("poll"))?;
     }
 }
 
@@ -187,40 +294,23 @@ fn observer_progress(elapsed: Duration, observer: &Observer<'_>) -> Progress {
     }
 }
 
-impl Run<'_> {
-    /// Reads the counters, reaps the target, and tells the sink the facts about the whole.
+impl Run {
+    /// Tells the sink the facts about the whole.
     fn finish(
-        mut self,
-        finished: Finished,
-        group_cpu_ns: Option<u64>,
+        self,
+        outcome: Outcome,
         observer: &Observer<'_>,
         sink: &mut dyn Sink,
     ) -> Result<Recording, RecordError> {
-        let ended = finished.target.ended();
-        let run_queue_ns = machine::run_queue_ns(finished.target.pid());
-        let reaped = finished
-            .target
-            .reap()
-            .map_err(|source| RecordError::System {
-                what: "wait4",
-                source,
-            })?;
-        let wall_ns = duration_ns(finished.wall);
-        let counts = self.counters.read(&Elsewhere {
-            usage: reaped.usage,
-            group_cpu_ns,
-            wall_ns,
-            run_queue_ns,
-        });
         let lost = Lost {
             samples: self.watch.lost_records().unwrap_or(observer.lost.samples),
-            records: observer.lost.records + finished.broken_rings,
+            records: observer.lost.records + outcome.broken_rings,
             ..observer.lost
         };
         let mut recording = Recording {
-            exit: exit_of(reaped.status),
-            ended,
-            counts,
+            exit: outcome.exit,
+            ended: outcome.ended,
+            counts: outcome.counts,
             sampled: self.watch.sampled.clone(),
             samples: observer.samples,
             lost,
@@ -229,9 +319,7 @@ impl Run<'_> {
             notes: Vec::new(),
         };
         recording.notes = notes::notes(&recording, &self.watch, observer);
-        recording
-            .notes
-            .extend(notes::memory_note(&recording.counts, self.held_rss_bytes));
+        recording.notes.extend(outcome.note);
         recording.recorder_cpu_ns =
             clock_ns(ClockId::ThreadCPUTime).saturating_sub(self.cpu_before_ns);
         sink.meta(self.meta(&recording))
@@ -249,13 +337,10 @@ impl Run<'_> {
             Sampled::Off => ("none".to_owned(), "not sampled".to_owned(), String::new()),
             Sampled::No(refusal) => ("none".to_owned(), refusal.to_string(), String::new()),
         };
-        let words = self.request.command.iter();
         let sampled = matches!(recording.sampled, Sampled::Yes { .. });
         let plan = sampled.then_some(&self.watch.plan);
         Meta {
-            command: words
-                .map(|word| word.to_string_lossy().into_owned())
-                .collect(),
+            command: self.command.clone(),
             started_unix_ns: self.started_unix_ns,
             duration_ns: recording.counts.wall_ns,
             clock: "monotonic".to_owned(),

@@ -45,7 +45,7 @@ pub struct Recording {
 pub enum Ended {
     /// The target ended of its own accord, or something else killed it.
     Exited,
-    /// It ran into the timeout and was killed.
+    /// Its time was up: a target of ours was killed, processes attached to go on.
     TimedOut,
     /// The stop flag was set.
     Interrupted,
@@ -60,9 +60,10 @@ pub struct Counts {
     pub cpu_source: CpuSource,
     /// Wall time from exec to exit.
     pub wall_ns: u64,
-    /// CPU time in user mode by the kernel's ticks; without descendants nobody waited for.
+    /// CPU time in user mode by the kernel's ticks; without descendants nobody waited for, and of
+    /// processes attached to, of those that still are there.
     pub user_ns: u64,
-    /// CPU time in the kernel by the kernel's ticks; without descendants nobody waited for.
+    /// CPU time in the kernel; as for user mode.
     pub system_ns: u64,
     /// Time that the target's main thread was ready but waited for a CPU; `None` where the kernel
     /// keeps no such account.
@@ -82,7 +83,10 @@ pub struct Counts {
 /// Who counted CPU time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CpuSource {
-    /// An inherited task clock: exact, with orphans.
+    /// The recording's control group where it has one (exact, with orphans), or an inherited task
+    /// clock, or `wait4` when it has more: the task clock has orphans but misses a part of each
+    /// task's start and end and of each switch between threads. The last moments of the child
+    /// before its exec, some tenths of a millisecond, are counted too.
     TaskClock,
     /// `wait4`: without descendants that nobody waited for.
     Wait4,

@@ -40,6 +40,39 @@ pub struct Request {
     pub stop: Arc<AtomicBool>,
 }
 
+/// Which running processes to watch, and how.
+///
+/// All their threads and descendants are watched, also those that they start later. They go on
+/// when the recording ends.
+#[derive(Debug)]
+pub struct Attach {
+    /// Their numbers.
+    pub pids: Vec<u32>,
+    /// Samples to take in each second of CPU time of each thread.
+    pub rate_hz: u64,
+    /// How stacks are taken.
+    pub stacks: StackMode,
+    /// How long to watch; `None` until all of `pids` have ended.
+    pub duration: Option<Duration>,
+    /// Set from outside (a signal handler) to end the recording properly and early.
+    pub stop: Arc<AtomicBool>,
+}
+
+impl Attach {
+    /// Watches until the processes end, at [`DEFAULT_RATE_HZ`], stacks unwound by CFI.
+    pub fn new(pids: impl IntoIterator<Item = u32>) -> Attach {
+        Attach {
+            pids: pids.into_iter().collect(),
+            rate_hz: DEFAULT_RATE_HZ,
+            stacks: StackMode::Dwarf {
+                bytes: DEFAULT_STACK_BYTES,
+            },
+            duration: None,
+            stop: Arc::new(AtomicBool::new(false)),
+        }
+    }
+}
+
 /// The rate that is used when nobody asks for another: close to 1,000 a second, and prime, so
 /// that it does not beat against the usual timers.
 pub const DEFAULT_RATE_HZ: u64 = 997;

@@ -9,7 +9,7 @@ use crate::launch::HeldChild;
 use crate::machine;
 use crate::recording::{Refusal, Rung, Sampled};
 use crate::refusal::Facts;
-use crate::request::{Request, Sampling, StackMode};
+use crate::request::{Attach, Request, Sampling, StackMode};
 use crate::rings::Rings;
 
 /// Size of a sample without its stack: header, fields, a deep kernel callchain.
@@ -49,6 +49,8 @@ enum GroupState {
 pub(crate) enum ScopeKind {
     /// The target, and what it starts by inheritance; the target's exec enables them.
     Tasks,
+    /// Running threads, and what they start by inheritance; enabled by [`Watch::enable`].
+    Attached,
     /// Whoever is in the control group; enabled by [`Watch::enable`].
     Group,
 }
@@ -58,6 +60,7 @@ impl ScopeKind {
     pub(crate) fn description(self) -> &'static str {
         match self {
             ScopeKind::Tasks => "inherited from task to task",
+            ScopeKind::Attached => "attached to running threads, inherited from task to task",
             ScopeKind::Group => "per CPU within a control group",
         }
     }
@@ -110,25 +113,14 @@ impl Sampler {
     /// Opens the events for a held child.
     pub(crate) fn open(&mut self, child: &HeldChild, request: &Request) -> Watch {
         let mut watch = Watch {
-            plan: EventPlan {
-                permitted: Permitted {
-                    kind: EventKind::CpuClock,
-                    rung: Rung::UserOnly,
-                },
-                rate_hz: request.rate_hz.max(1),
-                stacks: request.stacks,
-            },
+            plan: plan_of(request.rate_hz, request.stacks),
             events: Vec::new(),
             sampled: Sampled::Off,
             scope: ScopeKind::Tasks,
         };
         if request.sampling == Sampling::Events {
             watch.sampled = match self.try_open(child, &mut watch) {
-                Ok(()) => Sampled::Yes {
-                    event: watch.plan.permitted.kind.name().to_owned(),
-                    rung: watch.plan.permitted.rung,
-                    rate_hz: watch.plan.rate_hz,
-                },
+                Ok(()) => watch.plan.sampled(),
                 Err(refusal) => Sampled::No(refusal),
             };
         }
@@ -137,15 +129,7 @@ impl Sampler {
 
     fn try_open(&mut self, child: &HeldChild, watch: &mut Watch) -> Result<(), Refusal> {
         let refused = |errno| Facts::read(errno).refusal();
-        watch.plan.permitted = self.climb().map_err(refused)?;
-        if self.cpus.is_empty() {
-            self.cpus = machine::online_cpus();
-        }
-        let record_bytes = SAMPLE_BYTES_WITHOUT_STACK + u64::from(watch.plan.stack_bytes());
-        self.rings
-            .prepare(&self.cpus, watch.plan.rate_hz, record_bytes)
-            .map_err(refused)?;
-        watch.plan.stacks = fitting_stacks(watch.plan.stacks, self.rings.smallest_bytes());
+        self.prepare(&mut watch.plan).map_err(refused)?;
         if let GroupState::Here(group) = &self.group
             && child.is_in_cgroup()
             && !self.unscoped
@@ -163,6 +147,42 @@ impl Sampler {
         let scope = Scope::Tasks(child.pid().as_raw_nonzero().get());
         watch.events = self.open_all(&watch.plan, scope).map_err(refused)?;
         Ok(())
+    }
+
+    /// Settles what is permitted, and has rings of the size that it needs.
+    fn prepare(&mut self, plan: &mut EventPlan) -> Result<(), Errno> {
+        plan.permitted = self.climb()?;
+        if self.cpus.is_empty() {
+            self.cpus = machine::online_cpus();
+        }
+        let record_bytes = SAMPLE_BYTES_WITHOUT_STACK + u64::from(plan.stack_bytes());
+        self.rings.prepare(&self.cpus, plan.rate_hz, record_bytes)?;
+        plan.stacks = fitting_stacks(plan.stacks, self.rings.smallest_bytes());
+        Ok(())
+    }
+
+    /// Opens the events for threads that run; those that have ended meanwhile are left out.
+    pub(crate) fn attach(&mut self, attach: &Attach, threads: &[i32]) -> Result<Watch, Refusal> {
+        let refused = |errno| Facts::read(errno).refusal();
+        let mut watch = Watch {
+            plan: plan_of(attach.rate_hz, attach.stacks),
+            events: Vec::new(),
+            sampled: Sampled::Off,
+            scope: ScopeKind::Attached,
+        };
+        self.prepare(&mut watch.plan).map_err(refused)?;
+        for &tid in threads {
+            match self.open_all(&watch.plan, Scope::Thread(tid)) {
+                Ok(events) => watch.events.extend(events),
+                Err(Errno::SRCH) => {}
+                Err(errno) => return Err(refused(errno)),
+            }
+        }
+        if watch.events.is_empty() {
+            return Err(refused(Errno::SRCH));
+        }
+        watch.sampled = watch.plan.sampled();
+        Ok(watch)
     }
 
     fn open_all(&self, plan: &EventPlan, scope: Scope<'_>) -> Result<Vec<Counter>, Errno> {
@@ -191,6 +211,18 @@ impl Sampler {
     }
 }
 
+/// A plan of which it is not settled yet what is permitted.
+fn plan_of(rate_hz: u64, stacks: StackMode) -> EventPlan {
+    EventPlan {
+        permitted: Permitted {
+            kind: EventKind::CpuClock,
+            rung: Rung::UserOnly,
+        },
+        rate_hz: rate_hz.max(1),
+        stacks,
+    }
+}
+
 /// The same mode with no larger copies of the stack than leave room for enough samples in a ring.
 fn fitting_stacks(stacks: StackMode, ring_bytes: usize) -> StackMode {
     let most = u32::try_from(ring_bytes / FEWEST_SAMPLES_IN_RING).unwrap_or(u32::MAX);
@@ -213,7 +245,7 @@ impl Watch {
 
     /// Enables events that no exec enables; called just before the target is released.
     pub(crate) fn enable(&mut self) -> std::io::Result<()> {
-        if self.scope == ScopeKind::Group {
+        if self.scope != ScopeKind::Tasks {
             for event in &mut self.events {
                 event.enable()?;
             }

@@ -4,7 +4,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use hotproof_profile::Exit;
@@ -49,6 +49,32 @@ enum Stage {
     Killed(Ended),
 }
 
+/// What is watched until it has ended.
+pub(crate) trait Subject {
+    /// Since watching began.
+    fn elapsed(&self) -> Duration;
+    /// Whether there is nothing more to watch.
+    fn has_ended(&mut self) -> io::Result<bool>;
+    /// Brings the end about when its time has come.
+    fn press(&mut self, stop: &AtomicBool);
+    /// Waits until it may have ended, one of `others` becomes readable, or `most` has passed.
+    fn wait<'a>(&'a self, others: Vec<PollFd<'a>>, most: Duration) -> io::Result<()>;
+}
+
+/// Waits for descriptors; returns how many are ready, 0 also when a signal came.
+pub(crate) fn poll(descriptors: &mut [PollFd<'_>], most: Duration) -> io::Result<usize> {
+    // The kernel rounds up, so that waiting for a deadline does not spin in front of it.
+    let timeout = Timespec {
+        tv_sec: most.as_secs().try_into().unwrap_or(i64::MAX),
+        tv_nsec: most.subsec_nanos().into(),
+    };
+    match rustix::event::poll(descriptors, Some(&timeout)) {
+        Ok(ready) => Ok(ready),
+        Err(rustix::io::Errno::INTR) => Ok(0),
+        Err(errno) => Err(errno.into()),
+    }
+}
+
 impl Target {
     /// A target that was released at `started`.
     pub(crate) fn new(pid: Pid, started: Instant, request: &Request) -> Target {
@@ -66,77 +92,6 @@ impl Target {
     /// Its process id.
     pub(crate) fn pid(&self) -> Pid {
         self.pid
-    }
-
-    /// Since its start.
-    pub(crate) fn elapsed(&self) -> Duration {
-        self.started.elapsed()
-    }
-
-    /// Waits until the target ends, one of `others` becomes readable, or `most` has passed.
-    pub(crate) fn wait<'a>(
-        &'a self,
-        mut others: Vec<PollFd<'a>>,
-        most: Duration,
-    ) -> io::Result<()> {
-        let mut timeout = most;
-        match &self.pidfd {
-            Some(pidfd) => others.push(PollFd::from_borrowed_fd(
-                std::os::fd::AsFd::as_fd(pidfd),
-                PollFlags::IN,
-            )),
-            None => timeout = timeout.min(Duration::from_millis(5)),
-        }
-        let deadlines = [self.deadline, self.stage.until()];
-        for deadline in deadlines.into_iter().flatten() {
-            timeout = timeout.min(deadline.saturating_duration_since(Instant::now()));
-        }
-        // Rounded up, so that waiting for a deadline does not spin in front of it.
-        let timeout = Timespec {
-            tv_sec: timeout.as_secs().try_into().unwrap_or(i64::MAX),
-            tv_nsec: timeout.subsec_nanos().into(),
-        };
-        match rustix::event::poll(&mut others, Some(&timeout)) {
-            Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
-            Err(errno) => Err(errno.into()),
-        }
-    }
-
-    /// Whether it has ended; it stays to be reaped.
-    pub(crate) fn has_ended(&self) -> io::Result<bool> {
-        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
-        loop {
-            match rustix::process::waitid(WaitId::Pid(self.pid), options) {
-                Ok(status) => return Ok(status.is_some()),
-                Err(rustix::io::Errno::INTR) => {}
-                Err(errno) => return Err(errno.into()),
-            }
-        }
-    }
-
-    /// Ends it when its time is up, or when the stop flag is set: first with patience.
-    pub(crate) fn press(&mut self, request: &Request) {
-        let now = Instant::now();
-        self.stage = match self.stage {
-            Stage::Killed(why) => Stage::Killed(why),
-            _ if self.deadline.is_some_and(|deadline| now >= deadline) => {
-                self.signal(Signal::KILL);
-                self.deadline = None;
-                Stage::Killed(Ended::TimedOut)
-            }
-            Stage::Running if request.stop.load(Ordering::Relaxed) => match self.group {
-                Group::Inherit => Stage::Asked {
-                    until: now + GRACE_SHARED,
-                },
-                Group::Own => self.terminate(now),
-            },
-            Stage::Asked { until } if now >= until => self.terminate(now),
-            Stage::Terminated { until } if now >= until => {
-                self.signal(Signal::KILL);
-                Stage::Killed(Ended::Interrupted)
-            }
-            waiting => waiting,
-        };
     }
 
     fn terminate(&self, now: Instant) -> Stage {
@@ -174,6 +129,66 @@ impl Target {
         }
         self.reaped = true;
         sys::reap(self.pid)
+    }
+}
+
+impl Subject for Target {
+    fn elapsed(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    fn wait<'a>(&'a self, mut others: Vec<PollFd<'a>>, most: Duration) -> io::Result<()> {
+        let mut timeout = most;
+        match &self.pidfd {
+            Some(pidfd) => others.push(PollFd::from_borrowed_fd(
+                std::os::fd::AsFd::as_fd(pidfd),
+                PollFlags::IN,
+            )),
+            None => timeout = timeout.min(Duration::from_millis(5)),
+        }
+        let deadlines = [self.deadline, self.stage.until()];
+        for deadline in deadlines.into_iter().flatten() {
+            timeout = timeout.min(deadline.saturating_duration_since(Instant::now()));
+        }
+        poll(&mut others, timeout)?;
+        Ok(())
+    }
+
+    /// Whether it has ended; it stays to be reaped.
+    fn has_ended(&mut self) -> io::Result<bool> {
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        loop {
+            match rustix::process::waitid(WaitId::Pid(self.pid), options) {
+                Ok(status) => return Ok(status.is_some()),
+                Err(rustix::io::Errno::INTR) => {}
+                Err(errno) => return Err(errno.into()),
+            }
+        }
+    }
+
+    /// Ends it when its time is up, or when the stop flag is set: first with patience.
+    fn press(&mut self, stop: &AtomicBool) {
+        let now = Instant::now();
+        self.stage = match self.stage {
+            Stage::Killed(why) => Stage::Killed(why),
+            _ if self.deadline.is_some_and(|deadline| now >= deadline) => {
+                self.signal(Signal::KILL);
+                self.deadline = None;
+                Stage::Killed(Ended::TimedOut)
+            }
+            Stage::Running if stop.load(Ordering::Relaxed) => match self.group {
+                Group::Inherit => Stage::Asked {
+                    until: now + GRACE_SHARED,
+                },
+                Group::Own => self.terminate(now),
+            },
+            Stage::Asked { until } if now >= until => self.terminate(now),
+            Stage::Terminated { until } if now >= until => {
+                self.signal(Signal::KILL);
+                Stage::Killed(Ended::Interrupted)
+            }
+            waiting => waiting,
+        };
     }
 }
 

@@ -20,8 +20,8 @@ use hotproof_profile::{
     SinkError, Stack, StackEnd, StackId, StringId, Thread, ThreadId, Weight,
 };
 use hotproof_profiler::{
-    CpuSource, Ended, Environment, Group, Ladder, RecordError, Recorder, Recording, Request, Rung,
-    Sampled, Sampling, StackMode, Stdin, Stdout, probe,
+    Attach, CpuSource, Ended, Environment, Group, Ladder, RecordError, Recorder, Recording,
+    Request, Rung, Sampled, Sampling, StackMode, Stdin, Stdout, probe,
 };
 use object::{Object, ObjectSymbol};
 use tempfile::TempDir;
@@ -730,6 +730,119 @@ fn recorders_of_several_threads_do_not_disturb_each_other() {
         }
         stop.store(true, Ordering::Relaxed);
     });
+}
+
+/// Starts a program that is killed and reaped when this is dropped.
+struct Started(std::process::Child);
+
+impl Started {
+    fn new(command: &mut Command) -> Started {
+        let null = std::process::Stdio::null;
+        let child = command.stdin(null()).stdout(null()).spawn();
+        Started(child.expect("the program starts"))
+    }
+}
+
+impl Drop for Started {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn attach(attach: &Attach) -> (Recording, Profile) {
+    let mut profile = Profile::default();
+    let recording = Recorder::new()
+        .attach(attach, &mut profile, &mut |_| ())
+        .unwrap();
+    profile.validate().unwrap();
+    (recording, profile)
+}
+
+/// Threads that ran before are found with their names and their code, their time is counted, and
+/// the process goes on when the time is up.
+#[test]
+fn running_threads_are_attached_to_and_left_running() {
+    if !sampling_works() {
+        return;
+    }
+    let folder = TempDir::new().unwrap();
+    let program = build(&folder, "gcc", &["-O2", "-pthread"], "tree.c");
+    let started = Started::new(Command::new(&program).args(["threads", "1000000000"]));
+    std::thread::sleep(Duration::from_millis(300));
+    let mut wanted = Attach::new([started.0.id()]);
+    wanted.duration = Some(Duration::from_millis(1_000));
+    let (recording, profile) = attach(&wanted);
+    assert!(is_alive(started.0.id()));
+    assert_eq!((recording.ended, recording.exit), (Ended::TimedOut, None));
+    assert!((950_000_000..5_000_000_000).contains(&recording.counts.wall_ns));
+    assert!(recording.samples > 100, "{recording:?}");
+    assert!(complete_share(&recording) > 0.98, "{recording:?}");
+    let names = Names::of(&program);
+    for letter in ["a", "b", "c", "d"] {
+        let (thread, work) = (format!("worker-{letter}"), format!("work_{letter}"));
+        let mut own = 0;
+        for i in 0..profile.samples.len() {
+            let row = &profile.threads[profile.samples.thread[i]];
+            if has(&names.stack(&profile, i), &work) {
+                assert_eq!(&profile.strings[row.name], &thread);
+                own += 1;
+            }
+        }
+        assert_near(
+            &thread,
+            f64::from(own) / recording.samples as f64,
+            0.25,
+            0.15,
+        );
+    }
+    assert_eq!((profile.processes.len(), profile.threads.len()), (1, 5));
+    if profile.meta.event == "cpu-clock" {
+        let coverage = profile.total_weight(1) as f64 / recording.counts.cpu_ns as f64;
+        assert_near("coverage", coverage, 1.0, 0.05);
+    }
+}
+
+/// Children that were there and children that come later are seen, and the recording ends with
+/// the process that was named.
+#[test]
+fn descendants_of_an_attached_process_are_seen() {
+    if !sampling_works() {
+        return;
+    }
+    let folder = TempDir::new().unwrap();
+    let program = build(&folder, "gcc", &["-O2", "-pthread"], "tree.c");
+    let script = "$0 threads 1000000000 & old=$!; sleep 0.5; $0 signal 20000; kill $old";
+    let started = Started::new(Command::new("sh").args(["-c", script]).arg(&program));
+    std::thread::sleep(Duration::from_millis(250));
+    let (recording, profile) = attach(&Attach::new([started.0.id()]));
+    assert_eq!((recording.ended, recording.exit), (Ended::Exited, None));
+    let names = Names::of(&program);
+    let old = share(&names, &profile, |s| has(s, "work_b"));
+    let new = share(&names, &profile, |s| has(s, "handler"));
+    assert!(old > 0.1 && new > 0.1, "{old} {new} {recording:?}");
+}
+
+/// The stop flag ends an attached recording at once; nobody to attach to is told.
+#[test]
+fn attaching_ends_by_the_flag_and_tells_who_is_missing() {
+    let error = Recorder::new()
+        .attach(
+            &Attach::new([u32::MAX]),
+            &mut Profile::default(),
+            &mut |_| (),
+        )
+        .unwrap_err();
+    assert!(matches!(error, RecordError::NoProcess { .. }), "{error}");
+    if !sampling_works() {
+        return;
+    }
+    let started = Started::new(Command::new("sleep").arg("1000"));
+    let wanted = Attach::new([started.0.id()]);
+    wanted.stop.store(true, Ordering::Relaxed);
+    let (recording, _) = attach(&wanted);
+    assert_eq!(recording.ended, Ended::Interrupted);
+    assert!(is_alive(started.0.id()));
 }
 
 /// A recorder that is used again knows what it knew, and its runs do not mix.
