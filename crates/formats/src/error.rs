@@ -45,6 +45,16 @@ pub enum WriteError {
         /// Whose it is.
         name: String,
     },
+    /// The format has no way to say something that would change every figure if it were left out.
+    #[error("{format} cannot carry {what}: {remedy}")]
+    CannotCarry {
+        /// The format.
+        format: &'static str,
+        /// What it cannot carry.
+        what: String,
+        /// What to do instead.
+        remedy: &'static str,
+    },
     /// The bytes could not be written.
     #[error("writing the profile failed: {0}")]
     Io(#[from] io::Error),

@@ -7,6 +7,10 @@
 //! | [`folded`] | yes | yes | addresses, lines, images, times, threads of one name apart, more than one weight |
 //! | [`perf_script`] | no | yes | (perf prints it) |
 //! | [`pprof`] | yes | yes | times, CPUs, symbols, who named a function, more than one mapping of an image |
+//! | [`speedscope`] | yes | yes | addresses, executed lines, images, times, more than one weight |
+//! | [`firefox`] | yes | yes | CPUs, stack ends, kernel addresses, more than one weight and the CPU time |
+//! | [`chrome`] | yes | yes, and V8's `.cpuprofile` | addresses, executed lines, images, more than one weight |
+//! | [`json`] | yes | no | symbols, mappings |
 //!
 //! It takes [`std::io::Read`] and [`std::io::Write`], never a path, and asks neither clock nor
 //! machine: equal profiles give equal bytes in every format. It does not symbolize, and it draws
@@ -36,14 +40,20 @@
 //! ```
 
 pub mod callgrind;
+pub mod chrome;
+mod cpuprofile;
 mod error;
+pub mod firefox;
 pub mod folded;
 pub mod import;
+pub mod json;
 mod nameless;
 pub mod native;
 pub mod perf_script;
 pub mod pprof;
 mod sniff;
+pub mod speedscope;
+mod viewer;
 
 pub use error::WriteError;
 pub use sniff::{Kind, SNIFF_BYTES, sniff};

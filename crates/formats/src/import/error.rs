@@ -9,12 +9,14 @@ use crate::native::ReadError;
 use crate::sniff::Kind;
 
 /// Where in a file something is wrong.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Place {
     /// Offset in bytes from the start, after decompression.
     Byte(u64),
     /// Line of a text, counted from 1.
     Line(u64),
+    /// Path of a value in a JSON document, such as `profiles[0].weights[3]`.
+    Path(String),
 }
 
 impl fmt::Display for Place {
@@ -22,6 +24,7 @@ impl fmt::Display for Place {
         match self {
             Place::Byte(at) => write!(f, "byte {at}"),
             Place::Line(number) => write!(f, "line {number}"),
+            Place::Path(path) => f.write_str(path),
         }
     }
 }

@@ -6,6 +6,7 @@
 //! | pprof, gzipped or not | its fields | [`crate::pprof`] |
 //! | callgrind | its header lines | [`crate::callgrind`] |
 //! | perf script text | a head of a sample | [`crate::perf_script`] |
+//! | Firefox Profiler, speedscope, Chrome trace, V8 CPU profile | the names of their outermost members | [`crate::firefox`], [`crate::speedscope`], [`crate::chrome`] |
 //! | folded stacks | a line that ends in a number | [`crate::folded`] |
 //!
 //! Gzip around any of them is undone, once. A file is never asked for its name.
@@ -39,7 +40,9 @@ pub(crate) use dropped::Dropped;
 pub use error::{ImportError, Place};
 pub use recognise::recognise;
 
-use crate::{callgrind, folded, native, perf_script, pprof, sniff};
+use crate::{
+    callgrind, chrome, cpuprofile, firefox, folded, native, perf_script, pprof, sniff, speedscope,
+};
 
 /// The formats that are recognised.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -55,6 +58,14 @@ pub enum Format {
     Callgrind,
     /// The text that `perf script` prints.
     PerfScript,
+    /// Firefox Profiler JSON, the processed format.
+    Firefox,
+    /// speedscope's own JSON.
+    Speedscope,
+    /// Trace events of Chrome and of tools that write its format.
+    ChromeTrace,
+    /// V8's `.cpuprofile`, as `node --cpu-prof` writes it.
+    CpuProfile,
     /// A recording of Linux perf; recognised, and read elsewhere.
     PerfData,
 }
@@ -67,6 +78,10 @@ impl Format {
         Format::Callgrind,
         Format::PerfScript,
         Format::Folded,
+        Format::Firefox,
+        Format::Speedscope,
+        Format::ChromeTrace,
+        Format::CpuProfile,
     ];
 
     /// Their names in one line, for messages.
@@ -84,6 +99,10 @@ impl fmt::Display for Format {
             Format::Folded => "folded stacks",
             Format::PerfScript => "perf script text",
             Format::Callgrind => "callgrind profile",
+            Format::Firefox => "Firefox Profiler profile",
+            Format::Speedscope => "speedscope profile",
+            Format::ChromeTrace => "Chrome trace",
+            Format::CpuProfile => "V8 CPU profile",
             Format::PerfData => "perf.data",
         })
     }
@@ -143,6 +162,10 @@ pub fn read_as(format: Format, bytes: &[u8], limits: Limits) -> Result<Imported,
         Format::Folded => folded::read(bytes, limits)?,
         Format::Callgrind => callgrind::read(bytes, limits)?,
         Format::PerfScript => perf_script::read(bytes, limits)?,
+        Format::Firefox => firefox::read(bytes, limits)?,
+        Format::Speedscope => speedscope::read(bytes, limits)?,
+        Format::ChromeTrace => chrome::read(bytes, limits)?,
+        Format::CpuProfile => cpuprofile::read(bytes, limits)?,
         Format::PerfData => {
             return Err(ImportError::Unsupported {
                 format,

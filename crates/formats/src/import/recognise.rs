@@ -3,7 +3,7 @@
 use super::Format;
 use crate::native::MAGIC;
 use crate::sniff::SNIFF_BYTES;
-use crate::{callgrind, folded, perf_script, pprof};
+use crate::{callgrind, folded, json, perf_script, pprof};
 
 /// The format of bytes that are not compressed; `None` when they are none that is known.
 ///
@@ -17,6 +17,13 @@ pub fn recognise(bytes: &[u8]) -> Option<Format> {
         return Some(Format::PerfData);
     }
     let first = &bytes[..bytes.len().min(SNIFF_BYTES)];
+    // Texts of other kinds may begin with a bracket too, but they are no JSON.
+    if first.trim_ascii_start().starts_with(b"{") || first.trim_ascii_start().starts_with(b"[") {
+        let format = json::recognise(bytes);
+        if format.is_some() {
+            return format;
+        }
+    }
     if is_text(first) {
         let text = String::from_utf8_lossy(bytes_of_lines(bytes));
         return recognise_text(&text);

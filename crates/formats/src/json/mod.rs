@@ -1,0 +1,47 @@
+//! Our own JSON, `hotproof.profile` version 1: flat tables that are easy for scripts.
+//!
+//! The schema is [`SCHEMA`]. One document holds:
+//!
+//! - `functions`: everything that a frame can be, heaviest first, each with its self and total
+//!   weights, one for each entry of `weights`; code without a name is an entry too, not `named`.
+//! - `frames`: a function at a line, with its address and image, and whether it is inlined into
+//!   the frame that calls it.
+//! - `stacks`: a frame and the stack that calls it, which always comes earlier in the list.
+//! - `samples`: a thread, a time, a stack or null, and one weight for each entry of `weights`.
+//!
+//! References are positions in those lists, counted from 0. What is not known is null, never
+//! absent. Text is UTF-8, addresses are hexadecimal text since JSON numbers are not exact above
+//! 2^53, and weights and times are whole numbers.
+//!
+//! | lost on the way out | |
+//! |---|---|
+//! | symbols, mappings, who named a function, weights of functions nobody sampled | always |
+//! | which functions are inlined | when physical frames are asked for |
+
+mod number;
+mod parse;
+mod write;
+
+use std::io::{BufWriter, Write};
+
+pub(crate) use number::Number;
+pub(crate) use parse::{damaged, damaged_text, parse, recognise};
+pub use write::write;
+
+use crate::WriteError;
+pub use crate::folded::Options;
+
+/// JSON schema (draft 2020-12) of what [`write()`] writes.
+pub const SCHEMA: &str = include_str!("../../schema/profile-v1.schema.json");
+
+/// Writes a document in one line, with a line feed at its end.
+pub(crate) fn write_document(
+    document: &impl serde::Serialize,
+    out: impl Write,
+) -> Result<(), WriteError> {
+    let mut out = BufWriter::new(out);
+    serde_json::to_writer(&mut out, document).map_err(std::io::Error::from)?;
+    out.write_all(b"\n")?;
+    out.flush()?;
+    Ok(())
+}

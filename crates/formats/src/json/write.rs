@@ -1,0 +1,473 @@
+//! A profile as our own JSON.
+
+use std::io::Write;
+
+use hotproof_profile::*;
+use rustc_hash::FxHashMap;
+use serde::Serialize;
+
+use crate::WriteError;
+use crate::folded::Options;
+use crate::viewer::{self, Fact};
+
+#[derive(Serialize)]
+struct Document<'a> {
+    schema: Schema,
+    exporter: &'static str,
+    meta: MetaRow<'a>,
+    weights: Vec<WeightRow<'a>>,
+    processes: Vec<ProcessRow<'a>>,
+    threads: Vec<ThreadRow<'a>>,
+    images: Vec<ImageRow<'a>>,
+    functions: Vec<FunctionRow<'a>>,
+    frames: Vec<FrameRow<'a>>,
+    stacks: Vec<StackRow>,
+    samples: Vec<SampleRow<'a>>,
+}
+
+#[derive(Serialize)]
+struct Schema {
+    name: &'static str,
+    version: u32,
+}
+
+#[derive(Serialize)]
+struct MetaRow<'a> {
+    command: &'a [String],
+    started_unix_ns: Option<u64>,
+    duration_ns: u64,
+    clock: &'a str,
+    event: &'a str,
+    period: Option<u64>,
+    rate_hz: Option<u64>,
+    rung: &'a str,
+    unwinder: &'a str,
+    cpu_time_ns: Option<u64>,
+    recorder_cpu_ns: Option<u64>,
+    exit_code: Option<i32>,
+    exit_signal: Option<i32>,
+    lost: LostRow,
+    host: HostRow<'a>,
+    notes: &'a [String],
+}
+
+#[derive(Serialize)]
+struct LostRow {
+    samples: u64,
+    records: u64,
+    throttled: u64,
+}
+
+#[derive(Serialize)]
+struct HostRow<'a> {
+    arch: &'a str,
+    kernel: &'a str,
+    cpu_model: &'a str,
+    cpus: u32,
+}
+
+#[derive(Serialize)]
+struct WeightRow<'a> {
+    name: &'a str,
+    unit: &'static str,
+    total: i64,
+}
+
+#[derive(Serialize)]
+struct ProcessRow<'a> {
+    pid: u32,
+    name: &'a str,
+    start_ns: u64,
+    end_ns: Option<u64>,
+}
+
+#[derive(Serialize)]
+struct ThreadRow<'a> {
+    process: usize,
+    tid: u32,
+    name: &'a str,
+    start_ns: u64,
+    end_ns: Option<u64>,
+}
+
+#[derive(Serialize)]
+struct ImageRow<'a> {
+    path: &'a str,
+    build_id: String,
+    kind: &'static str,
+}
+
+#[derive(Serialize)]
+struct FunctionRow<'a> {
+    name: String,
+    named: bool,
+    linkage_name: Option<&'a str>,
+    file: Option<&'a str>,
+    line: Option<u32>,
+    image: Option<usize>,
+    library: bool,
+    samples: u64,
+    #[serde(rename = "self")]
+    self_weights: Vec<i64>,
+    total: Vec<i64>,
+}
+
+#[derive(Serialize)]
+struct FrameRow<'a> {
+    function: usize,
+    file: Option<&'a str>,
+    line: Option<u32>,
+    column: Option<u32>,
+    image: Option<usize>,
+    address: Option<String>,
+    inlined: bool,
+}
+
+#[derive(Serialize)]
+struct StackRow {
+    parent: Option<u32>,
+    frame: u32,
+}
+
+#[derive(Serialize)]
+struct SampleRow<'a> {
+    thread: usize,
+    time_ns: u64,
+    stack: Option<u32>,
+    weights: Vec<i64>,
+    cpu: Option<u32>,
+    end: &'static str,
+    labels: Vec<LabelRow<'a>>,
+}
+
+#[derive(Serialize)]
+struct LabelRow<'a> {
+    key: &'a str,
+    text: Option<&'a str>,
+    number: Option<i64>,
+    unit: Option<&'a str>,
+}
+
+/// Writes the whole profile, every weight of it; of the options, `inline` alone counts. Returns
+/// what the format could not carry, in words, such as `symbols`.
+///
+/// # Errors
+/// [`WriteError::Invalid`] when rows refer to rows that do not exist, and those of `out`.
+pub fn write(
+    profile: &Profile,
+    options: &Options,
+    out: impl Write,
+) -> Result<Vec<String>, WriteError> {
+    profile.validate()?;
+    let functions = Functions::of(profile, options.inline);
+    let mut frames = Frames::new(profile, options.inline, &functions.numbers);
+    let stacks = frames.stacks();
+    let ends = frames.ends;
+    let samples = 0..profile.samples.len();
+    let document = Document {
+        schema: Schema {
+            name: "hotproof.profile",
+            version: 1,
+        },
+        exporter: concat!("hotproof@", env!("CARGO_PKG_VERSION")),
+        meta: meta(&profile.meta),
+        weights: weights(profile),
+        processes: profile
+            .processes
+            .rows()
+            .iter()
+            .map(|row| process(profile, row))
+            .collect(),
+        threads: profile
+            .threads
+            .rows()
+            .iter()
+            .map(|row| thread(profile, row))
+            .collect(),
+        images: profile
+            .images
+            .rows()
+            .iter()
+            .map(|row| image(profile, row))
+            .collect(),
+        functions: functions.rows,
+        frames: frames.rows,
+        stacks,
+        samples: samples.map(|row| sample(profile, row, &ends)).collect(),
+    };
+    super::write_document(&document, out)?;
+    let lost: [Fact; 2] = [Fact::Symbols, Fact::Mappings];
+    let all_but_lost: Vec<Fact> = Fact::all().filter(|fact| !lost.contains(fact)).collect();
+    Ok(viewer::losses(profile, options, &all_but_lost))
+}
+
+fn meta(meta: &Meta) -> MetaRow<'_> {
+    let (exit_code, exit_signal) = match meta.exit {
+        Some(Exit::Code(code)) => (Some(code), None),
+        Some(Exit::Signal(signal)) => (None, Some(signal)),
+        None => (None, None),
+    };
+    MetaRow {
+        command: &meta.command,
+        started_unix_ns: meta.started_unix_ns,
+        duration_ns: meta.duration_ns,
+        clock: &meta.clock,
+        event: &meta.event,
+        period: meta.period,
+        rate_hz: meta.rate_hz,
+        rung: &meta.rung,
+        unwinder: &meta.unwinder,
+        cpu_time_ns: meta.cpu_time_ns,
+        recorder_cpu_ns: meta.recorder_cpu_ns,
+        exit_code,
+        exit_signal,
+        lost: LostRow {
+            samples: meta.lost.samples,
+            records: meta.lost.records,
+            throttled: meta.lost.throttled,
+        },
+        host: HostRow {
+            arch: &meta.host.arch,
+            kernel: &meta.host.kernel,
+            cpu_model: &meta.host.cpu_model,
+            cpus: meta.host.cpus,
+        },
+        notes: &meta.notes,
+    }
+}
+
+fn weights(profile: &Profile) -> Vec<WeightRow<'_>> {
+    let rows = profile.weights.iter().enumerate();
+    rows.map(|(column, weight)| WeightRow {
+        name: &weight.name,
+        unit: match weight.unit {
+            Unit::Count => "count",
+            Unit::Nanoseconds => "nanoseconds",
+            Unit::Bytes => "bytes",
+            Unit::Cycles => "cycles",
+            Unit::Instructions => "instructions",
+        },
+        total: profile.total_weight(column),
+    })
+    .collect()
+}
+
+fn process<'a>(profile: &'a Profile, row: &Process) -> ProcessRow<'a> {
+    ProcessRow {
+        pid: row.pid,
+        name: &profile.strings[row.name],
+        start_ns: row.start_ns,
+        end_ns: row.end_ns,
+    }
+}
+
+fn thread<'a>(profile: &'a Profile, row: &Thread) -> ThreadRow<'a> {
+    ThreadRow {
+        process: row.process.index(),
+        tid: row.tid,
+        name: &profile.strings[row.name],
+        start_ns: row.start_ns,
+        end_ns: row.end_ns,
+    }
+}
+
+fn image<'a>(profile: &'a Profile, row: &Image) -> ImageRow<'a> {
+    ImageRow {
+        path: &profile.strings[row.path],
+        build_id: row
+            .build_id
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect(),
+        kind: match row.kind {
+            ImageKind::Elf => "elf",
+            ImageKind::Vdso => "vdso",
+            ImageKind::Kernel => "kernel",
+            ImageKind::Module => "module",
+            ImageKind::Jit => "jit",
+            ImageKind::Anonymous => "anonymous",
+        },
+    }
+}
+
+/// All code that frames of stacks can be, heaviest first.
+struct Functions<'a> {
+    rows: Vec<FunctionRow<'a>>,
+    numbers: FxHashMap<Code, usize>,
+}
+
+impl<'a> Functions<'a> {
+    fn of(profile: &'a Profile, inline: Inline) -> Self {
+        let columns = 0..profile.weights.len();
+        let stacks: Vec<Vec<StackWeight>> = columns.map(|k| profile.stack_weights(k)).collect();
+        let mut functions = Functions {
+            rows: Vec::new(),
+            numbers: FxHashMap::default(),
+        };
+        let width = profile.weights.len();
+        for (column, stacks) in stacks.iter().enumerate() {
+            for total in totals_of_stacks(profile, stacks, inline) {
+                let next = functions.rows.len();
+                let number = *functions.numbers.entry(total.code).or_insert(next);
+                if number == next {
+                    functions.rows.push(function(profile, &total, width));
+                }
+                functions.rows[number].self_weights[column] = total.self_weight;
+                functions.rows[number].total[column] = total.total;
+            }
+        }
+        for location in profile.locations.ids() {
+            for code in profile.code_at(location, inline) {
+                let next = functions.rows.len();
+                if *functions.numbers.entry(code).or_insert(next) == next {
+                    let nothing = CodeTotal {
+                        code,
+                        total: 0,
+                        self_weight: 0,
+                        self_with_library: 0,
+                        samples: 0,
+                    };
+                    functions.rows.push(function(profile, &nothing, width));
+                }
+            }
+        }
+        functions
+    }
+}
+
+fn function<'a>(profile: &'a Profile, total: &CodeTotal, width: usize) -> FunctionRow<'a> {
+    let mut row = FunctionRow {
+        name: profile.code_name(total.code),
+        named: false,
+        linkage_name: None,
+        file: None,
+        line: None,
+        image: viewer::image_of(profile, total.code),
+        library: false,
+        samples: total.samples,
+        self_weights: vec![0; width],
+        total: vec![0; width],
+    };
+    if let Code::Function(id) = total.code {
+        let function = &profile.functions[id];
+        let linkage_name = &profile.strings[function.linkage_name];
+        row.named = true;
+        row.linkage_name = (!linkage_name.is_empty()).then_some(linkage_name);
+        row.file = function.file.map(|file| &profile.strings[file]);
+        row.line = function.line;
+        row.library = profile.is_library(id);
+    }
+    row
+}
+
+/// Frames and stacks: a location with inlined functions becomes several of both.
+struct Frames<'a> {
+    profile: &'a Profile,
+    inline: Inline,
+    functions: &'a FxHashMap<Code, usize>,
+    rows: Vec<FrameRow<'a>>,
+    /// The frames of each location, outermost first, as a range of `rows`.
+    locations: Vec<std::ops::Range<u32>>,
+    /// The row of the leaf of each stack of the profile.
+    ends: Vec<u32>,
+}
+
+impl<'a> Frames<'a> {
+    fn new(profile: &'a Profile, inline: Inline, functions: &'a FxHashMap<Code, usize>) -> Self {
+        let mut frames = Frames {
+            profile,
+            inline,
+            functions,
+            rows: Vec::new(),
+            locations: Vec::new(),
+            ends: Vec::new(),
+        };
+        for location in profile.locations.ids() {
+            frames.add_location(location);
+        }
+        frames
+    }
+
+    fn add_location(&mut self, location: LocationId) {
+        let start = self.rows.len() as u32;
+        let row = &self.profile.locations[location];
+        let code: Vec<Code> = self.profile.code_at(location, self.inline).collect();
+        let outermost = code.len() - 1;
+        for (depth, &code) in code.iter().enumerate().rev() {
+            // Physical frames are the last of a location's.
+            let from_end = outermost - depth;
+            let frame = matches!(code, Code::Function(_))
+                .then(|| row.frame_ids().nth_back(from_end))
+                .flatten()
+                .map(|id| &self.profile.frames[id]);
+            self.rows.push(FrameRow {
+                function: self.functions[&code],
+                file: frame
+                    .and_then(|frame| frame.file)
+                    .map(|file| &self.profile.strings[file]),
+                line: frame.and_then(|frame| frame.line),
+                column: frame.and_then(|frame| frame.column),
+                image: row.image.map(Id::index),
+                address: is_address(row).then(|| format!("{:#x}", row.address)),
+                inlined: depth != outermost,
+            });
+        }
+        self.locations.push(start..self.rows.len() as u32);
+    }
+
+    fn stacks(&mut self) -> Vec<StackRow> {
+        let mut stacks: Vec<StackRow> = Vec::new();
+        for stack in self.profile.stacks.rows() {
+            let mut parent = stack.parent.map(|parent| self.ends[parent.index()]);
+            for frame in self.locations[stack.location.index()].clone() {
+                let next = stacks.len() as u32;
+                stacks.push(StackRow { parent, frame });
+                parent = Some(next);
+            }
+            self.ends.push(stacks.len() as u32 - 1);
+        }
+        stacks
+    }
+}
+
+/// Whether a location has an address: formats without addresses leave both it and the image out.
+fn is_address(row: &Location) -> bool {
+    row.image.is_some() || row.address != 0
+}
+
+fn sample<'a>(profile: &'a Profile, row: usize, ends: &[u32]) -> SampleRow<'a> {
+    let samples = &profile.samples;
+    let labels = samples.labels[row].map_or(&[][..], |set| &profile.labels[set]);
+    SampleRow {
+        thread: samples.thread[row].index(),
+        time_ns: samples.time_ns[row],
+        stack: samples.stack[row].map(|stack| ends[stack.index()]),
+        weights: samples.weights.iter().map(|column| column[row]).collect(),
+        cpu: samples.cpu[row],
+        end: match samples.end[row] {
+            StackEnd::Complete => "complete",
+            StackEnd::Truncated => "truncated",
+            StackEnd::Failed => "failed",
+            StackEnd::Unknown => "unknown",
+        },
+        labels: labels
+            .iter()
+            .map(|&label| label_row(profile, label))
+            .collect(),
+    }
+}
+
+fn label_row(profile: &Profile, label: Label) -> LabelRow<'_> {
+    let (text, number, unit) = match label.value {
+        LabelValue::Text(text) => (Some(&profile.strings[text]), None, None),
+        LabelValue::Number { value, unit } => {
+            (None, Some(value), unit.map(|unit| &profile.strings[unit]))
+        }
+    };
+    LabelRow {
+        key: &profile.strings[label.key],
+        text,
+        number,
+        unit,
+    }
+}

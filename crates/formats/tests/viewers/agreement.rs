@@ -1,0 +1,364 @@
+//! Every figure in a document is the one that we show, and comes back as it was.
+
+use hotproof_formats::WriteError;
+use hotproof_formats::folded::Options;
+use hotproof_profile::*;
+use proptest::prelude::*;
+use serde_json::Value;
+
+use crate::{
+    Totals, WRITERS, arbitrary, bytes_of, documents, example, imported, our_totals, positive,
+    write_with,
+};
+
+fn parse(bytes: &[u8]) -> Value {
+    if bytes.starts_with(b"\x1f\x8b") {
+        let decoder = flate2::read::GzDecoder::new(bytes);
+        return serde_json::from_reader(decoder).unwrap();
+    }
+    serde_json::from_slice(bytes).unwrap()
+}
+
+fn totals_in(writer: &str, document: &Value, weight: usize) -> Totals {
+    match writer {
+        "speedscope" => documents::speedscope(document),
+        "firefox" | "firefox gzip" => documents::firefox(document),
+        "chrome" => documents::chrome(document),
+        "json" => documents::json(document, weight),
+        other => panic!("there is no writer {other}"),
+    }
+}
+
+/// Functions without any weight are left out by some documents and some totals.
+fn with_weight(totals: Totals) -> Totals {
+    totals
+        .into_iter()
+        .filter(|(_, sums)| *sums != (0, 0))
+        .collect()
+}
+
+/// Chrome knows time alone; one of another unit is a millisecond there.
+fn factor(writer: &str, profile: &Profile, weight: usize) -> i128 {
+    let is_time = profile.weights[weight].unit == Unit::Nanoseconds;
+    if writer == "chrome" && !is_time {
+        1_000_000
+    } else {
+        1
+    }
+}
+
+fn scaled(totals: Totals, factor: i128) -> Totals {
+    let scale = |(own, total): (i128, i128)| (own * factor, total * factor);
+    totals
+        .into_iter()
+        .map(|(name, sums)| (name, scale(sums)))
+        .collect()
+}
+
+#[test]
+fn every_document_has_our_figures() {
+    let profile = example::profile();
+    for inline in [Inline::Expand, Inline::Physical] {
+        for weight in 0..profile.weights.len() {
+            let options = Options { inline, weight };
+            let ours = with_weight(our_totals(&profile, &options));
+            for writer in WRITERS {
+                let (bytes, _) = write_with(writer, &profile, &options).unwrap();
+                let found = with_weight(totals_in(writer, &parse(&bytes), weight));
+                let ours = scaled(ours.clone(), factor(writer, &profile, weight));
+                assert_eq!(found, ours, "{writer}, weight {weight}");
+            }
+        }
+    }
+}
+
+#[test]
+fn equal_profiles_give_equal_bytes() {
+    for writer in WRITERS {
+        for weight in 0..2 {
+            let first = bytes_of(writer, &example::profile(), weight);
+            let second = bytes_of(writer, &example::profile(), weight);
+            assert!(first == second, "{writer}");
+        }
+    }
+}
+
+#[test]
+fn what_is_read_has_the_figures_of_what_was_written() {
+    let profile = example::profile();
+    for writer in ["speedscope", "firefox", "firefox gzip", "chrome"] {
+        for weight in 0..2 {
+            let options = Options {
+                inline: Inline::Expand,
+                weight,
+            };
+            let read_back = imported(&bytes_of(writer, &profile, weight));
+            let read = Options {
+                inline: Inline::Expand,
+                weight: 0,
+            };
+            let ours = scaled(
+                our_totals(&profile, &options),
+                factor(writer, &profile, weight),
+            );
+            assert_eq!(our_totals(&read_back.profile, &read), ours, "{writer}");
+        }
+    }
+}
+
+#[test]
+fn written_again_a_document_is_the_same() {
+    let profile = example::profile();
+    for writer in ["speedscope", "chrome"] {
+        let first = bytes_of(writer, &profile, 1);
+        let read_back = imported(&first);
+        let second = bytes_of(writer, &read_back.profile, 0);
+        let third = bytes_of(writer, &imported(&second).profile, 0);
+        assert!(second == third, "{writer}");
+        let names = |bytes: &[u8]| with_weight(totals_in(writer, &parse(bytes), 0));
+        assert_eq!(names(&first), names(&second));
+    }
+}
+
+#[test]
+fn a_speedscope_file_comes_back_to_the_byte() {
+    let first = bytes_of("speedscope", &example::profile(), 1);
+    let second = bytes_of("speedscope", &imported(&first).profile, 0);
+    assert_eq!(
+        String::from_utf8(first).unwrap(),
+        String::from_utf8(second).unwrap()
+    );
+}
+
+#[test]
+fn addresses_images_inlines_and_lines_come_back_from_firefox() {
+    let profile = example::profile();
+    let back = imported(&bytes_of("firefox", &profile, 0)).profile;
+    let images = |profile: &Profile| -> Vec<(String, Vec<u8>, ImageKind)> {
+        let rows = profile.images.rows().iter();
+        rows.map(|row| {
+            (
+                profile.strings[row.path].to_owned(),
+                row.build_id.clone(),
+                row.kind,
+            )
+        })
+        .collect()
+    };
+    assert_eq!(images(&back), images(&profile));
+    // Path by path: image, the address that is looked up, function names and lines.
+    let describe = |profile: &Profile| -> Vec<String> {
+        let mut lines = Vec::new();
+        let mut rows: Vec<usize> = (0..profile.samples.len()).collect();
+        rows.sort_by_key(|&row| (profile.samples.thread[row], profile.samples.time_ns[row]));
+        for row in rows {
+            for location in profile.path(profile.samples.stack[row]) {
+                let row = &profile.locations[location];
+                let is_low = row.lookup_address() <= u32::MAX.into() && row.image.is_some();
+                let address = if is_low { row.lookup_address() } else { 0 };
+                let frames = row.frame_ids().map(|id| &profile.frames[id]);
+                let frames = frames.map(|frame| {
+                    let name = profile.functions[frame.function].name;
+                    format!(
+                        "{}:{:?}:{:?}",
+                        &profile.strings[name], frame.line, frame.column
+                    )
+                });
+                let frames: Vec<String> = frames.collect();
+                lines.push(format!("{:?} {address:#x} {frames:?}", row.image));
+            }
+        }
+        // A sample without a stack has one unknown frame in the file.
+        lines.retain(|line| line != "None 0x0 []");
+        lines
+    };
+    assert_eq!(describe(&back), describe(&profile));
+    assert_eq!(
+        back.total_weight(1),
+        profile.total_weight(1),
+        "CPU time comes back too"
+    );
+}
+
+#[test]
+fn a_weight_below_zero_is_refused_where_the_viewer_refuses_it() {
+    let mut profile = example::profile();
+    profile.samples.weights[0][3] = -1;
+    for writer in ["speedscope", "chrome"] {
+        let error = write_with(writer, &profile, &Options::default()).unwrap_err();
+        let text = error.to_string();
+        assert!(matches!(error, WriteError::CannotCarry { .. }), "{text}");
+        assert!(text.contains("`samples` of sample 3"), "{text}");
+    }
+    for writer in ["firefox", "json"] {
+        write_with(writer, &profile, &Options::default()).unwrap();
+    }
+}
+
+#[test]
+fn a_weight_that_does_not_exist_is_an_error() {
+    let options = Options {
+        inline: Inline::Expand,
+        weight: 2,
+    };
+    for writer in ["speedscope", "firefox", "chrome"] {
+        let error = write_with(writer, &example::profile(), &options).unwrap_err();
+        assert!(
+            matches!(error, WriteError::NoWeight { column: 2, .. }),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn each_format_says_what_it_lost() {
+    let lost = |writer| {
+        write_with(writer, &example::profile(), &Options::default())
+            .unwrap()
+            .1
+    };
+    assert_eq!(lost("json"), ["symbols", "mappings"]);
+    let speedscope = lost("speedscope");
+    for words in [
+        "the weight cpu",
+        "the times of samples",
+        "addresses",
+        "which stacks are cut",
+    ] {
+        assert!(
+            speedscope.iter().any(|lost| lost == words),
+            "{speedscope:?}"
+        );
+    }
+    let firefox = lost("firefox");
+    assert!(
+        !firefox.iter().any(|lost| lost == "the times of samples"),
+        "{firefox:?}"
+    );
+    assert!(
+        firefox.iter().any(|lost| lost == "the CPUs of samples"),
+        "{firefox:?}"
+    );
+    let chrome = lost("chrome");
+    assert!(
+        chrome.iter().any(|lost| lost.contains("millisecond")),
+        "{chrome:?}"
+    );
+}
+
+#[test]
+fn a_profile_without_samples_is_still_a_file_with_a_thread() {
+    let empty = Profile {
+        weights: vec![Weight {
+            name: "samples".into(),
+            unit: Unit::Count,
+        }],
+        samples: Samples {
+            weights: vec![Vec::new()],
+            ..Samples::default()
+        },
+        ..Profile::default()
+    };
+    let firefox = parse(&bytes_of("firefox", &empty, 0));
+    assert_eq!(documents::list(&firefox["threads"]).len(), 1);
+    let speedscope = parse(&bytes_of("speedscope", &empty, 0));
+    assert_eq!(documents::list(&speedscope["profiles"]).len(), 1);
+    for writer in WRITERS {
+        assert!(bytes_of(writer, &empty, 0).len() > 10);
+    }
+}
+
+/// Neither markup nor the end of a script element is special in JSON, and none of it is lost.
+#[test]
+fn awkward_names_come_back() {
+    let names = [
+        "<script>alert(1)</script>",
+        "a & b \"c\" 'd'",
+        "\u{2028}\u{1b}[31m",
+        "x\\;y\nz",
+    ];
+    for name in names {
+        let mut profile = example::profile();
+        let text = profile.strings.intern(name);
+        profile.functions[FunctionId(1)].name = text;
+        for writer in ["speedscope", "firefox", "chrome"] {
+            let back = imported(&bytes_of(writer, &profile, 0)).profile;
+            let options = Options::default();
+            let totals = our_totals(&back, &options);
+            let ours = our_totals(&profile, &options);
+            let factor = factor(writer, &profile, 0);
+            let (own, total) = ours[name];
+            assert_eq!(totals[name], (own * factor, total * factor), "{writer}");
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn every_profile_has_our_figures_in_every_document(profile in arbitrary::profile()) {
+        let profile = positive(profile);
+        for weight in 0..profile.weights.len() {
+            let options = Options { inline: Inline::Expand, weight };
+            let ours = with_weight(our_totals(&profile, &options));
+            // Times are floats of milliseconds and microseconds there: exact up to 2^53 of them.
+            for writer in ["speedscope", "json"] {
+                let bytes = bytes_of(writer, &profile, weight);
+                prop_assert!(bytes == bytes_of(writer, &profile, weight));
+                let found = with_weight(totals_in(writer, &parse(&bytes), weight));
+                prop_assert_eq!(&found, &ours, "{}", writer);
+            }
+            if profile.weights[weight].unit != Unit::Nanoseconds {
+                let bytes = bytes_of("firefox", &profile, weight);
+                prop_assert!(bytes == bytes_of("firefox", &profile, weight));
+                let found = with_weight(totals_in("firefox", &parse(&bytes), weight));
+                prop_assert_eq!(&found, &ours);
+            }
+        }
+    }
+
+    #[test]
+    fn small_weights_agree_in_every_document(profile in arbitrary::profile()) {
+        let mut profile = positive(profile);
+        for column in &mut profile.samples.weights {
+            for weight in column {
+                *weight %= 1_000_000_007;
+            }
+        }
+        for time in &mut profile.samples.time_ns {
+            *time %= 1 << 40;
+        }
+        let artificial = |name: &str| matches!(name, "(root)" | "(idle)");
+        prop_assume!(!profile.strings.iter().any(artificial));
+        for weight in 0..profile.weights.len() {
+            let options = Options { inline: Inline::Expand, weight };
+            let ours = with_weight(our_totals(&profile, &options));
+            let by_name = distinct_names(&profile);
+            for writer in ["firefox", "chrome"] {
+                // Chrome's viewers take functions of one name and place for one function.
+                if writer == "chrome" && !by_name {
+                    continue;
+                }
+                let bytes = bytes_of(writer, &profile, weight);
+                prop_assert!(bytes == bytes_of(writer, &profile, weight));
+                let found = with_weight(totals_in(writer, &parse(&bytes), weight));
+                let ours = scaled(ours.clone(), factor(writer, &profile, weight));
+                prop_assert_eq!(&found, &ours, "{}", writer);
+            }
+        }
+    }
+}
+
+/// Whether no two pieces of code have one name.
+fn distinct_names(profile: &Profile) -> bool {
+    let totals =
+        (0..profile.weights.len()).map(|weight| profile.code_totals(weight, Inline::Expand));
+    totals.into_iter().all(|rows| {
+        let mut names: Vec<String> = rows.iter().map(|row| profile.code_name(row.code)).collect();
+        let count = names.len();
+        names.sort();
+        names.dedup();
+        names.len() == count
+    })
+}
