@@ -38,6 +38,9 @@ pub struct Request {
     pub group: Group,
     /// Set from outside (a signal handler) to end the recording properly and early.
     pub stop: Arc<AtomicBool>,
+    /// Set from outside (a second Ctrl-C) to kill the target at once, without the patience that
+    /// `stop` has; what was seen until then is kept.
+    pub stop_now: Arc<AtomicBool>,
 }
 
 /// Which running processes to watch, and how.
@@ -103,6 +106,7 @@ impl Request {
             timeout: None,
             group: Group::Own,
             stop: Arc::new(AtomicBool::new(false)),
+            stop_now: Arc::new(AtomicBool::new(false)),
         }
     }
 }

@@ -4,6 +4,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -30,6 +31,8 @@ pub(crate) struct Target {
     started: Instant,
     deadline: Option<Instant>,
     stage: Stage,
+    /// Asks for the target's end without patience.
+    stop_now: Arc<AtomicBool>,
     reaped: bool,
 }
 
@@ -85,6 +88,7 @@ impl Target {
             started,
             deadline: request.timeout.and_then(|limit| started.checked_add(limit)),
             stage: Stage::Running,
+            stop_now: Arc::clone(&request.stop_now),
             reaped: false,
         }
     }
@@ -171,6 +175,10 @@ impl Subject for Target {
         let now = Instant::now();
         self.stage = match self.stage {
             Stage::Killed(why) => Stage::Killed(why),
+            _ if self.stop_now.load(Ordering::Relaxed) => {
+                self.signal(Signal::KILL);
+                Stage::Killed(Ended::Interrupted)
+            }
             _ if self.deadline.is_some_and(|deadline| now >= deadline) => {
                 self.signal(Signal::KILL);
                 self.deadline = None;

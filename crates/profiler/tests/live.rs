@@ -493,6 +493,30 @@ fn the_stop_flag_ends_a_recording() {
     }
 }
 
+/// A second wish to stop kills a target that ignores the first one, long before patience ends.
+#[test]
+fn the_second_stop_ends_a_recording_at_once() {
+    let mut request = request(["sh", "-c", "trap '' TERM INT; while :; do :; done"]);
+    request.group = Group::Inherit;
+    let stop = std::sync::Arc::clone(&request.stop);
+    let now = std::sync::Arc::clone(&request.stop_now);
+    let timer = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(200));
+        stop.store(true, Ordering::Relaxed);
+        std::thread::sleep(Duration::from_millis(200));
+        now.store(true, Ordering::Relaxed);
+    });
+    let (recording, profile) = record(&request);
+    timer.join().unwrap();
+    assert_eq!(recording.ended, Ended::Interrupted);
+    assert_eq!(recording.exit, Some(Exit::Signal(9)));
+    // Without it: 0.2 s, 2 s for Ctrl-C and 0.5 s for SIGTERM.
+    assert!(recording.counts.wall_ns < 2_300_000_000);
+    if sampling_works() {
+        assert!(profile.samples.len() > 10);
+    }
+}
+
 /// A target that outlives nothing but leaves a child behind: the recording ends with the target.
 #[test]
 fn a_child_left_behind_is_told() {
