@@ -6,6 +6,8 @@
 //! images, mappings, addresses, stacks, samples. It can also attach to processes that run already,
 //! which go on when it ends ([`Recorder::attach`]). [`probe`] tells what the machine permits.
 //!
+//! [`replay`] reads recordings of perf through the same state.
+//!
 //! It names nothing: addresses stay addresses (the symbolizer names them), and it writes no file
 //! (a sink may). It does not decide: when perf events are refused, it runs and counts the command
 //! all the same and says why there are no samples.

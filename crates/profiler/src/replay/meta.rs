@@ -127,6 +127,13 @@ fn notes(header: &Header, attr: &Attr, counted: &Counted) -> Vec<String> {
         unknown,
         format!("{unknown} records of unknown kinds were left out ({kinds})."),
     );
+    let cut = counted.cut_chains;
+    note(
+        cut,
+        format!(
+            "{cut} callchains are as long as the kernel walks: their outermost frames are missing."
+        ),
+    );
     let late = counted.late;
     note(
         late,

@@ -81,6 +81,8 @@ pub struct Counted {
     pub other_events: BTreeMap<String, u64>,
     /// Records that came too late to be put in order.
     pub late: u64,
+    /// Callchains that are as long as the kernel walks: their outermost frames are missing.
+    pub cut_chains: u64,
     /// Bytes of records that the header promises and the file does not have.
     pub missing_bytes: u64,
     /// Where reading had to stop because a record's header or compressed data is broken; `None`

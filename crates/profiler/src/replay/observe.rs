@@ -83,6 +83,8 @@ pub(super) struct Observer {
     unwinding: Unwinding,
     /// Where the kernel's first instruction lay, by name of the symbol.
     pub(super) kernel_start: Option<(String, u64)>,
+    /// Chains that are as long as they may be.
+    pub(super) cut_chains: u64,
     /// First and last time of a sample.
     pub(super) span_ns: Option<(u64, u64)>,
 }
@@ -109,6 +111,7 @@ impl Observer {
             guest_image: None,
             unwinding,
             kernel_start: None,
+            cut_chains: 0,
             span_ns: None,
         }
     }
@@ -340,6 +343,7 @@ impl Observer {
         let context = Context::of_misc(misc);
         let unwinds = attr.copies_stack();
         let (kernel_steps, cut) = self.push_chain(context, sample, attr, unwinds);
+        self.cut_chains += u64::from(cut);
         if !unwinds {
             if self.steps.is_empty()
                 && let Some(address) = sample.ip
@@ -347,11 +351,7 @@ impl Observer {
                 let kind = leaf_kind(context);
                 self.steps.push(Step { address, kind });
             }
-            return if cut {
-                StackEnd::Truncated
-            } else {
-                StackEnd::Unknown
-            };
+            return StackEnd::Unknown;
         }
         if context != Context::User && kernel_steps == 0 {
             let kind = leaf_kind(context);
@@ -527,7 +527,9 @@ impl Images<'_> {
             }
         };
         let Some(map) = self.owner.space.find(lookup) else {
-            return Ok((None, step.address));
+            // Whatever code without frame pointers left in the register: any number. Kept as they
+            // are, they would be most of all locations, and could never be named.
+            return Ok((None, 0));
         };
         let image = self.image(map.binary, profile)?;
         Ok((Some(image), map.relative(step.address)))

@@ -123,17 +123,17 @@ impl Reader<'_> {
         body: &[u8],
     ) -> Result<Next, ReplayError> {
         match header.kind {
-            kind::COMPRESSED => return self.inflate(offset, body),
+            kind::COMPRESSED => self.inflate(offset, body),
             kind::COMPRESSED_PADDED => {
                 // The length of the data, then the data, then zeros.
                 let mut fields = Fields(body);
                 let data = fields
                     .u64()
                     .and_then(|len| fields.bytes(usize::try_from(len).ok()?));
-                return match data {
+                match data {
                     Some(data) => self.inflate(offset, data),
                     None => Ok(Next::Broken),
-                };
+                }
             }
             _ => self.plain(offset, header, body),
         }
@@ -373,6 +373,7 @@ impl Reader<'_> {
             *self.counted.other_events.entry(title).or_default() += samples;
         }
         self.counted.late = self.waiting.late;
+        self.counted.cut_chains = self.observer.cut_chains;
         self.observer.name_kernel_symbols();
         let attr = attr_of(&self.header.attrs, self.chosen);
         let meta = meta::meta(&self.header, attr, &self.observer, &self.counted);

@@ -1,0 +1,259 @@
+//! Recordings of perf: what is read of them, what is missing, and that no bytes do harm.
+
+mod perf;
+mod recording;
+
+use hotproof_profile::{AddressKind, Profile, Unit};
+use hotproof_profiler::replay::{self, Imported, Options, ReplayError};
+use proptest::prelude::*;
+use recording::{FORMS, Form, KERNEL_MARKER, Recording, USER_MARKER};
+
+fn read(bytes: &[u8]) -> Imported {
+    let imported = replay::read(bytes, &Options::default()).unwrap();
+    imported.profile.validate().unwrap();
+    imported
+}
+
+/// Each sample as time, thread name and chain, leaf first, with images.
+fn told(profile: &Profile) -> Vec<(u64, String, Vec<String>)> {
+    let samples = &profile.samples;
+    let row = |i: usize| {
+        let thread = &profile.threads[samples.thread[i]];
+        let path = profile.path(samples.stack[i]).map(|id| {
+            let location = &profile.locations[id];
+            let image = location.image.map(|image| profile.images[image].path);
+            let image = image.map_or("?", |path| &profile.strings[path]);
+            let mark = match location.kind {
+                AddressKind::Ip => "",
+                AddressKind::ReturnAddress => "<",
+                AddressKind::Adjusted => "=",
+            };
+            format!("{image}+{:x}{mark}", location.address)
+        });
+        let name = profile.strings[thread.name].to_owned();
+        (samples.time_ns[i], name, path.collect())
+    };
+    (0..samples.len()).map(row).collect()
+}
+
+/// A parent and its child, which executes another program; events, unknown records, losses.
+fn family() -> Recording {
+    let mut r = Recording::default();
+    r.comm(0, 10, "main", false)
+        .mmap(0, 10, 0x40_0000, "/none/main")
+        .sample(30, 1, 10, &[USER_MARKER, 0x40_0010, 0x40_0123])
+        .fork(40, 11, 10)
+        .sample(
+            60,
+            1,
+            10,
+            &[KERNEL_MARKER, 0xffff_ffff_8100_0000, 0xffff_ffff_8100_0009],
+        )
+        // Another ring, read after the first.
+        .sample(20, 2, 10, &[USER_MARKER, 0x40_0010])
+        .sample(45, 1, 11, &[USER_MARKER, 0x40_0020])
+        .comm(50, 11, "child", true)
+        .mmap(51, 11, 0x70_0000, "/none/child")
+        .round()
+        .sample(
+            55,
+            1,
+            11,
+            &[
+                KERNEL_MARKER,
+                0xffff_ffff_8100_0000,
+                USER_MARKER,
+                0x70_0044,
+                0x40_0010,
+            ],
+        )
+        .other(2, 0, 70, 7u128.to_ne_bytes().to_vec())
+        .other(40, 0, 70, vec![0; 8])
+        .of_perf(99, &[])
+        .of_perf(82, &[])
+        .round();
+    // Lost: an id, then how many.
+    let lost = r.records.iter_mut().find(|r| r[0] == 2).unwrap();
+    lost[8..24].copy_from_slice(&[[1, 0, 0, 0, 0, 0, 0, 0], [7, 0, 0, 0, 0, 0, 0, 0]].concat());
+    r
+}
+
+/// The three layouts tell the same story, in order of time: names and mappings are those of the
+/// moment, the leaf and the user's leaf below the kernel are instructions, and what has no mapping
+/// has no image.
+#[test]
+fn every_layout_tells_the_same_story() {
+    let line = |time, name: &str, path: &[&str]| {
+        let path = path.iter().map(|s| (*s).to_owned()).collect();
+        (time, name.to_owned(), path)
+    };
+    let expected = [
+        line(30, "main", &["/none/main+10", "/none/main+123<"]),
+        line(45, "main", &["/none/main+20"]),
+        line(
+            55,
+            "child",
+            &["[kernel]+ffffffff81000000", "/none/child+44", "?+0<"],
+        ),
+        line(
+            60,
+            "main",
+            &["[kernel]+ffffffff81000000", "[kernel]+ffffffff81000009<"],
+        ),
+    ];
+    for form in FORMS {
+        let imported = read(&family().bytes(form));
+        assert_eq!(told(&imported.profile), expected, "{form:?}");
+        let counted = &imported.counted;
+        assert_eq!(counted.lost_records, 7, "{form:?}");
+        assert_eq!(counted.unknown, [(40, 1), (99, 1)].into(), "{form:?}");
+        assert_eq!(counted.other_events, [("page-faults".to_owned(), 1)].into());
+        let missing = (
+            counted.undecodable,
+            counted.missing_bytes,
+            counted.broken_at,
+        );
+        assert_eq!(missing, (0, 0, None), "{form:?}");
+        let weights = &imported.profile.weights;
+        assert_eq!(
+            (weights[1].name.as_str(), weights[1].unit),
+            ("cpu", Unit::Nanoseconds)
+        );
+        assert_eq!(
+            imported.profile.samples.weights,
+            [vec![1; 4], vec![1_000; 4]]
+        );
+        assert_eq!(imported.profile.meta.lost.samples, 7);
+        assert_eq!(imported.profile.meta.event, "cpu-clock");
+    }
+}
+
+/// A file read in pieces gives what its bytes in memory give.
+#[test]
+fn a_file_is_read_as_its_bytes_are() {
+    let mut r = family();
+    for i in 0..20_000 {
+        r.sample(
+            100 + i,
+            1,
+            10,
+            &[USER_MARKER, 0x40_0000 + i % 7, 0x40_0100 + i % 3],
+        );
+    }
+    let bytes = r.bytes(Form::File);
+    let mut file = tempfile::tempfile().unwrap();
+    std::io::Write::write_all(&mut file, &bytes).unwrap();
+    let options = Options::default();
+    let from_file = replay::read_file(&file, &options).unwrap();
+    assert_eq!(from_file, read(&bytes));
+    assert_eq!(from_file.profile.samples.len(), 20_004);
+}
+
+#[test]
+fn another_event_is_read_when_asked_for_or_when_the_first_never_fired() {
+    let options = Options {
+        event: Some("page-faults".to_owned()),
+        ..Options::default()
+    };
+    let bytes = family().bytes(Form::File);
+    let imported = replay::read(&bytes, &options).unwrap();
+    assert_eq!(imported.profile.samples.time_ns, [20]);
+    assert_eq!(
+        imported.counted.other_events,
+        [("cpu-clock".to_owned(), 4)].into()
+    );
+    let mut r = Recording::default();
+    r.sample(5, 2, 10, &[USER_MARKER, 0x40_0010]);
+    let imported = read(&r.bytes(Form::File));
+    assert_eq!(imported.profile.meta.event, "page-faults");
+    let options = Options {
+        event: Some("cycles".to_owned()),
+        ..Options::default()
+    };
+    let error = replay::read(&bytes, &options).unwrap_err();
+    let text = "no event is called cycles, expected one of: cpu-clock, page-faults";
+    assert_eq!(error.to_string(), text);
+}
+
+#[test]
+fn what_is_no_recording_of_this_machine_is_refused_by_name() {
+    let other = replay::read(b"2ELIFREP\0\0\0\0", &Options::default());
+    assert!(matches!(other, Err(ReplayError::OtherByteOrder)));
+    for bytes in [&b""[..], b"PERF", b"\x7fELF\x02\x01\x01\0\0\0"] {
+        let error = replay::read(bytes, &Options::default());
+        assert!(matches!(error, Err(ReplayError::NotPerfData { .. })));
+        assert!(!replay::looks_like(bytes));
+    }
+    let bytes = Recording::default().bytes(Form::File);
+    assert!(replay::looks_like(&bytes));
+    let cut = replay::read(&bytes[..60], &Options::default()).unwrap_err();
+    assert!(matches!(cut, ReplayError::Header { .. }), "{cut}");
+}
+
+/// Of a cut file everything in front of the cut is read, and the rest is told to be missing.
+#[test]
+fn a_cut_file_gives_what_is_whole() {
+    let bytes = family().bytes(Form::File);
+    let whole = read(&bytes).profile.samples.len();
+    let start = 104 + 16 + 2 * 152;
+    let mut most = 0;
+    for end in start..bytes.len() {
+        let imported = read(&bytes[..end]);
+        let samples = imported.profile.samples.len();
+        assert!(samples >= most && samples <= whole, "cut at {end}");
+        most = samples;
+        let counted = imported.counted;
+        assert!(
+            counted.missing_bytes >= (bytes.len() - end) as u64,
+            "cut at {end}"
+        );
+        assert!(!imported.profile.meta.notes.is_empty());
+    }
+    assert_eq!(most, whole);
+}
+
+/// 64 MiB of zeros compress to little; they do not get the memory.
+#[test]
+fn decompression_is_bounded() {
+    let mut r = Recording::default();
+    for _ in 0..1_100 {
+        r.of_perf(99, &[0; 60_000]);
+    }
+    let bytes = r.bytes(Form::Compressed);
+    assert!(bytes.len() < 1 << 20, "{} bytes", bytes.len());
+    let options = Options {
+        most_inflated_bytes: 1 << 24,
+        ..Options::default()
+    };
+    let error = replay::read(&bytes, &options).unwrap_err();
+    assert!(matches!(error, ReplayError::Limit { .. }), "{error}");
+    let imported = read(&bytes);
+    assert_eq!(imported.counted.unknown, [(99, 1_100)].into());
+}
+
+proptest! {
+    /// No change of any bytes and no cut makes the reader panic or hand out a broken profile.
+    #[test]
+    fn no_bytes_do_harm(
+        form in prop::sample::select(&FORMS[..]),
+        flips in prop::collection::vec((any::<prop::sample::Index>(), 0..8u8), 0..12),
+        cut in any::<prop::sample::Index>(),
+        whole in any::<bool>(),
+    ) {
+        let mut bytes = family().bytes(form);
+        for (at, bit) in flips {
+            let at = at.index(bytes.len());
+            bytes[at] ^= 1 << bit;
+        }
+        if !whole {
+            bytes.truncate(cut.index(bytes.len()));
+        }
+        if let Ok(imported) = replay::read(&bytes, &Options::default()) {
+            prop_assert!(imported.profile.validate().is_ok());
+            let told = imported.profile.samples.len() as u64
+                + imported.counted.undecodable
+                + imported.counted.other_events.values().sum::<u64>();
+            prop_assert!(told <= bytes.len() as u64);
+        }
+    }
+}
