@@ -103,6 +103,9 @@ Examples:
   hotproof report profile.hotproof --sort self --top 20
   hotproof report profile.hotproof --focus '^parse::' --json
   hotproof report profile.hotproof --group crate
+  hotproof report profile.hotproof --tree --min-percent 5
+  hotproof report profile.hotproof --callers parse::number
+  hotproof report profile.hotproof --lines parse::number
   hotproof report monday.hotproof tuesday.hotproof --hide '^std::'")]
 pub(crate) struct Report {
     /// The profile, or several to be added up; - reads standard input
@@ -118,10 +121,33 @@ pub(crate) struct Report {
     #[arg(long, value_name = "PERCENT", default_value_t = 0.5, value_parser = percent)]
     pub(crate) min_percent: f64,
     /// Print JSON
-    #[arg(long)]
+    #[arg(long, conflicts_with = "view")]
     pub(crate) json: bool,
     #[command(flatten)]
+    pub(crate) view: View,
+    /// Show at most so many functions below each other in a tree
+    #[arg(long, value_name = "N", requires = "view", conflicts_with = "lines")]
+    pub(crate) depth: Option<usize>,
+    #[command(flatten)]
     pub(crate) transform: TransformOptions,
+}
+
+/// Instead of the table of functions.
+#[derive(Debug, Args)]
+#[group(id = "view", multiple = false)]
+pub(crate) struct View {
+    /// Show the calls from the root as a tree
+    #[arg(long)]
+    pub(crate) tree: bool,
+    /// Show who calls a function
+    #[arg(long, value_name = "FUNC")]
+    pub(crate) callers: Option<String>,
+    /// Show what a function calls
+    #[arg(long, value_name = "FUNC")]
+    pub(crate) callees: Option<String>,
+    /// Show the hot source lines of a function
+    #[arg(long, value_name = "FUNC")]
+    pub(crate) lines: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -2,12 +2,17 @@
 
 use hotproof_profile::Inline;
 use hotproof_report::functions::{self, Options, Sort};
+use hotproof_report::{lines, tree};
 
-use crate::arguments::{self, Report};
+use crate::arguments::{self, Report, View};
 use crate::failure::{Code, Exit, Failure, Outcome};
 use crate::{output, terminal};
 
 pub(crate) fn run(arguments: &Report) -> Outcome {
+    if let Some(text) = view(arguments)? {
+        output::print(&text)?;
+        return Ok(Exit::SUCCESS);
+    }
     let looked = arguments.transform.look(&arguments.profiles)?;
     let profile = looked.profile;
     let options = Options {
@@ -32,4 +37,41 @@ pub(crate) fn run(arguments: &Report) -> Outcome {
     let text = text.map_err(|error| Failure::new(Code::Usage, error.to_string()))?;
     output::print(&text)?;
     Ok(Exit::SUCCESS)
+}
+
+/// The tree or lines that were asked for instead of the table.
+fn view(arguments: &Report) -> Result<Option<String>, Failure> {
+    let view = &arguments.view;
+    let chosen = view.tree || view.callers.is_some() || view.callees.is_some();
+    if !chosen && view.lines.is_none() {
+        return Ok(None);
+    }
+    let looked = arguments.transform.look(&arguments.profiles)?;
+    let (profile, whole) = looked.focused();
+    let options = tree::Options {
+        depth: arguments.depth,
+        // A percentage of at most 100, checked when it was read.
+        min_share_millipercent: (arguments.min_percent * 1000.0).round() as u64,
+        whole: Some(whole),
+        width: terminal::width(),
+    };
+    let text = match view {
+        View {
+            callers: Some(name),
+            ..
+        } => tree::callers(&profile, name, &options),
+        View {
+            callees: Some(name),
+            ..
+        } => tree::callees(&profile, name, &options),
+        View {
+            lines: Some(name), ..
+        } => {
+            let read = |path: &str| std::fs::read_to_string(path).ok();
+            lines::lines(&profile, name, &options, &read)
+        }
+        View { .. } => tree::tree(&profile, &options),
+    };
+    text.map(Some)
+        .map_err(|error| Failure::new(Code::Usage, error.to_string()))
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use hotproof_profile::transform::{
-    Direction, Group, MergeError, Paths, Transform, TransformError, Window, merge, within,
+    Direction, Group, MergeError, Paths, Transform, TransformError, Window, keep, merge, within,
 };
 use hotproof_profile::{Inline, Profile};
 use hotproof_report::functions::StartUp;
@@ -79,6 +79,18 @@ pub(crate) struct Looked {
     pub(crate) profile: Profile,
     /// Which samples are in focus; `None` when all are.
     pub(crate) in_focus: Option<Vec<bool>>,
+}
+
+impl Looked {
+    /// The samples in focus, and the weight of all of them and the others.
+    pub(crate) fn focused(self) -> (Profile, i64) {
+        let whole = hotproof_report::tree::whole(&self.profile);
+        let profile = match self.in_focus {
+            Some(mask) => keep(self.profile, &mask, "focus"),
+            None => self.profile,
+        };
+        (profile, whole)
+    }
 }
 
 impl TransformOptions {

@@ -26,7 +26,7 @@ use crate::code::Inline;
 use crate::profile::Profile;
 
 pub use merge::{MergeError, merge};
-pub use select::within;
+pub use select::{keep, within};
 
 /// Whether a name is meant.
 pub type Predicate<'a> = &'a dyn Fn(&str) -> bool;
@@ -182,7 +182,7 @@ impl Transform<'_> {
     pub fn apply(&self, profile: Profile) -> Result<Profile, TransformError> {
         let selected = self.select(profile)?;
         let focused = match self.in_focus(&selected) {
-            Some(mask) => select::retain(selected, &mask, "focus"),
+            Some(mask) => keep(selected, &mask, "focus"),
             None => selected,
         };
         Ok(self.rewrite(focused))

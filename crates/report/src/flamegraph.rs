@@ -172,7 +172,7 @@ fn settings(profile: &Profile, options: &Options, measure: Measure) -> draw::Opt
 
 /// What the weights are called and what they are multiplied by for it, so that the whole is at
 /// least ten thousand units and shares do not suffer from rounding.
-pub(crate) fn unit_of(profile: &Profile, measure: Measure) -> (&'static str, f64) {
+fn unit_of(profile: &Profile, measure: Measure) -> (&'static str, f64) {
     let whole = profile.total_weight(measure.weight);
     match measure.unit {
         Unit::Count => ("samples", 1.0),

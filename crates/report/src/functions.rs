@@ -9,6 +9,7 @@ use hotproof_profile::Inline;
 use regex::Regex;
 
 pub use json::json;
+pub(crate) use screen::header;
 pub use screen::table;
 pub use selection::Sort;
 

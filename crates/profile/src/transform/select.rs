@@ -16,18 +16,18 @@ pub(super) fn select(
     }
     if let Some(asked) = transform.process {
         let mask = of_process(&profile, asked)?;
-        profile = retain(profile, &mask, "process");
+        profile = keep(profile, &mask, "process");
     }
     if let Some(asked) = transform.thread {
         let mask = of_thread(&profile, asked)?;
-        profile = retain(profile, &mask, "thread");
+        profile = keep(profile, &mask, "thread");
     }
     if let Some(ignore) = transform.ignore {
         let mask: Vec<bool> = samples_with(&profile, ignore)
             .into_iter()
             .map(|hit| !hit)
             .collect();
-        profile = retain(profile, &mask, "ignore");
+        profile = keep(profile, &mask, "ignore");
     }
     Ok(profile)
 }
@@ -71,7 +71,7 @@ pub fn within(mut profile: Profile, window: Window) -> Result<Profile, Transform
     let mask: Vec<bool> = times.iter().map(inside).collect();
     let length_ns = window.to_ns.saturating_sub(window.from_ns);
     let rest_ns = profile.meta.duration_ns.saturating_sub(window.from_ns);
-    profile = retain(profile, &mask, "time");
+    profile = keep(profile, &mask, "time");
     profile.meta.duration_ns = length_ns.min(rest_ns);
     Ok(profile)
 }
@@ -132,22 +132,22 @@ fn list<'a>(names: impl Iterator<Item = &'a str>) -> String {
     }
 }
 
-/// Keeps the samples whose flag is set, and says so in the notes. CPU time that was counted for
+/// Keeps the samples whose flag is set, one flag a sample, and says so in the notes after `why`. CPU time that was counted for
 /// all of them is forgotten, for it is not that of the rest.
-pub(super) fn retain(mut profile: Profile, mask: &[bool], why: &str) -> Profile {
+pub fn keep(mut profile: Profile, mask: &[bool], why: &str) -> Profile {
     let kept = mask.iter().filter(|&&keep| keep).count();
     if kept == mask.len() {
         return profile;
     }
     let samples = &mut profile.samples;
-    keep(&mut samples.thread, mask);
-    keep(&mut samples.time_ns, mask);
-    keep(&mut samples.stack, mask);
-    keep(&mut samples.cpu, mask);
-    keep(&mut samples.end, mask);
-    keep(&mut samples.labels, mask);
+    filter(&mut samples.thread, mask);
+    filter(&mut samples.time_ns, mask);
+    filter(&mut samples.stack, mask);
+    filter(&mut samples.cpu, mask);
+    filter(&mut samples.end, mask);
+    filter(&mut samples.labels, mask);
     for column in &mut samples.weights {
-        keep(column, mask);
+        filter(column, mask);
     }
     profile.meta.cpu_time_ns = None;
     let note = format!("{why} keeps {kept} of {} samples", mask.len());
@@ -155,7 +155,7 @@ pub(super) fn retain(mut profile: Profile, mask: &[bool], why: &str) -> Profile 
     profile
 }
 
-fn keep<T>(column: &mut Vec<T>, mask: &[bool]) {
+fn filter<T>(column: &mut Vec<T>, mask: &[bool]) {
     let mut flags = mask.iter();
     column.retain(|_| flags.next().copied().unwrap_or(true));
 }

@@ -63,7 +63,7 @@ pub struct Target {
 
 impl Target {
     /// Whether a row of the function table is (an instance of) this function.
-    pub(super) fn is(&self, profile: &Profile, code: Code) -> bool {
+    pub(crate) fn is(&self, profile: &Profile, code: Code) -> bool {
         self.identities.contains(&identity(profile, code))
     }
 }

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use hotproof_formats::folded::escape;
-use hotproof_profile::Profile;
+use hotproof_profile::{Profile, Unit};
 use inferno::flamegraph as draw;
 
 use super::join::RowId;
 use super::stacks::Stacks;
 use super::value::{DiffError, Normalize, measures};
-use crate::flamegraph::{LEAST_WIDTH_PCT, TITLE_COLUMNS, displayed, restored, unit_of};
+use crate::flamegraph::{LEAST_WIDTH_PCT, TITLE_COLUMNS, displayed, restored};
 use crate::names::{clean, cut_middle};
 
 /// The root of what head no longer does.
@@ -79,9 +79,15 @@ pub fn picture(
     kept_lines(&root, &names, &mut Vec::new(), &mut lines);
     gone_lines(&root, &names, &mut Vec::new(), &mut lines);
     let mut settings = draw::Options::default();
-    let (count_name, factor) = unit_of(head, measures[1]);
-    settings.count_name = count_name.to_owned();
-    settings.factor = factor;
+    // No factor: the drawing would not apply it to changes.
+    settings.count_name = match measures[1].unit {
+        Unit::Count => "samples",
+        Unit::Nanoseconds => "ns",
+        Unit::Bytes => "bytes",
+        Unit::Cycles => "cycles",
+        Unit::Instructions => "instructions",
+    }
+    .to_owned();
     settings.title = cut_middle(&clean(&title(profiles)), TITLE_COLUMNS);
     settings.subtitle = Some(subtitle(normalize));
     settings.name_type = "function:".to_owned();

@@ -9,7 +9,7 @@ use crate::grid::{Cell, Column, Grid};
 use crate::names::{clean, cut_middle};
 use crate::numbers::{TimeUnit, count, counted, fixed, signed};
 use crate::places::Places;
-use crate::prose::{paragraph, styled_paragraph};
+use crate::prose::{paragraph, styled_paragraph, wrap};
 use crate::style::{BAD, CAUTION, FAINT, GOOD, PLAIN, paint};
 
 /// Functions by the change of their weights, with a header and what has to be known.
@@ -53,7 +53,9 @@ pub fn table(profiles: [&Profile; 2], difference: &Difference, options: &Options
         out.push_str(&paragraph("", 2, &text, width));
     } else {
         let legend = "self: in the function alone; total: with what it calls; change: head - base";
-        out.push_str(&format!("  {}\n", paint(FAINT, legend)));
+        for line in wrap(legend, width.saturating_sub(2)) {
+            out.push_str(&format!("  {}\n", paint(FAINT, &line)));
+        }
     }
     let scale = match difference.normalize {
         Normalize::None => None,
