@@ -1,4 +1,5 @@
-//! The JSON formats of viewers: agreement with our own totals, round trips, and damage.
+//! The JSON formats of viewers: agreement with our own totals, round trips, damage,
+//! and a viewer itself where it is installed.
 
 #[path = "../formats/arbitrary.rs"]
 mod arbitrary;
@@ -10,6 +11,7 @@ mod damage;
 mod documents;
 mod imports;
 mod schema;
+mod viewers;
 
 use std::collections::BTreeMap;
 
