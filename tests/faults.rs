@@ -265,6 +265,81 @@ fn a_full_disk_is_an_error_and_no_half_file() {
     }
     let ran = ran.ends_with(1).says(&["flame.svg", "No space left"]);
     assert_eq!(ran.stdout, "filler\n", "a half file was left");
+
+    // What was recorded is kept elsewhere.
+    let script = script.replace("head -c 12k", "head -c 16k").replace(
+        "export ../profile.hotproof -o flame.svg",
+        "record -q -o p.hotproof -- ../spin 100",
+    );
+    let mut small = Command::new("unshare");
+    small.args(["-m", "sh", "-c", &script.replace("mkdir", "mkdir -p")]);
+    small
+        .arg(env!("CARGO_BIN_EXE_hotproof"))
+        .current_dir(here)
+        .env("TMPDIR", here);
+    let ran = finish(&mut small)
+        .ends_with(1)
+        .says(&["No space left", "it is kept as"]);
+    assert_eq!(ran.stdout, "done\nfiller\n", "a half file was left");
+    let mut entries = fs::read_dir(here)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let rescued = entries.find(|path| path.to_string_lossy().contains("rescued-"));
+    let rescued = rescued.expect("a rescued profile");
+    hotproof(here, &["report", rescued.to_str().unwrap()]).ends_with(0);
+}
+
+/// `-o /dev/null` as root replaced the device by a file.
+#[test]
+fn a_device_is_written_to_and_never_replaced() {
+    use std::os::unix::fs::FileTypeExt;
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let profile = Path::new(env!("CARGO_MANIFEST_DIR")).join("profiles/leaf.hotproof");
+    let profile = profile.to_str().unwrap();
+    let made = finish(
+        Command::new("mknod")
+            .args(["full", "c", "1", "7"])
+            .current_dir(here),
+    );
+    if made.status != 0 {
+        skip("outputs that are devices", made.stderr.trim());
+        return;
+    }
+    let full = ["export", profile, "-f", "folded", "-o", "full"];
+    let ran = hotproof(here, &full);
+    let facts = fs::metadata(here.join("full")).unwrap();
+    assert!(facts.file_type().is_char_device(), "the device is gone");
+    if ran.stderr.contains("denied") {
+        skip("writing to devices", ran.stderr.trim());
+        return;
+    }
+    ran.ends_with(1).says(&["full", "No space left"]);
+}
+
+#[test]
+fn a_link_stays_a_link_and_a_profile_is_no_stream() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let profile = Path::new(env!("CARGO_MANIFEST_DIR")).join("profiles/leaf.hotproof");
+    fs::write(here.join("old.folded"), "old").unwrap();
+    std::os::unix::fs::symlink("old.folded", here.join("link.folded")).unwrap();
+    hotproof(
+        here,
+        &["export", profile.to_str().unwrap(), "-o", "link.folded"],
+    )
+    .ends_with(0);
+    assert!(
+        fs::symlink_metadata(here.join("link.folded"))
+            .unwrap()
+            .is_symlink()
+    );
+    assert!(fs::metadata(here.join("old.folded")).unwrap().len() > 3);
+    if perf_opens("record -o -") {
+        hotproof(here, &["record", "-o", "-", "--", "true"])
+            .ends_with(2)
+            .says(&["-o"]);
+    }
 }
 
 /// Runs a program under a seccomp filter that refuses perf events, as containers do.

@@ -382,9 +382,9 @@ Examples:
   hotproof verdict .hotproof/log.jsonl       the last comparison
   hotproof verdict .hotproof/log.jsonl:17    the one of line 17")]
 pub(crate) struct Verdict {
-    /// The log, with a line number or without
-    #[arg(value_name = "LOG[:LINE]", default_value = ".hotproof/log.jsonl")]
-    pub(crate) log: String,
+    /// The log, with a line number or without; .hotproof/log.jsonl of the checkout when absent
+    #[arg(value_name = "LOG[:LINE]")]
+    pub(crate) log: Option<String>,
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,

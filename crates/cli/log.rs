@@ -53,9 +53,13 @@ fn add_line(top: &Path, path: &Path, line: &str) -> io::Result<usize> {
     Ok(lines + text.matches('\n').count())
 }
 
-/// The comparison at `FILE` or `FILE:LINE`; the last one without a line.
-pub(crate) fn read(place: &str) -> Result<(Comparison, String), Failure> {
-    let (path, number) = split(place);
+/// The comparison at `FILE` or `FILE:LINE`; the last one without a line, and the log of the
+/// checkout that we stand in without a file.
+pub(crate) fn read(place: Option<&str>) -> Result<(Comparison, String), Failure> {
+    let (path, number) = match place {
+        Some(place) => split(place),
+        None => (own_log(), None),
+    };
     let text = fs::read_to_string(&path).map_err(|error| {
         Failure::new(
             Code::Usage,
@@ -76,6 +80,12 @@ pub(crate) fn read(place: &str) -> Result<(Comparison, String), Failure> {
     let comparison = hotproof_report::log::parse(line)
         .map_err(|error| Failure::new(Code::Usage, format!("cannot read {shown}: {error}")))?;
     Ok((comparison, shown))
+}
+
+fn own_log() -> PathBuf {
+    let here = Path::new(".");
+    let top = hotproof_lab::git::top(here).unwrap_or_else(|_| here.to_owned());
+    top.join(FOLDER).join(FILE)
 }
 
 fn split(place: &str) -> (PathBuf, Option<usize>) {

@@ -1,6 +1,7 @@
 //! Where results go: standard output, or a file that appears whole or not at all.
 
-use std::fs::Permissions;
+use std::error::Error;
+use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -11,57 +12,135 @@ use crate::failure::{Code, Failure};
 
 /// A file that does not exist under its name until it is whole.
 pub(crate) struct PendingFile {
-    path: PathBuf,
-    scratch: NamedTempFile,
+    /// As the user named it.
+    shown: PathBuf,
+    place: Place,
+}
+
+enum Place {
+    /// Written beside the file, which it becomes by rename.
+    Beside(PathBuf, NamedTempFile),
+    /// A device or a pipe: there is nothing to rename, and replacing it would destroy it.
+    Stream(File),
 }
 
 /// What a writer of file contents can fail with.
-pub(crate) type WriteResult = Result<(), Box<dyn std::error::Error + Send + Sync>>;
+pub(crate) type WriteResult = Result<(), Box<dyn Error + Send + Sync>>;
 
 impl PendingFile {
-    /// Makes sure that a file can be made beside `path`, before any work is done for it.
+    /// Makes sure that the file can be written, before any work is done for it.
     pub(crate) fn create(path: &Path) -> Result<PendingFile, Failure> {
-        if path.is_dir() {
-            let what = format!("cannot write {}: it is a folder", path.display());
-            return Err(Failure::new(Code::Usage, what).remedy("name a file with -o"));
-        }
-        let folder = match path.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent,
-            _ => Path::new("."),
+        let place = match fs::metadata(path) {
+            Ok(facts) if facts.is_dir() => {
+                let what = format!("cannot write {}: it is a folder", path.display());
+                return Err(Failure::new(Code::Usage, what).remedy("name a file with -o"));
+            }
+            // A link stays a link, and what it leads to keeps its mode.
+            Ok(facts) if facts.is_file() => {
+                fs::canonicalize(path).and_then(|path| beside(path, facts.permissions()))
+            }
+            Ok(_) => OpenOptions::new().write(true).open(path).map(Place::Stream),
+            Err(_) => beside(path.to_owned(), Permissions::from_mode(0o644)),
         };
-        let scratch = tempfile::Builder::new()
-            .prefix(".hotproof-")
-            .permissions(Permissions::from_mode(0o644))
-            .tempfile_in(folder)
-            .map_err(|error| cannot_write(path, &error))?;
         Ok(PendingFile {
-            path: path.to_owned(),
-            scratch,
+            shown: path.to_owned(),
+            place: place.map_err(|error| cannot_write(path, &without_path(&error)))?,
         })
     }
 
     /// Writes the contents and gives the file its name; its size in bytes.
     pub(crate) fn finish(
-        mut self,
+        self,
         contents: impl FnOnce(&mut dyn Write) -> WriteResult,
     ) -> Result<u64, Failure> {
-        let mut writer = BufWriter::new(self.scratch.as_file_mut());
-        contents(&mut writer)
-            .and_then(|()| writer.flush().map_err(Into::into))
-            .map_err(|error| cannot_write(&self.path, error.as_ref()))?;
-        drop(writer);
-        let kept = self.scratch.persist(&self.path);
-        let file = kept.map_err(|error| cannot_write(&self.path, &error.error))?;
-        let facts = file
-            .metadata()
-            .map_err(|error| cannot_write(&self.path, &error))?;
-        Ok(facts.len())
+        let PendingFile { shown, place } = self;
+        write_to(place, contents).map_err(|error| cannot_write(&shown, error.as_ref()))
+    }
+
+    /// As [`PendingFile::finish`], for what cannot be made again: when the place turns out to be
+    /// full, the contents are kept in the folder of temporary files, and the error says where.
+    pub(crate) fn finish_or_rescue(
+        self,
+        contents: impl Fn(&mut dyn Write) -> WriteResult,
+    ) -> Result<u64, Failure> {
+        let PendingFile { shown, place } = self;
+        write_to(place, &contents).map_err(|error| {
+            let what = format!("cannot write {}: {error}", shown.display());
+            match rescue(contents) {
+                Ok(path) => Failure::new(Code::Failure, what).remedy(format!(
+                    "it is kept as {}: move it where there is room",
+                    path.display()
+                )),
+                Err(_) => cannot_write(&shown, error.as_ref()),
+            }
+        })
     }
 }
 
-fn cannot_write(path: &Path, error: &dyn std::error::Error) -> Failure {
+fn beside(path: PathBuf, permissions: Permissions) -> io::Result<Place> {
+    let folder = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    let mut builder = tempfile::Builder::new();
+    let builder = builder.prefix(".hotproof-").permissions(permissions);
+    let scratch = builder.tempfile_in(folder)?;
+    Ok(Place::Beside(path, scratch))
+}
+
+fn write_to(
+    place: Place,
+    contents: impl FnOnce(&mut dyn Write) -> WriteResult,
+) -> Result<u64, Box<dyn Error + Send + Sync>> {
+    let fill = |file: &mut File| {
+        let mut writer = BufWriter::new(file);
+        contents(&mut writer)?;
+        Ok::<(), Box<dyn Error + Send + Sync>>(writer.flush()?)
+    };
+    let file = match place {
+        Place::Beside(path, mut scratch) => {
+            fill(scratch.as_file_mut())?;
+            scratch.persist(path).map_err(|error| error.error)?
+        }
+        Place::Stream(mut file) => {
+            fill(&mut file)?;
+            file
+        }
+    };
+    Ok(file.metadata()?.len())
+}
+
+fn rescue(
+    contents: impl Fn(&mut dyn Write) -> WriteResult,
+) -> Result<PathBuf, Box<dyn Error + Send + Sync>> {
+    let mut builder = tempfile::Builder::new();
+    let mut scratch = builder.prefix("rescued-").suffix(".hotproof").tempfile()?;
+    let mut writer = BufWriter::new(scratch.as_file_mut());
+    contents(&mut writer)?;
+    writer.flush()?;
+    drop(writer);
+    Ok(scratch.keep()?.1)
+}
+
+/// The error without the name of the scratch file, which says nothing to anybody.
+fn without_path(error: &io::Error) -> io::Error {
+    error
+        .raw_os_error()
+        .map_or_else(|| error.kind().into(), io::Error::from_raw_os_error)
+}
+
+fn cannot_write(path: &Path, error: &(dyn Error + 'static)) -> Failure {
     let what = format!("cannot write {}: {error}", path.display());
-    Failure::new(Code::Failure, what).remedy("name another place with -o, or make room there")
+    let full = matches!(
+        first_io_error(error),
+        Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+    );
+    let remedy = if full {
+        "make room there, or name another place with -o"
+    } else {
+        "name another place with -o"
+    };
+    Failure::new(Code::Failure, what).remedy(remedy)
 }
 
 /// Writes data to standard output. A reader that has had enough (`| head`) is no error.
@@ -120,13 +199,18 @@ impl Voice {
     }
 }
 
-fn is_closed_pipe(error: &(dyn std::error::Error + 'static)) -> bool {
+fn is_closed_pipe(error: &(dyn Error + 'static)) -> bool {
+    first_io_error(error) == Some(io::ErrorKind::BrokenPipe)
+}
+
+/// The kind of the first error in the chain that came from the system.
+fn first_io_error(error: &(dyn Error + 'static)) -> Option<io::ErrorKind> {
     let mut cause = Some(error);
     while let Some(error) = cause {
         if let Some(io) = error.downcast_ref::<io::Error>() {
-            return io.kind() == io::ErrorKind::BrokenPipe;
+            return Some(io.kind());
         }
         cause = error.source();
     }
-    false
+    None
 }

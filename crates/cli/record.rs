@@ -1,5 +1,6 @@
 //! `hotproof record`: from a command to a profile.
 
+use std::path::Path;
 use std::time::Duration;
 
 use hotproof_profile::{Exit as TargetExit, Profile};
@@ -16,6 +17,10 @@ use crate::progress::Ticker;
 use crate::{interrupt, output, terminal};
 
 pub(crate) fn run(arguments: &Record, voice: Voice) -> Outcome {
+    if arguments.output == Path::new("-") {
+        let what = "a profile cannot be written to standard output, which is the target's own";
+        return Err(Failure::new(Code::Usage, what).remedy("name a file with -o"));
+    }
     if let Ladder::Refused(refusal) = hotproof_profiler::probe() {
         return Err(refused(&refusal));
     }
@@ -26,7 +31,8 @@ pub(crate) fn run(arguments: &Record, voice: Voice) -> Outcome {
         return Err(refused(refusal));
     }
     let named = Symbolizer::new().symbolize(&mut profile);
-    let file_bytes = file.finish(|out| Ok(hotproof_formats::native::write(&profile, out)?))?;
+    let file_bytes =
+        file.finish_or_rescue(|out| Ok(hotproof_formats::native::write(&profile, out)?))?;
 
     let summary = hotproof_report::record::summary(&RecordFacts {
         profile: &profile,

@@ -10,7 +10,7 @@ use crate::output::Voice;
 use crate::{log, terminal};
 
 pub(crate) fn run(arguments: &Verdict, voice: Voice) -> Outcome {
-    let (comparison, place) = log::read(&arguments.log)?;
+    let (comparison, place) = log::read(arguments.log.as_deref())?;
     let conclusion = conclude(&comparison);
     voice.notice(header(&comparison, &conclusion, terminal::width_of_stderr()).trim_end());
     show(&comparison, &conclusion, arguments.json, Some(&place))

@@ -199,7 +199,7 @@ fn faster_but_not_explained_is_inconclusive() {
         &comparison,
         Verdict::Inconclusive,
         12,
-        "but parse::number did not get faster with it: code layout or the environment is suspected.",
+        "but parse::number did not get faster with it: it moved in visit (src/lib.rs), which the diff does not touch",
     );
     assert_eq!(conclusion.attribution.kind, AttributionKind::NotExplained);
 }
@@ -423,6 +423,15 @@ fn unstable_output_is_told_and_does_not_decide() {
     comparison.output = OutputCheck::Unstable;
     let conclusion = expect(&comparison, Verdict::Keep, 0, "explains all");
     assert!(conclusion.warnings[0].contains("differs from run to run"));
+}
+
+#[test]
+fn the_same_tree_twice_is_called_that() {
+    let mut comparison = empty();
+    comparison.code_changed = false;
+    comparison.head.tree.clone_from(&comparison.base.tree);
+    let reason = "base and head are the same tree, so there is nothing to measure.";
+    expect(&comparison, Verdict::Discard, 10, reason);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use hotproof_profile::Profile;
 
 use crate::names::clean;
-use crate::numbers::{bytes, count, counted, percent};
+use crate::numbers::{bytes, count, counted, percent, time};
 use crate::prose::{flow, paragraph, styled_paragraph};
 use crate::quality::Quality;
 use crate::style::{CAUTION, FAINT, STRONG, paint};
@@ -76,8 +76,7 @@ fn circumstances(profile: &Profile) -> Vec<String> {
         segments.push(clean(&meta.unwinder));
     }
     if let Some(used) = meta.recorder_cpu_ns.filter(|_| meta.duration_ns > 0) {
-        let share = used as f64 / meta.duration_ns as f64;
-        segments.push(format!("recorder used {} of a CPU", percent(share)));
+        segments.push(recorder_cost(used, meta.duration_ns));
     }
     segments
 }
@@ -91,6 +90,15 @@ fn rate_reached(profile: &Profile, asked: u64) -> String {
         }
         None => format!("{} Hz", count(asked)),
     }
+}
+
+/// A share of a CPU, or plain time where the run was too short for a share to say anything.
+fn recorder_cost(used_ns: u64, duration_ns: u64) -> String {
+    if duration_ns < 100_000_000 {
+        return format!("recorder used {} of CPU", time(used_ns as f64));
+    }
+    let share = used_ns as f64 / duration_ns as f64;
+    format!("recorder used {} of a CPU", percent(share))
 }
 
 fn flow_at(indent: usize, segments: &[String], width: usize) -> String {

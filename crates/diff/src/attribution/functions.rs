@@ -3,7 +3,9 @@
 use super::series::{Sampled, SampledPair, Series};
 use super::{FunctionResult, Hot, ShareChange};
 use crate::statistics::{LEVEL, e_benjamini_hochberg, share_interval};
-use crate::values::{Change, Comparison, Function, FunctionRow, FunctionTally, Side, Tally};
+use crate::values::{
+    Change, Comparison, Estimate, Function, FunctionRow, FunctionTally, Side, Tally,
+};
 
 /// Share of the marked rows that may be chance.
 const FALSE_DISCOVERIES: f64 = 0.05;
@@ -58,20 +60,26 @@ fn mark(results: &mut [FunctionResult], pairs: usize) {
     }
 }
 
+/// Whether a difference is known to be one.
+pub(super) fn is_clear(delta: &Estimate) -> bool {
+    delta.is_bounded() && delta.excludes(0.0)
+}
+
 fn sort(results: &mut [FunctionResult], functions: &[Function]) {
     let rank = |result: &FunctionResult| {
         let changed = functions[result.row].change.is_some();
-        let size = if changed {
-            result.own.base_ns.max(result.own.head_ns)
-        } else {
-            result.own.delta.value.abs()
-        };
-        (!changed, size)
+        let own = result.own.base_ns.max(result.own.head_ns);
+        // A difference that may be noise does not push the large functions down.
+        match (changed, is_clear(&result.own.delta)) {
+            (true, _) => (0, own),
+            (false, true) => (1, result.own.delta.value.abs()),
+            (false, false) => (2, own),
+        }
     };
     results.sort_by(|a, b| {
-        let ((a_after, a_size), (b_after, b_size)) = (rank(a), rank(b));
-        a_after
-            .cmp(&b_after)
+        let ((a_class, a_size), (b_class, b_size)) = (rank(a), rank(b));
+        a_class
+            .cmp(&b_class)
             .then(b_size.total_cmp(&a_size))
             .then_with(|| functions[a.row].key.cmp(&functions[b.row].key))
             .then(a.row.cmp(&b.row))

@@ -1,5 +1,6 @@
 //! The parts of the change, and what they say together.
 
+use super::functions::is_clear;
 use super::series::{Sampled, Series};
 use super::{Attribution, AttributionKind, Decomposition, FunctionResult, Hot};
 use crate::conclusion::Outcome;
@@ -187,12 +188,12 @@ fn hot(comparison: &Comparison, functions: &[FunctionResult]) -> Hot {
     })
 }
 
-/// Rows are ordered by the size of their own delta already.
+/// Those that are known to have moved; rows are ordered by the size of their own delta already.
 fn movers(comparison: &Comparison, functions: &[FunctionResult]) -> Vec<FunctionRow> {
     functions
         .iter()
         .filter(|result| comparison.functions[result.row].change.is_none())
-        .filter(|result| result.own.delta.value != 0.0)
+        .filter(|result| is_clear(&result.own.delta))
         .take(MOVERS)
         .map(|result| result.row)
         .collect()

@@ -160,7 +160,8 @@ pub struct Conclusion {
     /// What the A/A block says; `None` without one.
     pub noise: Option<Noise>,
     /// Rows of [`Comparison::functions`] with what was found: changed functions first, by own
-    /// time at base, then the others by the size of their own delta; ties by key.
+    /// time, then those that are known to have moved by the size of their own delta, then the
+    /// others by own time; ties by key.
     pub functions: Vec<FunctionResult>,
     /// Whether the changed functions explain the change.
     pub attribution: Attribution,

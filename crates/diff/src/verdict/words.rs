@@ -13,6 +13,12 @@ pub(crate) fn sentence(facts: &Facts<'_>, reason: Reason) -> String {
             "the machine is too noisy: two builds of the same base differ by {} from pair to pair, and above 30 % nothing can be told.",
             percent(sd)
         ),
+        Reason::NoCodeChanged if is_same_tree(facts) && facts.pairs == 0 => {
+            "base and head are the same tree, so there is nothing to measure.".to_owned()
+        }
+        Reason::NoCodeChanged if is_same_tree(facts) => {
+            format!("base and head are the same tree; {}.", effect(facts))
+        }
         Reason::NoCodeChanged if facts.pairs == 0 => {
             "nothing but comments or formatting changed, so there is nothing to measure.".to_owned()
         }
@@ -26,9 +32,10 @@ pub(crate) fn sentence(facts: &Facts<'_>, reason: Reason) -> String {
             effect(facts)
         ),
         Reason::RunTooShort { time_ns } => format!(
-            "a run takes only {:.1} ms of {}, too short to tell the work from the start of the process; give the workload more work.",
+            "a run takes only {:.1} ms of {}, too short to tell the work from the start of the process; give the workload more work ({}).",
             time_ns / 1e6,
-            Quantity::from(facts.comparison.metric).name()
+            Quantity::from(facts.comparison.metric).name(),
+            effect(facts)
         ),
         Reason::Explained => format!("{}, and {}.", effect(facts), explained(facts)),
         Reason::PartlyExplained => format!("{}; {}.", effect(facts), partly(facts)),
@@ -46,9 +53,10 @@ pub(crate) fn sentence(facts: &Facts<'_>, reason: Reason) -> String {
             effect(facts)
         ),
         Reason::NotExplained => format!(
-            "{}, but {} did not get faster with it: code layout or the environment is suspected.",
+            "{}, but {} did not get faster with it: {}.",
             effect(facts),
-            changed_names(facts)
+            changed_names(facts),
+            suspicion(facts)
         ),
         Reason::TooFewSamples => format!(
             "{}, but there are too few samples to say whether {} did it; give the workload more work.",
@@ -280,8 +288,9 @@ fn slower_because(facts: &Facts<'_>) -> String {
         AttributionKind::Explained => format!(", and {}", explained(facts)),
         AttributionKind::PartlyExplained => format!("; {}", partly(facts)),
         AttributionKind::NotExplained => format!(
-            ", though not in {}: code layout or the environment is suspected",
-            changed_names(facts)
+            ", though not in {}: {}",
+            changed_names(facts),
+            suspicion(facts)
         ),
         AttributionKind::NotAttributable => {
             format!(
@@ -291,6 +300,29 @@ fn slower_because(facts: &Facts<'_>) -> String {
         }
         _ => String::new(),
     }
+}
+
+/// Where a change comes from that the changed functions do not show.
+fn suspicion(facts: &Facts<'_>) -> String {
+    match facts.attribution.movers.first() {
+        Some(&row) => {
+            let function = &facts.comparison.functions[row];
+            let place = match &function.file {
+                Some(file) => format!(" ({file})"),
+                None => String::new(),
+            };
+            format!(
+                "it moved in {}{place}, which the diff does not touch; other arguments or data, a \
+                 changed caller that jumps to it (a tail call), a constant, or code layout can do that",
+                function.name
+            )
+        }
+        None => "code layout or the environment is suspected".to_owned(),
+    }
+}
+
+fn is_same_tree(facts: &Facts<'_>) -> bool {
+    facts.comparison.base.tree == facts.comparison.head.tree
 }
 
 fn micro_only(facts: &Facts<'_>, function: FunctionRow, gain: f64) -> String {

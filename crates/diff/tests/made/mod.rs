@@ -208,7 +208,7 @@ pub fn empty() -> Comparison {
     let facts = |name: &str| RefFacts {
         name: name.to_owned(),
         commit: "0".repeat(40),
-        tree: "1".repeat(40),
+        tree: format!("{name:1<40}"),
         subject: "subject".to_owned(),
     };
     Comparison {

@@ -39,6 +39,8 @@ struct Shown<'a> {
 
 /// Up to so many changed functions that no sample saw have rows all the same.
 const UNSEEN_ROWS: usize = 3;
+/// With fewer samples at either ref no speedup is shown.
+const RATIO_SAMPLES: u64 = 30;
 /// So many names are listed in a note.
 const NAMES: usize = 5;
 
@@ -190,7 +192,7 @@ fn breakdown(comparison: &Comparison, conclusion: &Conclusion, shown: &Shown<'_>
         .map(|result| function_row(comparison, result, unit))
         .collect();
     if !shown.others.is_empty() {
-        rows.push(others_row(&shown.others, unit));
+        rows.push(others_row(conclusion, shown, unit));
     }
     Table {
         headings: vec![
@@ -272,6 +274,11 @@ fn unavailable(comparison: &Comparison, conclusion: &Conclusion) -> String {
 fn function_row(comparison: &Comparison, result: &FunctionResult, unit: TimeUnit) -> Row {
     let function = &comparison.functions[result.row];
     let own = &result.own;
+    // A ratio of a handful of samples is no figure to show.
+    let fewest = result.base_samples.min(result.head_samples);
+    let speedup = own
+        .speedup
+        .filter(|estimate| estimate.is_bounded() && fewest >= RATIO_SAMPLES);
     let place = match (&function.file, function.line) {
         (Some(file), Some(line)) => format!("{file}:{line}"),
         (Some(file), None) => file.clone(),
@@ -285,10 +292,8 @@ fn function_row(comparison: &Comparison, result: &FunctionResult, unit: TimeUnit
             unit.show(own.head_ns),
             unit.show_signed(own.delta.value),
             time_interval(&own.delta, unit),
-            own.speedup
-                .map_or_else(dash, |estimate| times(estimate.value)),
-            own.speedup
-                .map_or_else(String::new, |estimate| times_interval(&estimate)),
+            speedup.map_or_else(dash, |estimate| times(estimate.value)),
+            speedup.map_or_else(String::new, |estimate| times_interval(&estimate)),
         ],
         weight: weight(comparison, result),
     }
@@ -326,14 +331,21 @@ pub(super) fn time_interval(estimate: &Estimate, unit: TimeUnit) -> String {
     )
 }
 
-fn others_row(others: &[&FunctionResult], unit: TimeUnit) -> Row {
-    let sum =
-        |part: fn(&TimeChange) -> f64| others.iter().map(|result| part(&result.own)).sum::<f64>();
-    let base = sum(|own| own.base_ns);
-    let head = sum(|own| own.head_ns);
+/// What the rows above leave of a typical run. Typical times of many small functions do not add
+/// up to it: each is 0 when the function is not in most runs.
+fn others_row(conclusion: &Conclusion, shown: &Shown<'_>, unit: TimeUnit) -> Row {
+    let others = shown.others.len() + shown.unseen.len();
+    let rest = |whole: fn(&MetricRow) -> f64, part: fn(&TimeChange) -> f64| {
+        let cpu = |row: &&MetricRow| row.quantity == Quantity::CpuTime;
+        let whole = conclusion.metrics.iter().find(cpu).map_or(0.0, whole);
+        let above: f64 = shown.rows.iter().map(|result| part(&result.own)).sum();
+        (whole - above).max(0.0)
+    };
+    let base = rest(|row| row.base, |own| own.base_ns);
+    let head = rest(|row| row.head, |own| own.head_ns);
     Row {
         cells: vec![
-            format!("{NO_MARK}{}", counted(others.len() as u64, "other")),
+            format!("{NO_MARK}{}", counted(others as u64, "other")),
             String::new(),
             unit.show(base),
             unit.show(head),

@@ -1,6 +1,7 @@
 //! The answers on a terminal.
 
 use super::answer::{Confirmation, Decision};
+use super::interval::FEWEST_SAMPLES;
 use super::matching::Candidate;
 use super::{Answer, FLOOR};
 use crate::grid::{Cell, Column, Grid};
@@ -80,6 +81,11 @@ fn sentence(c: &Confirmation) -> String {
         ),
         Decision::No => format!(
             "{name} is not on the hot path: {} of CPU time {interval}, below {floor}.",
+            percent(c.total.value)
+        ),
+        Decision::Undecided if c.samples < FEWEST_SAMPLES => format!(
+            "{} of {FEWEST_SAMPLES} that it takes: too few to judge {name} by ({} of CPU time so far, {interval}).",
+            counted(c.samples, "sample"),
             percent(c.total.value)
         ),
         Decision::Undecided => {

@@ -220,8 +220,13 @@ fn folded(others: &Others, width: usize) -> String {
     match others.start_up {
         0 => String::new(),
         count => {
+            let (verb, them) = if count == 1 {
+                ("starts", "it")
+            } else {
+                ("start", "them")
+            };
             let text = format!(
-                "{}, which only start the code above (--min-percent 0 shows them)",
+                "{}, which only {verb} the code above (--min-percent 0 shows {them})",
                 counted(count, "function")
             );
             paragraph("  left out", 12, &text, width)
