@@ -68,7 +68,7 @@ for name in ("small", "50k", "1M"):
     data = f"{folder}/{name}.data"
     rows = {"ours": f"exec {fold} {data} --plain"}
     if shutil.which("inferno-collapse-perf"):
-        rows["perf script | inferno"] = f"perf script --no-inline -i {data} | inferno-collapse-perf"
+        rows["perf script into inferno"] = f"perf script --no-inline -i {data} | inferno-collapse-perf"
     if shutil.which("samply"):
         rows["samply import"] = f"exec samply import {data} --save-only -o {folder}/out.json.gz"
     costs = {row: [] for row in rows}
