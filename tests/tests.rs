@@ -6,4 +6,5 @@ mod layering;
 mod recording;
 mod references;
 mod run;
+mod transforms;
 mod verdicts;

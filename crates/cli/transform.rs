@@ -40,7 +40,7 @@ pub(crate) struct TransformOptions {
     #[arg(long, value_name = "NAME|PID")]
     pub(crate) process: Option<String>,
     /// Keep the samples of this time since the first: 1s-10s, 500ms-, 1s+250ms
-    #[arg(long, value_name = "FROM-TO", value_parser = window)]
+    #[arg(long, value_name = "FROM-TO", value_parser = window, allow_hyphen_values = true)]
     pub(crate) time: Option<Window>,
     /// Count inlined functions as part of the function they were inlined into
     #[arg(long)]
