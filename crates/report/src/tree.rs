@@ -136,7 +136,8 @@ pub fn tree(profile: &Profile, options: &Options) -> Result<String, TreeError> {
 /// As [`tree`], and when the pattern means no function or several.
 pub fn callers(profile: &Profile, pattern: &str, options: &Options) -> Result<String, TreeError> {
     let target = target(profile, pattern)?;
-    let what = "callers of the first line, each below what it calls; ";
+    let what =
+        "callers of the first line, each below what it calls; self: of stacks that begin there; ";
     // The outermost call counts, so that a recursive function is not its own caller.
     draw(profile, options, what, |is_target, path| {
         let at = path.iter().rposition(|&entry| is_target(&target, entry))?;
