@@ -1,7 +1,7 @@
 //! Transformations, views and differences, by the built binary over the reference recordings.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
@@ -229,4 +229,47 @@ fn a_diff_is_written_as_stacks_and_as_a_picture() {
     let wholes =
         ["ripgrep.hotproof", "sqlite3.hotproof"].map(|file| folded(&[file, "--weight", "cpu"]).0);
     assert_eq!(sums, wholes);
+}
+
+/// Every format that is written and read again holds the same samples.
+#[test]
+fn what_is_exported_is_read_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let leaf = Path::new(env!("CARGO_MANIFEST_DIR")).join("profiles/leaf.hotproof");
+    let leaf = leaf.to_str().unwrap();
+    let native = folded_weight(here, leaf);
+    assert!(native > 0);
+    let names = [
+        "a.folded",
+        "a.pb.gz",
+        "a.firefox.json.gz",
+        "a.speedscope.json",
+    ];
+    for name in names {
+        hotproof(here, &["export", leaf, "-o", name, "-q"]).ends_with(0);
+        assert_eq!(folded_weight(here, name), native, "{name}");
+    }
+    // A Chrome trace knows time alone: a sample is a millisecond there, and comes back as such.
+    hotproof(here, &["export", leaf, "-o", "a.trace.json", "-q"]).ends_with(0);
+    assert_eq!(folded_weight(here, "a.trace.json"), native * 1_000_000);
+    let json = hotproof(here, &["export", leaf, "-f", "json", "-q"])
+        .ends_with(0)
+        .stdout;
+    serde_json::from_str::<serde_json::Value>(&json).expect("JSON");
+    let lines = hotproof(here, &["export", leaf, "-f", "callgrind", "-q"])
+        .ends_with(0)
+        .stdout;
+    assert!(lines.contains("fn="), "{lines}");
+}
+
+/// The weight of all folded stacks of a profile.
+fn folded_weight(here: &Path, name: &str) -> u64 {
+    let text = hotproof(here, &["export", name, "-f", "folded", "-q"])
+        .ends_with(0)
+        .stdout;
+    let weights = text
+        .lines()
+        .filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok());
+    weights.sum()
 }

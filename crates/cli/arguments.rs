@@ -72,7 +72,8 @@ pub(crate) enum Command {
 #[command(after_help = "\
 Examples:
   hotproof record -- ./bench data.json
-  hotproof record -F 4999 -o parse.hotproof -- python3 bench.py")]
+  hotproof record -F 4999 -o parse.hotproof -- python3 bench.py
+  hotproof record -p 4242 -d 10")]
 pub(crate) struct Record {
     /// Samples a second of CPU time
     #[arg(short = 'F', long = "freq", visible_alias = "rate", value_name = "RATE",
@@ -90,8 +91,19 @@ pub(crate) struct Record {
     /// End with the target's own exit status (128 + the signal that killed it)
     #[arg(long)]
     pub(crate) forward_exit: bool,
+    /// Record running processes instead, with all their threads and children; repeatable
+    #[arg(
+        short = 'p',
+        long = "pid",
+        value_name = "PID",
+        conflicts_with = "command"
+    )]
+    pub(crate) pids: Vec<u32>,
+    /// End after so many seconds; the processes go on
+    #[arg(short = 'd', long, value_name = "S", requires = "pids", value_parser = seconds)]
+    pub(crate) duration: Option<f64>,
     /// The command to record
-    #[arg(last = true, required = true, value_name = "CMD")]
+    #[arg(last = true, required_unless_present = "pids", value_name = "CMD")]
     pub(crate) command: Vec<OsString>,
 }
 
@@ -191,6 +203,16 @@ pub(crate) enum Format {
     Svg,
     /// profile.proto, gzipped (.pb.gz, .pprof)
     Pprof,
+    /// Firefox Profiler JSON, gzipped (.firefox.json.gz)
+    Firefox,
+    /// speedscope JSON (.speedscope.json)
+    Speedscope,
+    /// callgrind, for callgrind_annotate and kcachegrind (.callgrind)
+    Callgrind,
+    /// Chrome trace (.trace.json)
+    Chrome,
+    /// Our own JSON, with a published schema (.json)
+    Json,
 }
 
 /// Show what differs between two profiles, function by function

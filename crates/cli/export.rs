@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::path::Path;
 
-use hotproof_formats::{folded, pprof};
+use hotproof_formats::{callgrind, chrome, firefox, folded, json, pprof, speedscope};
 use hotproof_profile::Profile;
 use hotproof_report::flamegraph;
 
@@ -39,16 +39,37 @@ pub(crate) fn run(arguments: &Export) -> Outcome {
 }
 
 fn write(profile: &Profile, format: Format, out: &mut dyn Write) -> WriteResult {
+    let options = folded::Options::default();
     match format {
         Format::Folded => {
-            folded::write(profile, &folded::Options::default(), out)?;
+            folded::write(profile, &options, out)?;
         }
         Format::Svg => {
             flamegraph::write(profile, &flamegraph::Options::default(), out)?;
         }
         Format::Pprof => pprof::write(profile, out)?,
+        Format::Callgrind => callgrind::write(profile, out)?,
+        Format::Speedscope => {
+            cannot_carry("speedscope", &speedscope::write(profile, &options, out)?);
+        }
+        Format::Firefox => {
+            let gzip = firefox::Compression::Gzip;
+            cannot_carry(
+                "the Firefox Profiler",
+                &firefox::write(profile, &options, gzip, out)?,
+            );
+        }
+        Format::Chrome => cannot_carry("a Chrome trace", &chrome::write(profile, &options, out)?),
+        Format::Json => cannot_carry("JSON", &json::write(profile, &options, out)?),
     }
     Ok(())
+}
+
+/// Says what the format has no place for.
+fn cannot_carry(format: &str, lost: &[String]) {
+    if !lost.is_empty() {
+        output::aside(&format!("{format} cannot carry: {}", lost.join(", ")));
+    }
 }
 
 fn format_of(path: &Path) -> Result<Format, Failure> {
@@ -59,6 +80,11 @@ fn format_of(path: &Path) -> Result<Format, Failure> {
         (".svg", Format::Svg),
         (".pb.gz", Format::Pprof),
         (".pprof", Format::Pprof),
+        (".callgrind", Format::Callgrind),
+        (".speedscope.json", Format::Speedscope),
+        (".firefox.json.gz", Format::Firefox),
+        (".trace.json", Format::Chrome),
+        (".json", Format::Json),
     ];
     let found = known
         .iter()
@@ -66,6 +92,6 @@ fn format_of(path: &Path) -> Result<Format, Failure> {
     found.map(|&(_, format)| format).ok_or_else(|| {
         let what = format!("which format shall {} have?", path.display());
         Failure::new(Code::Usage, what)
-            .remedy("say it with -f folded, -f svg or -f pprof, or by the extension of -o")
+            .remedy("say it with -f (see `hotproof export --help`), or by the extension of -o")
     })
 }

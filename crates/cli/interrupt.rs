@@ -1,9 +1,10 @@
 //! Ctrl-C as a flag, so that whatever was begun is ended properly.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
 
 use crate::failure::{Code, Failure};
 
@@ -19,4 +20,19 @@ pub(crate) fn flag() -> Result<Arc<AtomicBool>, Failure> {
         })?;
     }
     Ok(flag)
+}
+
+/// The same flag, and one that the second Ctrl-C sets: end at once with what there is.
+pub(crate) fn flags() -> Result<(Arc<AtomicBool>, Arc<AtomicBool>), Failure> {
+    let (stop, stop_now) = (flag()?, Arc::new(AtomicBool::new(false)));
+    let mut signals = Signals::new([SIGINT, SIGTERM]).map_err(|error| {
+        Failure::new(Code::Failure, format!("cannot watch for signals: {error}"))
+    })?;
+    let second = Arc::clone(&stop_now);
+    std::thread::spawn(move || {
+        for _ in signals.forever().skip(1) {
+            second.store(true, Ordering::Relaxed);
+        }
+    });
+    Ok((stop, stop_now))
 }

@@ -5,6 +5,7 @@ use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tempfile::NamedTempFile;
 
@@ -177,6 +178,16 @@ pub(crate) fn say(text: &str) {
     let _ = writeln!(anstream::AutoStream::auto(io::stderr()), "{text}");
 }
 
+/// Says something beside the result, unless the user wants silence.
+pub(crate) fn aside(text: &str) {
+    if !QUIET.load(Ordering::Relaxed) {
+        say(text);
+    }
+}
+
+/// Whether `-q` was given: the one setting that every corner of the program heeds.
+static QUIET: AtomicBool = AtomicBool::new(false);
+
 /// Whether notices and progress are wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Voice {
@@ -188,6 +199,7 @@ pub(crate) enum Voice {
 
 impl Voice {
     pub(crate) fn new(quiet: bool) -> Voice {
+        QUIET.store(quiet, Ordering::Relaxed);
         if quiet { Voice::Quiet } else { Voice::Normal }
     }
 

@@ -1,11 +1,13 @@
 //! `hotproof record`: from a command to a profile.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use hotproof_profile::{Exit as TargetExit, Profile};
 use hotproof_profiler::{
-    Ended, Group, Ladder, Progress, RecordError, Recorder, Recording, Request, Sampled, StackMode,
+    Attach, Ended, Group, Ladder, Progress, RecordError, Recorder, Recording, Request, Sampled,
+    StackMode,
 };
 use hotproof_report::record::RecordFacts;
 use hotproof_symbolizer::{Summary, Symbolizer};
@@ -48,11 +50,13 @@ pub(crate) fn run(arguments: &Record, voice: Voice) -> Outcome {
 }
 
 fn sample(arguments: &Record, profile: &mut Profile, voice: Voice) -> Result<Recording, Failure> {
+    let (stop, stop_now) = interrupt::flags()?;
     let request = Request {
         rate_hz: arguments.rate_hz,
         stacks: arguments.stacks,
         group: Group::Inherit,
-        stop: interrupt::flag()?,
+        stop,
+        stop_now,
         ..Request::new(arguments.command.iter().cloned())
     };
     let ticker = Ticker::new(voice);
@@ -68,7 +72,11 @@ fn sample(arguments: &Record, profile: &mut Profile, voice: Voice) -> Result<Rec
             )
         });
     };
-    let recording = Recorder::new().record(&request, profile, &mut show);
+    let recording = if arguments.pids.is_empty() {
+        Recorder::new().record(&request, profile, &mut show)
+    } else {
+        Recorder::new().attach(&attachment(arguments, &request), profile, &mut show)
+    };
     ticker.finish();
     recording.map_err(|error| cannot_record(&error))
 }
@@ -93,10 +101,21 @@ fn problems(named: &Summary) -> Vec<String> {
 /// So many images with problems are told one by one.
 const PROBLEMS: usize = 3;
 
+fn attachment(arguments: &Record, request: &Request) -> Attach {
+    Attach {
+        rate_hz: request.rate_hz,
+        stacks: request.stacks,
+        duration: arguments.duration.map(Duration::from_secs_f64),
+        stop: Arc::clone(&request.stop),
+        ..Attach::new(arguments.pids.iter().copied())
+    }
+}
+
 fn cannot_record(error: &RecordError) -> Failure {
     let code = match error {
         RecordError::NotFound { .. } | RecordError::NotExecutable { .. } => Code::TargetFailed,
-        RecordError::EmptyCommand => Code::Usage,
+        RecordError::EmptyCommand | RecordError::NoProcess { .. } => Code::Usage,
+        RecordError::CannotAttach(refusal) => return refused(refusal),
         _ => Code::Failure,
     };
     Failure::new(code, error.to_string())
