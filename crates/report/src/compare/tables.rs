@@ -2,7 +2,7 @@
 
 use hotproof_diff::{
     Comparison, Conclusion, Estimate, EstimateUnit, FunctionResult, Hot, MetricRow, Quantity,
-    TimeChange,
+    ShareChange,
 };
 
 use super::Options;
@@ -331,18 +331,18 @@ pub(super) fn time_interval(estimate: &Estimate, unit: TimeUnit) -> String {
     )
 }
 
-/// What the rows above leave of a typical run. Typical times of many small functions do not add
-/// up to it: each is 0 when the function is not in most runs.
+/// All other functions together, by their shares of all samples: typical times of many small
+/// functions do not add up, since each is 0 when the function is not in most runs.
 fn others_row(conclusion: &Conclusion, shown: &Shown<'_>, unit: TimeUnit) -> Row {
     let others = shown.others.len() + shown.unseen.len();
-    let rest = |whole: fn(&MetricRow) -> f64, part: fn(&TimeChange) -> f64| {
-        let cpu = |row: &&MetricRow| row.quantity == Quantity::CpuTime;
-        let whole = conclusion.metrics.iter().find(cpu).map_or(0.0, whole);
-        let above: f64 = shown.rows.iter().map(|result| part(&result.own)).sum();
-        (whole - above).max(0.0)
+    let cpu = |row: &&MetricRow| row.quantity == Quantity::CpuTime;
+    let cpu = conclusion.metrics.iter().find(cpu);
+    let sum = |whole: fn(&MetricRow) -> f64, share: fn(&ShareChange) -> f64| {
+        let shares = shown.others.iter().map(|result| share(&result.own_share));
+        cpu.map_or(0.0, whole) * shares.sum::<f64>()
     };
-    let base = rest(|row| row.base, |own| own.base_ns);
-    let head = rest(|row| row.head, |own| own.head_ns);
+    let base = sum(|row| row.base, |share| share.base.value);
+    let head = sum(|row| row.head, |share| share.head.value);
     Row {
         cells: vec![
             format!("{NO_MARK}{}", counted(others as u64, "other")),
