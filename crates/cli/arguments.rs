@@ -375,7 +375,7 @@ pub(crate) struct CompareOptions {
     #[arg(long, value_name = "PERCENT", default_value_t = 0.5, value_parser = percent)]
     pub(crate) margin: f64,
     /// The smallest change that matters
-    #[arg(long, value_name = "PERCENT", default_value_t = 1.0, value_parser = percent)]
+    #[arg(long, value_name = "PERCENT", default_value_t = 1.0, value_parser = positive_percent)]
     pub(crate) min_effect: f64,
     /// Go on until the interval is this narrow, up and down
     #[arg(long, value_name = "POINTS", default_value_t = 0.5, value_parser = percent)]
@@ -439,6 +439,14 @@ fn percent(text: &str) -> Result<f64, String> {
         Ok(value)
     } else {
         Err("not between 0 and 100".into())
+    }
+}
+
+/// As [`percent`], above 0: nothing can be told to be smaller than nothing.
+fn positive_percent(text: &str) -> Result<f64, String> {
+    match percent(text)? {
+        0.0 => Err("not above 0".into()),
+        value => Ok(value),
     }
 }
 

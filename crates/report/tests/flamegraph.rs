@@ -119,11 +119,3 @@ fn nothing_to_draw_is_an_error_and_writes_nothing() {
     assert!(matches!(error, FlamegraphError::Empty));
     assert!(bytes.is_empty());
 }
-
-/// Writes the picture for a person to look at: `LOOK=file.svg cargo test -- --ignored look`.
-#[test]
-#[ignore = "for people: writes a picture where the LOOK variable says"]
-fn look() {
-    let path = std::env::var("LOOK").unwrap();
-    std::fs::write(path, svg(&parser(), &Options::default())).unwrap();
-}
