@@ -256,7 +256,7 @@ fn what_is_exported_is_read_again() {
     let json = hotproof(here, &["export", leaf, "-f", "json", "-q"])
         .ends_with(0)
         .stdout;
-    serde_json::from_str::<serde_json::Value>(&json).expect("JSON");
+    serde_json::from_str::<Value>(&json).expect("JSON");
     let lines = hotproof(here, &["export", leaf, "-f", "callgrind", "-q"])
         .ends_with(0)
         .stdout;

@@ -26,6 +26,11 @@ pub(crate) fn run(arguments: &Record, voice: Voice) -> Outcome {
     if let Ladder::Refused(refusal) = hotproof_profiler::probe() {
         return Err(refused(&refusal));
     }
+    if arguments.rate_hz > DISTURBING_HZ {
+        voice.notice(&format!(
+            "  note     above {DISTURBING_HZ} Hz the kernel's work for the samples is a large part of what is measured"
+        ));
+    }
     let file = PendingFile::create(&arguments.output)?;
     let mut profile = Profile::default();
     let recording = sample(arguments, &mut profile, voice)?;
@@ -48,6 +53,9 @@ pub(crate) fn run(arguments: &Record, voice: Voice) -> Outcome {
     }
     Ok(ending(arguments, &recording))
 }
+
+/// From here on the target is interrupted more often than every 50 microseconds.
+const DISTURBING_HZ: u64 = 20_000;
 
 fn sample(arguments: &Record, profile: &mut Profile, voice: Voice) -> Result<Recording, Failure> {
     let (stop, stop_now) = interrupt::flags()?;
