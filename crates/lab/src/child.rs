@@ -61,6 +61,7 @@ pub(crate) fn run(
             stderr,
         });
     }
+    hotproof_profiler::keep_children_waitable()?;
     let mut child = command
         .stdin(Stdio::null())
         .stdout(stdout.try_clone()?)

@@ -15,7 +15,7 @@ use crate::options::{self, Adaptive, Options};
 use crate::pairs::Pairs;
 use crate::program::{self, Program};
 use crate::scratch::Scratch;
-use crate::{changes, coin, command, facts, git, seed};
+use crate::{changes, coin, command, facts, git, leftovers, seed};
 
 /// Checks out both refs, builds them, runs them in pairs, and returns everything that was
 /// measured.
@@ -33,6 +33,7 @@ pub fn compare(options: &Options, observer: &mut dyn Observer) -> Result<Compari
         program::refuse_adaptive_command(&options.command)?;
     }
     let mut question = Question::ask(options, observer)?;
+    leftovers::remove(&question.top);
     let changed = question.changed(options, observer)?;
     if changed.code_changed || options.force {
         question.measure(options, &changed, observer)?;

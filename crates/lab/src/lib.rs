@@ -29,6 +29,7 @@ mod error;
 mod event;
 mod facts;
 pub mod git;
+mod leftovers;
 mod measure;
 mod naming;
 mod options;

@@ -1,5 +1,7 @@
 //! Repeated sampled runs of one command where the user stands.
 
+use std::fs;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use hotproof_diff::Metrics;
@@ -10,6 +12,7 @@ use hotproof_symbolizer::Symbolizer;
 use crate::coin::{self, Coin};
 use crate::error::LabError;
 use crate::event::{Event, Observer};
+use crate::naming::Naming;
 use crate::options::Measurement;
 use crate::run::{Limit, Outcome, Runner, Task, jittered, rate_for};
 use crate::schedule;
@@ -62,7 +65,7 @@ pub fn measure(
     let rate_hz = rate_for(first.metrics.cpu_ns, kernel_limit_hz);
     let wall = Duration::from_nanos(first.metrics.wall_ns);
     runner.limit = runner.limit.after_warm_up(wall);
-    let mut collected = Collected::default();
+    let mut collected = Collected::new(measurement);
     if wall * DEAR_WARM_UP > measurement.budget {
         collected.add(first);
     }
@@ -85,7 +88,7 @@ pub fn measure(
             elapsed: started.elapsed(),
         });
     }
-    Ok(collected.measured)
+    Ok(collected.finish())
 }
 
 fn task(measurement: &Measurement) -> Task {
@@ -103,22 +106,27 @@ fn task(measurement: &Measurement) -> Task {
 /// Runs, symbolized as they come.
 struct Collected {
     symbolizer: Symbolizer,
+    /// Where programs lie whose debug information is the user's own matter.
+    place: PathBuf,
+    naming: Naming,
     measured: Measured,
 }
 
-impl Default for Collected {
-    fn default() -> Self {
+impl Collected {
+    fn new(measurement: &Measurement) -> Collected {
+        let directory = &measurement.directory;
         Collected {
             symbolizer: Symbolizer::new(),
+            // Profiles spell paths without symbolic links.
+            place: fs::canonicalize(directory).unwrap_or_else(|_| directory.clone()),
+            naming: Naming::default(),
             measured: Measured {
                 runs: Vec::new(),
                 warnings: Vec::new(),
             },
         }
     }
-}
 
-impl Collected {
     fn add(&mut self, outcome: Outcome) {
         let Outcome {
             metrics,
@@ -126,12 +134,20 @@ impl Collected {
             mut profile,
             ..
         } = outcome;
-        self.symbolizer.symbolize(&mut profile);
+        let summary = self.symbolizer.symbolize(&mut profile);
+        self.naming.see(&self.place, &profile, &summary);
         for note in recording.notes {
             if !self.measured.warnings.contains(&note) {
                 self.measured.warnings.push(note);
             }
         }
         self.measured.runs.push(MeasuredRun { metrics, profile });
+    }
+
+    /// All runs, with what keeps their functions from being named.
+    fn finish(self) -> Measured {
+        let mut measured = self.measured;
+        measured.warnings.extend(self.naming.into_warnings());
+        measured
     }
 }

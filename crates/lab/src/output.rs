@@ -76,27 +76,65 @@ fn without(bytes: &[u8], wanted: &[u8]) -> Vec<u8> {
 /// What all runs so far wrote.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Outputs {
-    base: Option<Digest>,
-    head: Option<Digest>,
-    unstable: bool,
+    base: Written,
+    head: Written,
+}
+
+/// What the runs of one side wrote.
+#[derive(Debug, Clone, Default)]
+struct Written {
+    runs: usize,
+    /// Each once.
+    digests: Vec<Digest>,
+}
+
+impl Written {
+    fn see(&mut self, digest: Digest) {
+        self.runs += 1;
+        if !self.digests.contains(&digest) {
+            self.digests.push(digest);
+        }
+    }
+
+    /// What every run wrote; one run alone shows nothing of what the next one will write.
+    fn always(&self) -> Option<Digest> {
+        match self.digests[..] {
+            [digest] if self.runs > 1 => Some(digest),
+            _ => None,
+        }
+    }
 }
 
 impl Outputs {
     /// Takes notice of what one run wrote.
     pub(crate) fn see(&mut self, side: Side, digest: Digest) {
-        let first = match side {
-            Side::Base => &mut self.base,
-            Side::Head => &mut self.head,
-        };
-        self.unstable |= *first.get_or_insert(digest) != digest;
+        match side {
+            Side::Base => self.base.see(digest),
+            Side::Head => self.head.see(digest),
+        }
     }
 
     /// Whether both refs write the same.
+    ///
+    /// Where one side varies from run to run and the other does not, they differ unless the side
+    /// that varies has once written what the other one always writes.
     pub(crate) fn check(&self) -> OutputCheck {
-        match (self.unstable, self.base == self.head) {
-            (true, _) => OutputCheck::Unstable,
-            (false, true) => OutputCheck::Same,
-            (false, false) => OutputCheck::Different,
+        let (base, head) = (&self.base, &self.head);
+        let varies = |side: &Written| side.digests.len() > 1;
+        if !varies(base) && !varies(head) {
+            return if base.digests == head.digests {
+                OutputCheck::Same
+            } else {
+                OutputCheck::Different
+            };
+        }
+        let never_writes = |always: Option<Digest>, other: &Written| {
+            always.is_some_and(|digest| !other.digests.contains(&digest))
+        };
+        if never_writes(base.always(), head) || never_writes(head.always(), base) {
+            OutputCheck::Different
+        } else {
+            OutputCheck::Unstable
         }
     }
 }
@@ -122,15 +160,45 @@ mod tests {
 
     #[test]
     fn outputs_are_same_different_or_unstable() {
-        let [a, b] = ["a", "b"].map(|text| digest_of(text, "/t"));
+        let [a, b, c] = ["a", "b", "c"].map(|text| digest_of(text, "/t"));
         use Side::{Base, Head};
-        let cases: [(&[(Side, Digest)], OutputCheck); 4] = [
+        let cases: [(&[(Side, Digest)], OutputCheck); 5] = [
             (&[(Base, a), (Head, a), (Base, a)], OutputCheck::Same),
             (&[(Base, a), (Head, b), (Head, b)], OutputCheck::Different),
             (&[(Base, a), (Head, b), (Base, b)], OutputCheck::Unstable),
             (&[(Base, a), (Head, a), (Head, b)], OutputCheck::Unstable),
+            (&[(Base, a), (Base, b), (Head, c)], OutputCheck::Unstable),
         ];
-        for (runs, expected) in cases {
+        check(&cases);
+    }
+
+    /// A head that never writes what base always writes is wrong, however much it varies.
+    #[test]
+    fn one_unstable_side_does_not_hide_a_difference() {
+        let [a, b, c] = ["a", "b", "c"].map(|text| digest_of(text, "/t"));
+        use Side::{Base, Head};
+        check(&[
+            (
+                &[(Base, a), (Head, b), (Base, a), (Head, c)],
+                OutputCheck::Different,
+            ),
+            (
+                &[(Head, a), (Base, b), (Head, a), (Base, c)],
+                OutputCheck::Different,
+            ),
+            (
+                &[(Base, a), (Head, b), (Base, a), (Head, c), (Head, a)],
+                OutputCheck::Unstable,
+            ),
+            (
+                &[(Base, a), (Head, b), (Base, b), (Head, c)],
+                OutputCheck::Unstable,
+            ),
+        ]);
+    }
+
+    fn check(cases: &[(&[(Side, Digest)], OutputCheck)]) {
+        for &(runs, expected) in cases {
             let mut outputs = Outputs::default();
             for &(side, digest) in runs {
                 outputs.see(side, digest);

@@ -83,7 +83,8 @@ pub(crate) fn run<W: Workload>(
     let fixed = warm_up(workload, plan, &mut coin)?;
     comparison.metric = fixed.metric;
     comparison.metric_reason.clone_from(&fixed.metric_reason);
-    warned(comparison, observer, few_pairs_warning(plan, &fixed));
+    let room = Room::left(plan, &fixed, workload.elapsed());
+    warned(comparison, observer, room.warning(plan, &fixed));
     warmed_up(workload, &fixed, comparison, observer);
     let mut measuring = Measuring {
         workload,
@@ -91,7 +92,9 @@ pub(crate) fn run<W: Workload>(
         fixed,
         coin,
     };
-    measuring.placebo(comparison, observer)?;
+    if room.decides() {
+        measuring.placebo(comparison, observer)?;
+    }
     if is_hopeless(comparison) {
         return Ok(());
     }
@@ -165,15 +168,51 @@ fn one_warm_up<W: Workload>(
     Ok(warm)
 }
 
-fn few_pairs_warning(plan: Plan, fixed: &Fixed) -> Option<String> {
-    let pairs = plan.budget.as_secs_f64() / fixed.pair_time.as_secs_f64().max(1e-9);
-    (pairs < (FEWEST_PAIRS + FEWEST_PLACEBO_PAIRS) as f64).then(|| {
-        format!(
-            "the budget of {:.0} s has room for about {:.0} pairs, and a verdict takes {FEWEST_PAIRS} at least; give it more with --budget, or the workload less work per run",
+/// How many pairs the budget has room for after the warm-up, A/A pairs among them.
+#[derive(Debug, Clone, Copy)]
+struct Room {
+    pairs: f64,
+}
+
+impl Room {
+    fn left(plan: Plan, fixed: &Fixed, elapsed: Duration) -> Room {
+        let left = plan.budget.saturating_sub(elapsed);
+        let pairs = left.as_secs_f64() / fixed.pair_time.as_secs_f64().max(1e-9);
+        Room {
+            pairs: pairs.floor(),
+        }
+    }
+
+    /// Whether a verdict can come of it. Where none can, the A/A block would only take time from
+    /// the pairs, which show at least what they show.
+    fn decides(self) -> bool {
+        self.pairs >= FEWEST_PAIRS as f64
+    }
+
+    fn warning(self, plan: Plan, fixed: &Fixed) -> Option<String> {
+        if self.pairs >= (FEWEST_PAIRS + FEWEST_PLACEBO_PAIRS) as f64 {
+            return None;
+        }
+        let plural = if self.pairs == 1.0 { "" } else { "s" };
+        let left_out = if self.decides() {
+            ""
+        } else {
+            ", so two builds of base are not compared first"
+        };
+        Some(format!(
+            "the budget of {:.0} s has room for about {:.0} pair{plural}, and a verdict takes {FEWEST_PAIRS} at least{left_out}: give it --budget {} or more, or the workload less work per run",
             plan.budget.as_secs_f64(),
-            pairs.floor()
-        )
-    })
+            self.pairs,
+            enough_s(fixed.pair_time)
+        ))
+    }
+}
+
+/// A budget that a verdict can come of, in whole seconds: the A/A block, the fewest pairs and the
+/// warm-up pair, and a tenth for pairs that take longer than that one did.
+fn enough_s(pair_time: Duration) -> u64 {
+    let pairs = (PLACEBO_PAIRS + FEWEST_PAIRS + 1) as f64;
+    (pair_time.as_secs_f64() * pairs * 1.1).ceil() as u64
 }
 
 struct Measuring<'a, W: Workload> {
@@ -518,6 +557,37 @@ mod tests {
             "{:?}",
             comparison.warnings
         );
+    }
+
+    /// Five pairs of two seconds fit into what the warm-up leaves of 12 s: no verdict can come of
+    /// them, so no A/A pair takes their place, and the warning names a budget that is enough.
+    #[test]
+    fn a_budget_that_cannot_decide_skips_the_placebo_and_names_one_that_can() {
+        let mut workload = Invented::new([1_000.0, 1_000.0, 1_000.0], 0.0);
+        let (comparison, result) = scheduled(&mut workload, 12);
+        result.unwrap();
+        assert_eq!((comparison.placebo.len(), comparison.pairs.len()), (0, 5));
+        assert!(comparison.budget_used_up);
+        let [warning] = &comparison.warnings[..] else {
+            panic!("{:?}", comparison.warnings);
+        };
+        for words in ["about 5 pairs,", "not compared first", "--budget 49 "] {
+            assert!(warning.contains(words), "{words:?} in {warning}");
+        }
+        let mut workload = Invented::new([1_000.0, 500.0, 1_000.0], 0.0);
+        let (comparison, result) = scheduled(&mut workload, 49);
+        result.unwrap();
+        assert!(comparison.pairs.len() >= FEWEST_PAIRS);
+        assert_eq!(conclude(&comparison).verdict, Verdict::KeepUnattributed);
+    }
+
+    #[test]
+    fn one_pair_is_one() {
+        let mut workload = Invented::new([1_000.0, 1_000.0, 1_000.0], 0.0);
+        let (comparison, result) = scheduled(&mut workload, 4);
+        result.unwrap();
+        let warning = &comparison.warnings[0];
+        assert!(warning.contains("about 1 pair,"), "{warning}");
     }
 
     #[test]

@@ -8,6 +8,10 @@ use std::sync::atomic::AtomicBool;
 use crate::error::LabError;
 use crate::event::Checkout;
 use crate::git::{self, Worktree};
+use crate::leftovers;
+
+/// What the names of temporary folders begin with.
+pub(crate) const PREFIX: &str = "hotproof-";
 
 /// The folder of one comparison.
 #[derive(Debug)]
@@ -30,7 +34,7 @@ impl Folder {
             path: place.clone(),
             source,
         };
-        let made = tempfile::Builder::new().prefix("hotproof-").tempdir();
+        let made = tempfile::Builder::new().prefix(PREFIX).tempdir();
         let folder = Folder(made.map_err(failed)?.keep());
         // Debug information and /proc spell paths without symbolic links, so this one has none.
         let real = fs::canonicalize(&folder.0).map_err(failed)?;
@@ -72,11 +76,13 @@ impl Drop for Folder {
 }
 
 impl Scratch {
-    /// An empty folder.
+    /// A folder that holds nothing but the name of its owner.
     pub(crate) fn new() -> Result<Scratch, LabError> {
+        let folder = Folder::new()?;
+        leftovers::sign(folder.path())?;
         Ok(Scratch {
             worktrees: Vec::new(),
-            folder: Folder::new()?,
+            folder,
         })
     }
 

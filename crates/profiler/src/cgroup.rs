@@ -141,6 +141,7 @@ fn group_path(mounts: &str, groups: &str) -> Option<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::Write;
 
     /// Hybrid systems, pure ones, and containers that see a part of the hierarchy.
     #[test]
@@ -185,6 +186,8 @@ mod tests {
     #[test]
     fn a_dropped_group_is_gone() {
         let Some(group) = TargetGroup::create() else {
+            // Written past the test harness, which would keep it to itself.
+            let _ = writeln!(io::stderr(), "skipped: no control group can be made here");
             return;
         };
         assert!(group.is_empty());

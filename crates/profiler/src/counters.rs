@@ -7,7 +7,7 @@ use rustix::io::Errno;
 use crate::attach::Used;
 use crate::events::open;
 use crate::recording::{Counts, CpuSource};
-use crate::sys::Usage;
+use crate::sys::{self, Usage};
 
 /// Counters that are opened on a held child and read at the end. Each is `None` where it does not
 /// open.
@@ -89,8 +89,10 @@ impl Counters {
         };
         let mut sum = Counters::default().read(&nothing);
         sum.cpu_source = CpuSource::TaskClock;
+        let mut partial = false;
         for counters in all {
             let one = counters.read(&nothing);
+            partial |= counters.instructions.is_some() && one.instructions.is_none();
             sum.cpu_ns += one.cpu_ns;
             sum.page_faults += one.page_faults;
             sum.context_switches += one.context_switches;
@@ -99,6 +101,9 @@ impl Counters {
                 .instructions
                 .map(|count| instructions + count)
                 .or(sum.instructions);
+        }
+        if partial {
+            sum.instructions = None;
         }
         sum.user_ns = used.user_ns;
         sum.system_ns = used.system_ns;
@@ -136,9 +141,30 @@ impl Counters {
             peak_rss_bytes: usage.peak_rss_bytes,
             page_faults: read(&mut self.page_faults).unwrap_or(usage.page_faults),
             context_switches: read(&mut self.context_switches).unwrap_or(usage.context_switches),
-            instructions: read(&mut self.instructions),
+            instructions: self.instructions.as_ref().and_then(read_whole),
         }
     }
+}
+
+/// The count of a hardware event; `None` when it cannot be read, or when the event had to share
+/// its hardware with others and so missed a part of the run.
+fn read_whole(counter: &Counter) -> Option<u64> {
+    // The builder asks for `PERF_FORMAT_TOTAL_TIME_ENABLED` and `PERF_FORMAT_TOTAL_TIME_RUNNING`,
+    // which follow the count (perf_event_open(2), "Reading results").
+    let mut bytes = [0; 24];
+    let got = rustix::io::read(sys::borrow(counter), &mut bytes).ok()?;
+    (got == bytes.len()).then(|| whole_count(bytes))?
+}
+
+/// The count out of count, time enabled and time running; `None` when it ran for less than it was
+/// enabled for, since what it would have counted in the rest can only be guessed.
+fn whole_count(bytes: [u8; 24]) -> Option<u64> {
+    let word = |at: usize| {
+        let word: [u8; 8] = bytes[at..at + 8].try_into().ok()?;
+        Some(u64::from_ne_bytes(word))
+    };
+    let (count, enabled_ns, running_ns) = (word(0)?, word(8)?, word(16)?);
+    (running_ns == enabled_ns).then_some(count)
 }
 
 fn open_running(tid: i32, kind: Event, sight: Sight) -> Result<Counter, Errno> {
@@ -157,4 +183,27 @@ fn open_one(pid: i32, kind: Event, sight: Sight) -> Result<Counter, Errno> {
         .inherit(true)
         .enable_on_exec(true);
     open(builder)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A count of a part of the run is no count of the run.
+    #[test]
+    fn a_partial_count_is_none() {
+        let cases = [
+            ([700, 50, 50], Some(700)),
+            ([700, 50, 49], None),
+            ([0, 50, 0], None),
+            ([0, 0, 0], Some(0)),
+        ];
+        for (words, expected) in cases {
+            let mut bytes = [0; 24];
+            for (place, word) in bytes.chunks_exact_mut(8).zip(words) {
+                place.copy_from_slice(&u64::to_ne_bytes(word));
+            }
+            assert_eq!(whole_count(bytes), expected, "{words:?}");
+        }
+    }
 }

@@ -45,6 +45,10 @@ impl HeldChild {
                 source: errno.into(),
             }
         };
+        sys::keep_children_waitable().map_err(|source| RecordError::System {
+            what: "sigaction",
+            source,
+        })?;
         let environment = environment(&request.environment);
         let program = find_program(request, &environment)?;
         let redirects = Redirects::open(request)?;

@@ -70,3 +70,4 @@ pub use request::{
     Attach, DEFAULT_RATE_HZ, DEFAULT_STACK_BYTES, Environment, Group, Request, Sampling, StackMode,
     Stderr, Stdin, Stdout,
 };
+pub use sys::keep_children_waitable;

@@ -43,15 +43,36 @@ pub(crate) fn notes(recording: &Recording, watch: &Watch, observer: &Observer<'_
             recording.lost.records
         ));
     }
-    let alive = observer.live_processes();
-    if alive > 0 && watch.scope != ScopeKind::Attached {
-        notes.push(format!(
-            "{alive} descendants of the target still ran when it ended; they were not followed \
-             further."
-        ));
+    if watch.scope != ScopeKind::Attached {
+        // The target itself is reaped by now, so that it is none of them.
+        let alive = observer.live_processes().filter(|&pid| runs(pid)).count();
+        notes.extend(left_behind_note(alive));
     }
     notes.extend(count_note(recording));
     notes
+}
+
+/// Whether a process is there and no zombie. The record of an end may have been lost, and the end of
+/// one thread may be told later than that of its process, so `/proc` has the last word.
+fn runs(pid: u32) -> bool {
+    // The state follows the name, which may hold anything, brackets too (proc(5)).
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ")
+        .is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
+}
+
+fn left_behind_note(alive: usize) -> Option<String> {
+    match alive {
+        0 => None,
+        1 => Some(
+            "1 descendant of the target still ran when it ended; it was not followed further."
+                .into(),
+        ),
+        _ => Some(format!(
+            "{alive} descendants of the target still ran when it ended; they were not followed \
+             further."
+        )),
+    }
 }
 
 fn count_note(recording: &Recording) -> Option<String> {
@@ -116,5 +137,36 @@ pub(crate) fn unwinder(plan: &EventPlan) -> String {
             bytes / 1024.0
         ),
         StackMode::None => "none: addresses only".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Only what `/proc` shows running still runs: not a zombie, and not what is reaped.
+    #[test]
+    fn what_has_ended_does_not_run() {
+        assert!(runs(std::process::id()));
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        let zombie = || {
+            let stat = std::fs::read_to_string(format!("/proc/{}/stat", child.id())).unwrap();
+            stat.contains(") Z ")
+        };
+        while !zombie() {
+            std::thread::yield_now();
+        }
+        assert!(!runs(child.id()));
+        child.wait().unwrap();
+        assert!(!runs(child.id()));
+    }
+
+    #[test]
+    fn one_descendant_is_one() {
+        assert_eq!(left_behind_note(0), None);
+        for (alive, words) in [(1, "1 descendant of"), (2, "2 descendants of")] {
+            let note = left_behind_note(alive).unwrap();
+            assert!(note.starts_with(words), "{note}");
+        }
     }
 }

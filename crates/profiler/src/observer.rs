@@ -93,8 +93,8 @@ impl<'k> Observer<'k> {
         self.world.threads_seen
     }
 
-    /// Processes that have not ended.
-    pub(crate) fn live_processes(&self) -> usize {
+    /// Processes whose end was not seen, in no order.
+    pub(crate) fn live_processes(&self) -> impl Iterator<Item = u32> {
         self.world.live_processes()
     }
 

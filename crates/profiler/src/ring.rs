@@ -118,8 +118,9 @@ impl Ring {
 
     /// Hands every record that is complete now to `take`, oldest first, and frees its space.
     ///
-    /// Returns how many bytes were freed. A record of impossible size empties the ring, which the
-    /// kernel never makes happen; it is returned as an error so that it is counted as a loss.
+    /// Returns how many bytes were freed. A record of impossible size, or a head that is further
+    /// from the tail than the ring is large, empties the ring, which the kernel never makes happen;
+    /// it is returned as an error so that it is counted as a loss.
     pub(crate) fn drain(
         &mut self,
         mut take: impl FnMut(Header, &Body<'_>),
@@ -127,6 +128,11 @@ impl Ring {
         let head = self.head().load(Ordering::Acquire);
         let start = self.tail().load(Ordering::Relaxed);
         let mut tail = start;
+        // A head behind the tail is as far away as can be.
+        if head.wrapping_sub(start) > self.data_bytes as u64 {
+            self.tail().store(head, Ordering::Release);
+            return Err(BrokenRing);
+        }
         while tail < head {
             let header = self.header_at(tail);
             let size = u64::from(header.size);
@@ -324,5 +330,32 @@ mod tests {
             assert_eq!(ring.drain(|_, _| ()), Err(BrokenRing));
             assert_eq!(ring.drain(|_, _| ()), Ok(0));
         }
+    }
+
+    /// A head that no kernel writes is an error too: records that would be larger than the ring,
+    /// a head that has gone round more than once, and one behind the tail.
+    #[test]
+    fn a_corrupt_head_empties_the_ring() {
+        let size = u16::try_from(DATA_BYTES + 904).unwrap();
+        let mut large = record(9, 0, &[1; 24]);
+        large[6..8].copy_from_slice(&size.to_ne_bytes());
+        let heads = [u64::from(size), 10 * DATA_BYTES as u64, u64::MAX];
+        for head in heads {
+            let mut ring = Ring::anonymous(DATA_BYTES).unwrap();
+            ring.push(&large);
+            ring.head().store(head, Ordering::Relaxed);
+            let drained = ring.drain(|_, body| {
+                let mut bytes = Vec::new();
+                body.append(0..body.len(), &mut bytes);
+            });
+            assert_eq!(drained, Err(BrokenRing), "{head}");
+            assert_eq!(ring.drain(|_, _| ()), Ok(0));
+        }
+        let mut ring = Ring::anonymous(DATA_BYTES).unwrap();
+        ring.start_at(64);
+        ring.head().store(32, Ordering::Relaxed);
+        assert_eq!(ring.drain(|_, _| ()), Err(BrokenRing));
+        ring.push(&record(9, 0, &[1; 24]));
+        assert_eq!(drained(&mut ring).len(), 1);
     }
 }

@@ -3,6 +3,7 @@
 
 mod fork;
 mod maps;
+mod sigchld;
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
@@ -11,6 +12,7 @@ use perf_event::Counter;
 use rustix::process::Pid;
 
 pub(crate) use fork::{ChildPlan, Numbers, Step, fork_held};
+pub use sigchld::keep_children_waitable;
 
 /// `PERF_EVENT_IOC_SET_OUTPUT`, `_IO('$', 5)` in `linux/perf_event.h`.
 const IOC_SET_OUTPUT: libc::Ioctl = 0x2405;

@@ -67,9 +67,9 @@ pub(crate) struct Owner {
 }
 
 impl World {
-    /// How many processes have not ended.
-    pub(crate) fn live_processes(&self) -> usize {
-        self.processes.len()
+    /// Processes whose end was not seen, in no order.
+    pub(crate) fn live_processes(&self) -> impl Iterator<Item = u32> {
+        self.processes.keys().copied()
     }
 
     /// A new process or thread.
@@ -490,12 +490,12 @@ mod tests {
         f.comm(task(10, 12, 5), "worker", Exec::No);
         assert_eq!(f.thread_name(owner), "worker");
         f.exit(task(10, 10, 6));
-        assert_eq!(f.world.live_processes(), 1);
+        assert_eq!(f.world.live_processes().count(), 1);
         assert_eq!(f.starts(task(10, 12, 7)), [0x1000]);
         f.exit(task(10, 12, 8));
         // The kernel's last steps of a thread still belong to it.
         assert_eq!(f.owner(task(10, 12, 9)).thread, owner);
-        assert_eq!(f.world.live_processes(), 0);
+        assert_eq!(f.world.live_processes().count(), 0);
         assert_eq!(f.profile.processes.rows()[0].end_ns, Some(8));
         assert_eq!(f.world.threads_seen, 2);
     }

@@ -8,7 +8,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{Read, Seek};
+use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::Ordering;
@@ -31,14 +31,24 @@ const SPLIT_ROUNDS: &str = "9000";
 /// Rounds of `tree` that take about half a second.
 const TREE_ROUNDS: &str = "20000";
 
+/// Says why a test is skipped, past the test harness, which keeps what passing tests print.
+fn skipped(reason: &str) {
+    let _ = writeln!(std::io::stderr(), "skipped: {reason}");
+}
+
+/// The same where it is perf events that are missing, which fails where they must be there.
+fn skipped_for_want_of_perf(reason: &str) {
+    let required = std::env::var_os("HOTPROOF_REQUIRE_PERF").is_some_and(|v| v == "1");
+    assert!(!required, "HOTPROOF_REQUIRE_PERF=1, but {reason}");
+    skipped(reason);
+}
+
 /// Whether perf events are permitted; says so when they are not.
 fn sampling_works() -> bool {
     match probe() {
         Ladder::Events { .. } => true,
         Ladder::Refused(refusal) => {
-            println!("skipped: perf events not permitted: {refusal}");
-            let required = std::env::var_os("HOTPROOF_REQUIRE_PERF").is_some_and(|v| v == "1");
-            assert!(!required, "HOTPROOF_REQUIRE_PERF=1, but {refusal}");
+            skipped_for_want_of_perf(&format!("perf events not permitted: {refusal}"));
             false
         }
     }
@@ -1003,7 +1013,7 @@ fn an_ordinary_user_samples_user_code() {
         return;
     }
     if level > 2 {
-        println!("skipped: perf_event_paranoid is {level}, above 2");
+        skipped_for_want_of_perf(&format!("perf_event_paranoid is {level}, above 2"));
         return;
     }
     let folder = TempDir::new().unwrap();
@@ -1022,14 +1032,17 @@ fn an_ordinary_user_samples_user_code() {
     let output = match output {
         Ok(output) => output,
         Err(error) => {
-            println!("skipped: setpriv does not run: {error}");
+            skipped(&format!("setpriv does not run: {error}"));
             return;
         }
     };
     let text = String::from_utf8_lossy(&output.stdout);
     let errors = String::from_utf8_lossy(&output.stderr);
     if errors.starts_with("setpriv:") {
-        println!("skipped: this user cannot become another: {errors}");
+        skipped(&format!(
+            "this user cannot become another: {}",
+            errors.trim_end()
+        ));
         return;
     }
     assert!(output.status.success(), "{text}{errors}");
@@ -1056,4 +1069,67 @@ fn as_user() {
         recording.sampled
     );
     println!("recorded as an ordinary user");
+}
+
+/// Variable under which this program was started with SIGCHLD ignored.
+const CHILDREN_IGNORED: &str = "HOTPROOF_TEST_CHILDREN_IGNORED";
+
+/// Daemons and CI runners ignore SIGCHLD, and what they start inherits that: children then vanish
+/// as they end, before anybody can wait for them.
+#[test]
+fn a_run_is_recorded_where_sigchld_is_ignored() {
+    // Not by a shell: some of them take care of SIGCHLD themselves.
+    let output = Command::new("env")
+        .arg("--ignore-signal=CHLD")
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", "with_sigchld_ignored", "--nocapture"])
+        .env(CHILDREN_IGNORED, "1")
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{text}{errors}");
+    assert!(text.contains("recorded without SIGCHLD"), "{text}{errors}");
+}
+
+/// What [`a_run_is_recorded_where_sigchld_is_ignored`] runs.
+#[test]
+fn with_sigchld_ignored() {
+    if std::env::var_os(CHILDREN_IGNORED).is_none() {
+        return;
+    }
+    let sigchld = 1u64 << (rustix::process::Signal::CHILD.as_raw() - 1);
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let ignored = u64::from_str_radix(ignored.unwrap().trim(), 16).unwrap();
+    assert!(
+        ignored & sigchld != 0,
+        "this test proves nothing: {ignored:x}"
+    );
+    let mut asked = request(["sh", "-c", "(exit 3); exit $(($? + 1))"]);
+    for sampling in [Sampling::Off, Sampling::Events] {
+        asked.sampling = sampling;
+        let (recording, _) = record(&asked);
+        assert_eq!(recording.exit, Some(Exit::Code(4)));
+        assert!(recording.counts.cpu_ns > 0);
+    }
+    println!("recorded without SIGCHLD");
+}
+
+/// A program that joins its threads and starts no process leaves nobody behind.
+#[test]
+fn joined_threads_are_no_descendants() {
+    if !sampling_works() {
+        return;
+    }
+    let folder = TempDir::new().unwrap();
+    let program = build(&folder, "gcc", &["-O2", "-pthread"], "tree.c");
+    for run in 0..40 {
+        let (recording, _) = record(&request([program.to_str().unwrap(), "threads", "20"]));
+        let told = recording
+            .notes
+            .iter()
+            .find(|note| note.contains("still ran"));
+        assert_eq!(told, None, "run {run}");
+    }
 }

@@ -18,7 +18,7 @@ use hotproof_diff::RefFacts;
 use crate::child::{self, Streams};
 use crate::error::LabError;
 
-pub(crate) use worktree::{Worktree, remove_tree};
+pub(crate) use worktree::{Worktree, registered, remove_tree};
 
 /// Variables of git that say whose configuration is read, and not which repository is meant.
 const KEPT_VARIABLES: [&str; 6] = [

@@ -41,6 +41,12 @@ impl Worktree {
         Ok(worktree)
     }
 
+    /// A worktree that is registered already, to be removed with the value.
+    pub(crate) fn adopt(top: &Path, path: PathBuf) -> Worktree {
+        let top = top.to_owned();
+        Worktree { top, path }
+    }
+
     /// Its top.
     pub(crate) fn path(&self) -> &Path {
         &self.path
@@ -74,14 +80,33 @@ impl Drop for Worktree {
 
 /// Git's folder for the worktree at `path`: the one whose `gitdir` file names it.
 fn record_of(top: &Path, path: &Path) -> Option<PathBuf> {
+    let mut records = records(top).into_iter();
+    records.find_map(|(record, worktree)| (worktree == path).then_some(record))
+}
+
+/// The worktrees that the repository knows besides its own checkout, whether they still exist or
+/// not, in no order.
+pub(crate) fn registered(top: &Path) -> Vec<PathBuf> {
+    let records = records(top).into_iter();
+    records.map(|(_, worktree)| worktree).collect()
+}
+
+/// Git's folder for each worktree, and where the worktree is.
+fn records(top: &Path) -> Vec<(PathBuf, PathBuf)> {
     let never = super::never();
     let question = ["rev-parse", "--path-format=absolute", "--git-common-dir"];
-    let common = super::path_of(super::output(top, &question, &never).ok()?);
-    let wanted = path.join(".git");
-    let records = fs::read_dir(common.join("worktrees")).ok()?;
-    records.flatten().map(|entry| entry.path()).find(|record| {
-        fs::read(record.join("gitdir")).is_ok_and(|bytes| super::path_of(bytes) == wanted)
-    })
+    let Ok(common) = super::output(top, &question, &never) else {
+        return Vec::new();
+    };
+    let entries = fs::read_dir(super::path_of(common).join("worktrees"));
+    let records = entries.into_iter().flatten().flatten();
+    records
+        .filter_map(|entry| {
+            let record = entry.path();
+            let file = super::path_of(fs::read(record.join("gitdir")).ok()?);
+            Some((record, file.parent()?.to_owned()))
+        })
+        .collect()
 }
 
 /// Removes a folder, also where a build made parts of it read-only.

@@ -1,5 +1,6 @@
 //! Whole comparisons, of programs that are known to be different or alike.
 
+use std::io::Write;
 use std::time::Duration;
 
 use hotproof_diff::{Change, Comparison, CpuSource, Metric, Order, OutputCheck, Side};
@@ -30,13 +31,18 @@ fn c_options(repository: &Repository) -> Options {
     }
 }
 
+/// Says why a test is skipped, past the test harness, which keeps what passing tests print.
+fn skipped(reason: &str) {
+    let _ = writeln!(std::io::stderr(), "skipped: {reason}");
+}
+
 /// Whether to go on: where perf events are not permitted, a visible line says that the test is
 /// skipped, and it fails where they must be.
 fn sampled(refusal: Option<&str>) -> bool {
     let Some(reason) = refusal else { return true };
     let required = std::env::var_os("HOTPROOF_REQUIRE_PERF").is_some_and(|value| value == "1");
     assert!(!required, "perf events are required here: {reason}");
-    println!("skipped: {reason}");
+    skipped(reason);
     false
 }
 
@@ -180,7 +186,7 @@ fn the_cpu_time_of_children_counts() {
     let enough = metrics.cpu_ns > 2_000_000 && metrics.wall_ns > 0 && metrics.peak_rss_bytes > 0;
     assert!(enough, "{metrics:?}");
     if metrics.cpu_source == CpuSource::Wait4 {
-        println!("skipped: no task clock here");
+        assert!(!sampled(Some("no task clock here")));
     }
 }
 
@@ -267,5 +273,39 @@ fn one_command_is_measured_again_and_again() {
             .unwrap();
         let share = work.samples as f64 / profile.samples.len() as f64;
         assert!((share - 0.75).abs() < 0.1, "{share}");
+    }
+}
+
+/// A program of the user's own that has no debug information is told of, as in a comparison.
+#[test]
+fn a_measured_program_without_debug_information_is_told() {
+    let repository = Repository::of_two(&[("bench.c", &program(24_000_000))], &[]);
+    let top = repository.top();
+    for (flags, expected) in [(["-O2", "-g0"], true), (["-O2", "-g"], false)] {
+        let built = std::process::Command::new("cc")
+            .args(flags)
+            .args(["-o", "bench", "bench.c"])
+            .current_dir(&top)
+            .status();
+        assert!(built.unwrap().success());
+        let measurement = Measurement {
+            directory: top.clone(),
+            command: vec!["./bench".into()],
+            runs: 2,
+            budget: Duration::from_secs(20),
+            timeout: Duration::from_secs(20),
+            stop: std::sync::Arc::default(),
+        };
+        let measured = match measure(&measurement, &mut Diary::default()) {
+            Ok(measured) => measured,
+            Err(error @ hotproof_lab::LabError::NoSampling(_)) => {
+                assert!(!sampled(Some(&error.to_string())));
+                return;
+            }
+            Err(error) => panic!("{error}"),
+        };
+        let mut warnings = measured.warnings.iter();
+        let told = warnings.any(|text| text.contains("bench has no debug information"));
+        assert_eq!(told, expected, "{flags:?}: {:?}", measured.warnings);
     }
 }

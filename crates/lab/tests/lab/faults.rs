@@ -363,3 +363,100 @@ fn a_panic_leaves_nothing() {
     assert_eq!(places.len(), 2);
     assert!(places.iter().all(|place| !place.parent().unwrap().exists()));
 }
+
+/// Who made a temporary folder: this process, or one that has ended.
+#[derive(Clone, Copy)]
+enum Owner {
+    Dead,
+    Alive,
+}
+
+/// A folder with a worktree as a comparison makes it, which nobody removes.
+fn left_behind(repository: &Repository, owner: Owner) -> tempfile::TempDir {
+    let folder = tempfile::Builder::new().prefix("hotproof-").tempdir();
+    let folder = folder.unwrap();
+    let place = fs::canonicalize(folder.path()).unwrap().join("base");
+    repository.git(&["worktree", "add", "--detach", place.to_str().unwrap()]);
+    let mut child = std::process::Command::new("true").spawn().unwrap();
+    let pid = match owner {
+        Owner::Dead => child.id(),
+        Owner::Alive => std::process::id(),
+    };
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let start = stat.rsplit_once(") ").unwrap().1.split(' ').nth(19);
+    child.wait().unwrap();
+    let namespace = fs::read_link("/proc/self/ns/pid").unwrap();
+    let text = format!("{pid}\n{}\n{}\n", start.unwrap(), namespace.display());
+    fs::write(folder.path().join("owner"), text).unwrap();
+    folder
+}
+
+/// What a comparison that was killed left is removed by the next one; what a comparison that runs
+/// has made, and what the user has made, stays.
+#[test]
+fn worktrees_of_a_killed_comparison_are_removed_by_the_next() {
+    let repository = two_scripts();
+    let users = tempfile::tempdir().unwrap();
+    let users_place = users.path().join("base");
+    repository.git(&["worktree", "add", "--detach", users_place.to_str().unwrap()]);
+    let alive = left_behind(&repository, Owner::Alive);
+    let before = repository.git(&["worktree", "list"]);
+    let dead = left_behind(&repository, Owner::Dead);
+    assert_ne!(repository.git(&["worktree", "list"]), before);
+    compare(&repository.options(&["./bench"]), &mut Diary::default()).unwrap();
+    assert_eq!(repository.git(&["worktree", "list"]), before);
+    assert!(!dead.path().exists());
+    assert!(alive.path().join("base/bench").exists());
+    assert!(users_place.join("bench").exists());
+}
+
+/// The folder of a comparison that runs names this process as its owner.
+#[test]
+fn the_folder_of_a_comparison_names_its_owner() {
+    let repository = two_scripts();
+    let folder = tempfile::tempdir().unwrap();
+    let record = folder.path().join("owners");
+    let mut options = repository.options(&["./bench"]);
+    options.build = Build::Command(format!("head -n1 ../owner >> '{}'", record.display()));
+    compare(&options, &mut Diary::default()).unwrap();
+    let pid = std::process::id();
+    assert_eq!(
+        fs::read_to_string(&record).unwrap(),
+        format!("{pid}\n").repeat(3)
+    );
+}
+
+/// Variable under which this program was started with SIGCHLD ignored.
+const CHILDREN_IGNORED: &str = "HOTPROOF_TEST_CHILDREN_IGNORED";
+
+/// Git, builds and runs are waited for also where SIGCHLD came ignored, as under daemons.
+#[test]
+fn a_comparison_works_where_sigchld_is_ignored() {
+    if std::env::var_os(CHILDREN_IGNORED).is_some() {
+        // Before anything else that starts a child, which `compare` must not rely on.
+        let top = std::env::var_os("HOTPROOF_TEST_TOP").unwrap();
+        let command = vec!["./bench".into()];
+        let options = Options {
+            build: Build::None,
+            pairs: Some(2),
+            ..Options::new(&top, "at-base", "at-head", command)
+        };
+        let comparison = compare(&options, &mut Diary::default()).unwrap();
+        assert!(!comparison.pairs.is_empty(), "{top:?}");
+        return;
+    }
+    let repository = two_scripts();
+    let output = std::process::Command::new("env")
+        .arg("--ignore-signal=CHLD")
+        .arg(std::env::current_exe().unwrap())
+        .arg("--exact")
+        .arg("faults::a_comparison_works_where_sigchld_is_ignored")
+        .env(CHILDREN_IGNORED, "1")
+        .env("HOTPROOF_TEST_TOP", repository.top())
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{text}{errors}");
+    assert!(text.contains("1 passed"), "{text}{errors}");
+}

@@ -8,6 +8,8 @@
 //!
 //! Between their fork and the exec, go-between and child use system calls alone, by `syscall`,
 //! which needs nothing but the thread's `errno`.
+// `call!` widens numbers of any type and addresses alike, for which `From` has no one form.
+#![allow(clippy::cast_lossless)]
 
 use std::ffi::CString;
 use std::io::{self, Read};
@@ -250,9 +252,12 @@ impl Life {
 }
 
 /// A system call whose arguments are numbers and addresses; the result as `syscall` gives it.
+///
+/// `syscall` takes whole words out of its variable arguments, while of a shorter number the caller
+/// need only set the lower half: so each argument is made a word here.
 macro_rules! call {
     ($number:ident $(, $argument:expr)*) => {
-        libc::syscall(libc::$number $(, $argument)*)
+        libc::syscall(libc::$number $(, ($argument) as c_long)*)
     };
 }
 
@@ -263,16 +268,7 @@ macro_rules! call {
 unsafe fn clone_plain(flags: c_int) -> c_long {
     // SAFETY: without `CLONE_VM` the child has memory of its own, and goes on on a copy of this
     // stack.
-    unsafe {
-        call!(
-            SYS_clone,
-            c_long::from(flags),
-            0usize,
-            0usize,
-            0usize,
-            0usize
-        )
-    }
+    unsafe { call!(SYS_clone, flags, 0usize, 0usize, 0usize, 0usize) }
 }
 
 /// The same for a sibling, born into a control group where there is one.
@@ -501,5 +497,25 @@ unsafe fn exit(code: c_int) -> ! {
     loop {
         // SAFETY: the call takes a number and does not return.
         unsafe { call!(SYS_exit_group, code) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The sixth argument goes over the stack, where the upper half of a short number is whatever
+    /// was there before; an offset that is no multiple of the page size is refused.
+    #[test]
+    fn short_numbers_arrive_as_whole_words() {
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+        // SAFETY: a new mapping at an address of the kernel's choice touches nothing of ours, and
+        // it is the one that is unmapped.
+        unsafe {
+            let page = call!(SYS_mmap, 0, 4_096, libc::PROT_READ, flags, -1, 0);
+            assert!(page > 0, "{}", io::Error::last_os_error());
+            assert_eq!(call!(SYS_munmap, page, 4_096), 0);
+            assert_eq!(call!(SYS_close, -1), -1);
+        }
     }
 }

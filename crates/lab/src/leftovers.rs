@@ -1,0 +1,172 @@
+//! What comparisons that were killed left behind: worktrees, and the temporary folders around them.
+//!
+//! Each folder names its owner, the process that made it. Only worktrees of the repository at hand
+//! are removed, only such as lie in a temporary folder of ours, and only when the owner has ended.
+//! What cannot be told for certain stays.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use crate::error::LabError;
+use crate::git::{self, Worktree};
+use crate::scratch::PREFIX;
+
+/// The file in a temporary folder that names its owner: process id, start time in clock ticks since
+/// boot, and namespace of process ids, one per line.
+const OWNER_FILE: &str = "owner";
+
+/// The process that a folder belongs to. A process id may be used again, but not with the same
+/// start time, and it means something only in its namespace.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Owner {
+    pid: u32,
+    start_ticks: u64,
+    namespace: String,
+}
+
+/// Writes into a folder that it is ours.
+///
+/// # Errors
+/// When the file cannot be written.
+pub(crate) fn sign(folder: &Path) -> Result<(), LabError> {
+    let Some(owner) = Owner::ours() else {
+        // Without `/proc` nobody could tell whether the owner lives.
+        return Ok(());
+    };
+    let path = folder.join(OWNER_FILE);
+    fs::write(&path, owner.text()).map_err(|source| LabError::File {
+        action: "write",
+        path,
+        source,
+    })
+}
+
+/// Removes what comparisons of this repository left behind that were killed.
+///
+/// A failure is no error: the comparison at hand needs nothing of it.
+pub(crate) fn remove(top: &Path) {
+    let Some(ours) = Owner::ours() else { return };
+    let Ok(temporary) = fs::canonicalize(std::env::temp_dir()) else {
+        return;
+    };
+    let mut folders = BTreeSet::new();
+    for worktree in git::registered(top) {
+        let Some(folder) = worktree.parent() else {
+            continue;
+        };
+        if is_of_ours(folder, &temporary) && is_abandoned(folder, &ours) {
+            folders.insert(folder.to_owned());
+            drop(Worktree::adopt(top, worktree));
+        }
+    }
+    for folder in folders {
+        tracing::info!("removing {}, whose comparison was killed", folder.display());
+        git::remove_tree(&folder);
+    }
+}
+
+fn is_of_ours(folder: &Path, temporary: &Path) -> bool {
+    let name = folder.file_name().unwrap_or_default();
+    folder.parent() == Some(temporary) && name.to_string_lossy().starts_with(PREFIX)
+}
+
+fn is_abandoned(folder: &Path, ours: &Owner) -> bool {
+    let text = fs::read_to_string(folder.join(OWNER_FILE)).unwrap_or_default();
+    Owner::parse(&text).is_some_and(|owner| {
+        owner.namespace == ours.namespace && start_ticks(owner.pid) != Some(owner.start_ticks)
+    })
+}
+
+impl Owner {
+    fn ours() -> Option<Owner> {
+        let pid = std::process::id();
+        let namespace = fs::read_link("/proc/self/ns/pid").ok()?;
+        Some(Owner {
+            pid,
+            start_ticks: start_ticks(pid)?,
+            namespace: namespace.to_string_lossy().into_owned(),
+        })
+    }
+
+    fn text(&self) -> String {
+        format!("{}\n{}\n{}\n", self.pid, self.start_ticks, self.namespace)
+    }
+
+    /// `None` for a text that is not whole, as when its writer was killed.
+    fn parse(text: &str) -> Option<Owner> {
+        let [pid, start_ticks, namespace] = text
+            .strip_suffix('\n')?
+            .split('\n')
+            .collect::<Vec<_>>()
+            .try_into()
+            .ok()?;
+        Some(Owner {
+            pid: pid.parse().ok()?,
+            start_ticks: start_ticks.parse().ok()?,
+            namespace: namespace.to_owned(),
+        })
+    }
+}
+
+/// When a process started; `None` when there is none of that number, or a zombie.
+fn start_ticks(pid: u32) -> Option<u64> {
+    start_ticks_in(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+}
+
+/// The 22nd field of `/proc/PID/stat`; the name, the second one, may hold anything (proc(5)).
+fn start_ticks_in(stat: &str) -> Option<u64> {
+    let (_, rest) = stat.rsplit_once(") ")?;
+    let mut fields = rest.split(' ');
+    if matches!(fields.next()?, "Z" | "X") {
+        return None;
+    }
+    fields.nth(22 - 4)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_owner_reads_as_it_was_written() {
+        let ours = Owner::ours().unwrap();
+        let text = ours.text();
+        assert_eq!(Owner::parse(&text), Some(ours));
+        for end in 0..text.len() {
+            assert_eq!(Owner::parse(&text[..end]), None, "{end}");
+        }
+    }
+
+    /// A folder is abandoned when its owner has ended, or when another process has its number now;
+    /// it is not when the owner lives, is not known, or is of another namespace.
+    #[test]
+    fn only_the_folder_of_a_process_that_ended_is_abandoned() {
+        let folder = tempfile::tempdir().unwrap();
+        let ours = Owner::ours().unwrap();
+        assert!(!is_abandoned(folder.path(), &ours), "unsigned");
+        sign(folder.path()).unwrap();
+        assert!(!is_abandoned(folder.path(), &ours), "ours");
+        let other = |owner: Owner| {
+            fs::write(folder.path().join(OWNER_FILE), owner.text()).unwrap();
+            is_abandoned(folder.path(), &ours)
+        };
+        let reused = Owner {
+            start_ticks: ours.start_ticks + 1,
+            ..ours.clone()
+        };
+        assert!(other(reused.clone()));
+        assert!(!other(Owner {
+            namespace: "pid:[1]".to_owned(),
+            ..reused
+        }));
+    }
+
+    #[test]
+    fn the_start_is_the_22nd_field_behind_any_name() {
+        let stat = |state| format!("7 (a) b) {state} 1 7 7 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 99 5 6");
+        assert_eq!(start_ticks_in(&stat("S")), Some(99));
+        assert_eq!(start_ticks_in(&stat("Z")), None);
+        assert_eq!(start_ticks_in("7 (a) S 1"), None);
+    }
+}
