@@ -83,8 +83,8 @@ pub(crate) struct Record {
     /// Where to write the profile
     #[arg(short, long, value_name = "FILE", default_value = "profile.hotproof")]
     pub(crate) output: PathBuf,
-    /// How to take stacks: dwarf[,BYTES] (registers and a copy of the stack, unwound by call frame
-    /// information), fp (frame pointers), none
+    /// How to take stacks: dwarf or dwarf,BYTES (registers and a copy of the stack, unwound by call
+    /// frame information), fp (frame pointers), none
     #[arg(short = 'g', long = "call-graph", value_name = "MODE", default_value = "dwarf",
           value_parser = crate::record::stack_mode)]
     pub(crate) stacks: hotproof_profiler::StackMode,
