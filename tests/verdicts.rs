@@ -184,7 +184,7 @@ fn different_results_are_no_keep() {
 }
 
 #[test]
-fn a_program_without_debug_information_is_told() {
+fn a_program_without_debug_information_is_told_and_never_called_cold() {
     if !perf_opens("compare without debug information") {
         return;
     }
@@ -205,6 +205,17 @@ fn a_program_without_debug_information_is_told() {
         warnings.contains("bench has no debug information"),
         "{warnings}"
     );
+    // The measured difference in `hot` is too small to count, and `hot` is all of the run.
+    let folder = repository(&program(300_000, 3_000, "a"), &program(300_003, 3_000, "a"));
+    let more = ["--min-effect", "3", "--precision", "2", "--seed", "7"];
+    let arguments = ["compare", "main~1", "main", "--json", "--build", build];
+    let ran = hotproof(
+        folder.path(),
+        &[&arguments[..], &more, &["--", "./bench"]].concat(),
+    );
+    let json: serde_json::Value = serde_json::from_str(&ran.stdout).expect(&ran.stderr);
+    assert_ne!(ran.status, 13, "{json}");
+    assert_eq!(function(&json, "hot")["hot"], "undecided");
 }
 
 #[test]

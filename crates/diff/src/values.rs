@@ -68,6 +68,9 @@ pub struct FunctionTally {
     pub own: u64,
     /// Samples whose innermost frame it is.
     pub physical_self: u64,
+    /// Of [`FunctionTally::own`], those with no changed function on the stack: what cannot be put
+    /// down to a changed caller.
+    pub rest: u64,
 }
 
 /// What the profile of one run says.
@@ -79,6 +82,9 @@ pub struct Tally {
     pub complete: u64,
     /// Samples that the kernel dropped.
     pub lost: u64,
+    /// Samples without a changed function on the stack that may have one all the same: code on it
+    /// has no declared place (no debug information) and is no system library's.
+    pub unjoinable: u64,
     /// C: samples whose leaf's inline chain holds a changed function, each once.
     pub changed_own: u64,
     /// D: samples with a changed function on the stack that are not in C.

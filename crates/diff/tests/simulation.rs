@@ -87,7 +87,8 @@ impl Series {
     }
 }
 
-/// Any effect, however small, is one, and nothing is too small: what Ville's bound is about.
+/// Any effect, however small, is one, and nothing is too small, so that no series ends as "no
+/// effect" before it could be called faster: what Ville's bound is about.
 fn bare_rule() -> Rule {
     Rule {
         margin: 0.0,

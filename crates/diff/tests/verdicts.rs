@@ -157,8 +157,9 @@ fn a_rest_that_is_not_known_well_is_told() {
 
 #[test]
 fn faster_though_no_function_changed_is_kept_unattributed() {
-    let mut comparison = faster();
-    comparison.functions[0].change = None;
+    let mut untouched = made(25.0, 20.0, 1.0);
+    untouched.parts[0].change = None;
+    let mut comparison = untouched.comparison();
     for what in ["build file", "constant", "constant"] {
         comparison.outside.push(OutsideChange {
             file: "Cargo.toml".to_owned(),
@@ -644,6 +645,7 @@ fn rows_that_the_table_lacks_and_runs_without_samples_do_no_harm() {
         total: 5,
         own: 5,
         physical_self: 5,
+        rest: 5,
     });
     comparison.pairs[4].head.tally = Some(Tally::default());
     comparison.pairs[5].head.metrics.cpu_ns = 0;
@@ -697,6 +699,149 @@ fn an_undecided_cold_change_says_that_it_is_cold() {
     );
 }
 
+/// All tallies of a comparison.
+fn edit(comparison: &mut Comparison, edit: impl Fn(&mut Tally)) {
+    for pair in comparison.pairs.iter_mut().chain(&mut comparison.placebo) {
+        for run in [&mut pair.base, &mut pair.head] {
+            edit(run.tally.as_mut().unwrap());
+        }
+    }
+}
+
+/// The changed function has no debug information: its samples stand in a row of their own.
+fn without_debug_information(base_ms: f64, head_ms: f64) -> Comparison {
+    let mut made = Made::of(&[
+        part("parse::number", MODIFIED, 0.0, 0.0),
+        part("number", None, base_ms, head_ms),
+        part("visit", None, 100.0 - base_ms, 100.0 - base_ms),
+    ]);
+    made.run_sd = 0.002;
+    let mut comparison = made.comparison();
+    edit(&mut comparison, |tally| {
+        tally.unjoinable = tally.functions[1].own;
+    });
+    comparison
+}
+
+#[test]
+fn code_without_debug_information_is_not_called_cold() {
+    let conclusion = expect(
+        &without_debug_information(49.0, 49.0),
+        Verdict::Discard,
+        10,
+        "no difference",
+    );
+    assert_eq!(conclusion.attribution.hot, Hot::Undecided);
+    assert_eq!(conclusion.attribution.kind, AttributionKind::NotJoinable);
+    let parts = conclusion.attribution.parts.unwrap();
+    assert!((parts.unjoinable_share.base.value - 0.49).abs() < 0.01);
+}
+
+#[test]
+fn a_gain_in_code_without_debug_information_is_kept_unattributed() {
+    let conclusion = expect(
+        &without_debug_information(49.0, 39.0),
+        Verdict::KeepUnattributed,
+        0,
+        "has no debug information, so that its functions cannot be joined to the diff",
+    );
+    assert_eq!(conclusion.attribution.kind, AttributionKind::NotJoinable);
+    let conclusion = expect(
+        &without_debug_information(49.0, 59.0),
+        Verdict::Regression,
+        11,
+        "; which functions carry it is unknown, because code with",
+    );
+    assert_eq!(conclusion.attribution.kind, AttributionKind::NotJoinable);
+}
+
+#[test]
+fn a_little_still_code_without_debug_information_excuses_nothing() {
+    let mut comparison = made(25.0, 25.0, 0.95).comparison();
+    edit(&mut comparison, |tally| tally.unjoinable = 60);
+    let conclusion = conclude(&comparison);
+    assert_eq!(conclusion.attribution.kind, AttributionKind::NotExplained);
+}
+
+#[test]
+fn many_small_changed_functions_are_not_cold_together() {
+    const NAMES: [&str; 12] = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l"];
+    let mut parts: Vec<_> = NAMES
+        .iter()
+        .map(|name| part(name, MODIFIED, 0.6, 0.6))
+        .collect();
+    parts.push(part("visit", None, 92.8, 92.8));
+    let conclusion = expect(&Made::of(&parts).comparison(), Verdict::Discard, 10, "");
+    let changed = conclusion.functions.iter().filter(|f| f.row < 12);
+    assert!(changed.clone().count() == 12 && changed.clone().all(|f| f.hot == Hot::No));
+    assert_eq!(conclusion.attribution.hot, Hot::Yes);
+}
+
+#[test]
+fn incomplete_stacks_do_not_make_a_function_cold() {
+    let mut comparison = made(0.1, 0.1, 1.0).comparison();
+    expect(&comparison, Verdict::NotOnHotPath, 13, "at most 0.2 %");
+    edit(&mut comparison, |tally| tally.complete = 1_200);
+    let conclusion = expect(&comparison, Verdict::Discard, 10, "no difference");
+    assert_eq!(conclusion.attribution.hot, Hot::Undecided);
+    edit(&mut comparison, |tally| tally.complete = 1_996);
+    expect(&comparison, Verdict::NotOnHotPath, 13, "at most 0.4 %");
+}
+
+#[test]
+fn what_a_changed_function_calls_is_no_mover() {
+    let mut called = Made::of(&[
+        part("parse::number", MODIFIED, 10.0, 9.0),
+        part("callee", None, 30.0, 24.0),
+        part("visit", None, 30.0, 27.0),
+        part("copy", None, 30.0, 30.0),
+    ])
+    .comparison();
+    edit(&mut called, |tally| {
+        tally.changed_below = tally.functions[1].own;
+        tally.functions[0].total += tally.functions[1].own;
+        tally.functions[1].rest = 0;
+    });
+    let conclusion = conclude(&called);
+    let callee = conclusion.functions.iter().find(|f| f.row == 1).unwrap();
+    assert!(callee.own.delta.excludes(0.0) && !callee.rest.excludes(0.0));
+    assert_eq!(conclusion.attribution.movers, [2]);
+}
+
+#[test]
+fn a_micro_gain_is_not_kept_when_wall_time_got_worse() {
+    let made = made(2.0, 1.0, 1.0);
+    let mut sure = made.clone();
+    sure.run_sd = 0.001;
+    let mut comparison = with_wall(sure.comparison(), |side, cpu_ns| match side {
+        Side::Base => cpu_ns,
+        Side::Head => cpu_ns + cpu_ns / 20,
+    });
+    // No gain end to end that counts.
+    comparison.rule.margin = 0.02;
+    comparison.rule.minimum_effect = 0.02;
+    expect(
+        &comparison,
+        Verdict::Inconclusive,
+        12,
+        "CPU time and wall time moved in opposite directions",
+    );
+    let agreeing = with_wall(comparison, |_, cpu_ns| cpu_ns);
+    expect(&agreeing, Verdict::KeepMicroOnly, 0, "parse::number got");
+}
+
+#[test]
+fn a_minimum_effect_of_nothing_has_no_outcome_of_no_effect() {
+    for minimum_effect in [0.0, -0.01, f64::NAN] {
+        let mut still = made(25.0, 25.0, 1.0);
+        still.pairs = 150;
+        let mut comparison = still.comparison();
+        comparison.rule.minimum_effect = minimum_effect;
+        let conclusion = conclude(&comparison);
+        assert_eq!(conclusion.outcome, Outcome::Undecided, "{minimum_effect}");
+    }
+}
+
 /// Figures as a damaged log may hold them.
 fn figure() -> impl Strategy<Value = u64> {
     prop_oneof![
@@ -709,18 +854,20 @@ fn figure() -> impl Strategy<Value = u64> {
 }
 
 fn any_run() -> impl Strategy<Value = Run> {
-    let tally = proptest::collection::vec(figure(), 8).prop_map(|n| Tally {
+    let tally = proptest::collection::vec(figure(), 10).prop_map(|n| Tally {
         samples: n[0],
         complete: n[1],
         lost: n[2],
         changed_own: n[3],
         changed_below: n[4],
+        unjoinable: n[8],
         functions: (0..3)
             .map(|i| FunctionTally {
                 function: i * 2,
                 total: n[5],
                 own: n[6],
                 physical_self: n[7],
+                rest: n[9],
             })
             .collect(),
     });

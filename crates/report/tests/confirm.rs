@@ -110,6 +110,27 @@ fn too_few_samples_are_undecided_never_no() {
 }
 
 #[test]
+fn cut_stacks_never_make_a_no() {
+    let with = |cut: u64, end: StackEnd| {
+        let mut b = Builder::new(997);
+        let number = b.location(&[&NUMBER]);
+        let main = b.location(&[&fixture::MAIN]);
+        let (hot, cold) = (b.stack(&[number]), b.stack(&[main]));
+        b.samples(hot, 2, StackEnd::Complete);
+        b.samples(cold, 9_998 - cut, StackEnd::Complete);
+        b.samples(cold, cut, end);
+        confirmed(&[&b.finish(997)], "number")
+    };
+    assert_eq!(with(20, StackEnd::Truncated).decision, Decision::No);
+    for end in [StackEnd::Truncated, StackEnd::Failed] {
+        let cut = with(4_000, end);
+        assert_eq!(cut.decision, Decision::Undecided, "{end:?}");
+        assert_eq!(cut.samples_needed, None);
+    }
+    assert_eq!(with(4_000, StackEnd::Unknown).decision, Decision::No);
+}
+
+#[test]
 fn more_samples_decide_either_way() {
     let with = |hits: u64, all: u64| {
         let mut b = Builder::new(997);

@@ -114,6 +114,7 @@ impl Index {
                     total: 0,
                     own: 0,
                     physical_self: 0,
+                    rest: 0,
                 })
         };
         let both =
@@ -141,19 +142,22 @@ impl Tallies<'_> {
                 series.change()
             }
         };
-        let total_share = self.share(|tally| tally.total);
-        let hot_share = match function.change {
-            Some(Change::Added) => total_share.head,
-            _ => total_share.base,
+        let total_share = self.share(|function, _| function.total);
+        let possible = self.share(|function, run| function.total.saturating_add(hidden(run)));
+        let (hot_share, possible) = match function.change {
+            Some(Change::Added) => (total_share.head, possible.head),
+            _ => (total_share.base, possible.base),
         };
+        let rest = self.series(|tally| tally.rest);
         FunctionResult {
             row,
             total: change(self.series(|tally| tally.total)),
             physical_self: change(self.series(|tally| tally.physical_self)),
+            rest: change(rest).delta,
             own: own_change,
             total_share,
-            own_share: self.share(|tally| tally.own),
-            hot: Hot::of(&hot_share, floor),
+            own_share: self.share(|function, _| function.own),
+            hot: Hot::of(&hot_share, &possible, floor),
             hot_share,
             base_samples: added(self.pairs.iter().map(|(base, _)| base.total)),
             head_samples: added(self.pairs.iter().map(|(_, head)| head.total)),
@@ -180,13 +184,17 @@ impl Tallies<'_> {
         )
     }
 
-    fn share(&self, count: impl Fn(&FunctionTally) -> u64) -> ShareChange {
+    /// The share of a count in the samples of a run; more than all samples are all.
+    fn share(&self, count: impl Fn(&FunctionTally, &Tally) -> u64) -> ShareChange {
         let of = |side: Side| {
             let runs = self.pairs.iter().zip(&self.sampled.pairs);
             let shares: Vec<(u64, u64)> = runs
-                .map(|((base, head), pair)| match side {
-                    Side::Base => (count(base), pair.base.tally.samples),
-                    Side::Head => (count(head), pair.head.tally.samples),
+                .map(|((base, head), pair)| {
+                    let (function, run) = match side {
+                        Side::Base => (base, pair.base.tally),
+                        Side::Head => (head, pair.head.tally),
+                    };
+                    (count(function, run).min(run.samples), run.samples)
                 })
                 .collect();
             share_interval(&shares, LEVEL)
@@ -196,6 +204,13 @@ impl Tallies<'_> {
             head: of(Side::Head),
         }
     }
+}
+
+/// Samples of a run that could hide any function: of code without a declared place, and with
+/// incomplete stacks, whose missing frames are callers.
+pub(super) fn hidden(tally: &Tally) -> u64 {
+    let incomplete = tally.samples.saturating_sub(tally.complete);
+    tally.unjoinable.saturating_add(incomplete)
 }
 
 /// A sum that a damaged log cannot overflow.

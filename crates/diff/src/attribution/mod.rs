@@ -15,18 +15,20 @@ use crate::values::{Estimate, FunctionRow};
 pub enum Hot {
     /// The lower bound of its total share is above the floor.
     Yes,
-    /// The upper bound of its total share is below the floor.
+    /// The upper bound of its total share is below the floor, even if all samples that could hide
+    /// it did: those with incomplete stacks, and those of code without a declared place.
     No,
     /// The samples do not tell.
     Undecided,
 }
 
 impl Hot {
-    /// Whether a total share is above the floor, both as fractions; undecided without samples.
-    pub fn of(share: &Estimate, floor: f64) -> Hot {
+    /// Whether a total share is above the floor, all as fractions; undecided without samples.
+    /// `possible` is the share with all samples that could hide the function.
+    pub fn of(share: &Estimate, possible: &Estimate, floor: f64) -> Hot {
         if share.low > floor {
             Hot::Yes
-        } else if share.high < floor {
+        } else if share.high.max(possible.high) < floor {
             Hot::No
         } else {
             Hot::Undecided
@@ -71,10 +73,14 @@ pub struct FunctionResult {
     pub row: FunctionRow,
     /// Anywhere on the stack, recursion once.
     pub total: TimeChange,
-    /// Own time: with library code inlined into it. Own times of all functions add up to the run.
+    /// Own time: with library code inlined into it. Own times of the changed functions add up to
+    /// C; those of all functions may exceed the run, because a helper that is inlined into a
+    /// changed function counts for both.
     pub own: TimeChange,
     /// What is left without inlined library code.
     pub physical_self: TimeChange,
+    /// Own time while no changed function is on the stack, head - base, nanoseconds.
+    pub rest: Estimate,
     /// Share of total time.
     pub total_share: ShareChange,
     /// Share of own time.
@@ -106,6 +112,9 @@ pub enum AttributionKind {
     Masked,
     /// Neither the whole nor the changed functions moved visibly.
     NothingMoved,
+    /// Code that ran has no declared place, because there is no debug information for it: the
+    /// changed functions may be in it, and cannot be joined to the diff.
+    NotJoinable,
     /// No function changed by line, but build files, constants, macros or other code did.
     NotAttributable,
     /// Nothing but comments or formatting changed.
@@ -138,6 +147,12 @@ pub struct Decomposition {
     pub changed_share: Estimate,
     /// (C + D) / T at head.
     pub changed_share_head: Estimate,
+    /// Share of samples, at base and at head, that have no changed function on the stack but code
+    /// without a declared place (unit Ratio, 0 to 1).
+    pub unjoinable_share: ShareChange,
+    /// (C + D) / T with all samples that could hide a changed function: those without declared
+    /// places and those with incomplete stacks (unit Ratio, 0 to 1).
+    pub possible_share: ShareChange,
 }
 
 /// Whether the changed functions explain the end-to-end change.
@@ -147,8 +162,10 @@ pub struct Attribution {
     pub kind: AttributionKind,
     /// The parts; `None` when nothing was sampled or no pair was counted.
     pub parts: Option<Decomposition>,
-    /// Whether any changed function is hot: `No` only when each of them is not.
+    /// Whether the changed functions are hot, any of them or all together: `No` only when each is
+    /// not, and all together are not.
     pub hot: Hot,
-    /// The largest movers outside the changed functions, at most three, largest first.
+    /// The largest movers outside the changed functions and what they call, at most three, largest
+    /// first.
     pub movers: Vec<FunctionRow>,
 }

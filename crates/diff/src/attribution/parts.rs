@@ -1,11 +1,11 @@
 //! The parts of the change, and what they say together.
 
-use super::functions::is_clear;
+use super::functions::{hidden, is_clear};
 use super::series::{Sampled, Series};
-use super::{Attribution, AttributionKind, Decomposition, FunctionResult, Hot};
+use super::{Attribution, AttributionKind, Decomposition, FunctionResult, Hot, ShareChange};
 use crate::conclusion::Outcome;
 use crate::statistics::{FEWEST_PAIRS, LEVEL, share_interval};
-use crate::values::{Comparison, Estimate, EstimateUnit, FunctionRow, Metric, Side, Tally};
+use crate::values::{Change, Comparison, Estimate, EstimateUnit, FunctionRow, Metric, Side, Tally};
 
 /// With fewer samples on a side nothing is attributed: not even a share of one per cent would be
 /// told from none.
@@ -23,21 +23,15 @@ pub(crate) fn attribute(
 ) -> Attribution {
     let parts = (sampled.len() > 0).then(|| decompose(sampled));
     Attribution {
-        kind: kind(comparison, sampled, parts.as_ref(), outcome),
+        kind: kind(comparison, sampled, functions, parts.as_ref(), outcome),
+        hot: hot(comparison, functions, parts.as_ref()),
         parts,
-        hot: hot(comparison, functions),
         movers: movers(comparison, functions),
     }
 }
 
 fn decompose(sampled: &Sampled<'_>) -> Decomposition {
-    let share = |side: Side| {
-        let runs = sampled.pairs.iter().map(|pair| pair.side(side).tally);
-        let shares: Vec<(u64, u64)> = runs
-            .map(|tally| (changed_samples(tally), tally.samples))
-            .collect();
-        share_interval(&shares, LEVEL)
-    };
+    let changed = share(sampled, changed_samples);
     let whole = sampled.whole().delta();
     let explained = explained(sampled).delta();
     let unexplained = unexplained(sampled).delta();
@@ -48,8 +42,27 @@ fn decompose(sampled: &Sampled<'_>) -> Decomposition {
         below: sampled.series(|tally| tally.changed_below).delta(),
         explained,
         unexplained,
-        changed_share: share(Side::Base),
-        changed_share_head: share(Side::Head),
+        changed_share: changed.base,
+        changed_share_head: changed.head,
+        unjoinable_share: share(sampled, |tally| tally.unjoinable),
+        possible_share: share(sampled, |tally| {
+            changed_samples(tally).saturating_add(hidden(tally))
+        }),
+    }
+}
+
+/// The share of a count in the samples of a run, at base and at head; more than all are all.
+fn share(sampled: &Sampled<'_>, count: impl Fn(&Tally) -> u64) -> ShareChange {
+    let of = |side: Side| {
+        let runs = sampled.pairs.iter().map(|pair| pair.side(side).tally);
+        let shares: Vec<(u64, u64)> = runs
+            .map(|tally| (count(tally).min(tally.samples), tally.samples))
+            .collect();
+        share_interval(&shares, LEVEL)
+    };
+    ShareChange {
+        base: of(Side::Base),
+        head: of(Side::Head),
     }
 }
 
@@ -80,6 +93,7 @@ fn explained_share(
 fn kind(
     comparison: &Comparison,
     sampled: &Sampled<'_>,
+    functions: &[FunctionResult],
     parts: Option<&Decomposition>,
     outcome: Outcome,
 ) -> AttributionKind {
@@ -100,8 +114,34 @@ fn kind(
         AttributionKind::Waiting
     } else {
         let mei_ns = sampled.unit_ns * comparison.rule.minimum_effect;
-        kind_of_parts(parts, outcome, mei_ns)
+        let kind = kind_of_parts(parts, outcome, mei_ns);
+        let unseen = is_unseen(comparison, functions, parts);
+        match kind {
+            AttributionKind::NothingMoved if unseen => AttributionKind::NotJoinable,
+            AttributionKind::NotExplained if unseen => {
+                let unjoinable = sampled.series(|tally| tally.unjoinable).delta();
+                if is_still(&unjoinable, &parts.whole, mei_ns) {
+                    kind
+                } else {
+                    AttributionKind::NotJoinable
+                }
+            }
+            kind => kind,
+        }
     }
+}
+
+/// Whether a changed function that was not seen to be hot may lie in code without a declared
+/// place that holds more than the floor.
+fn is_unseen(comparison: &Comparison, functions: &[FunctionResult], parts: &Decomposition) -> bool {
+    let share = &parts.unjoinable_share;
+    let floor = comparison.rule.hot_floor;
+    let is_changed = |row: FunctionRow| comparison.functions[row].change.is_some();
+    share.base.high.max(share.head.high) >= floor
+        && share.base.value.max(share.head.value) > 0.0
+        && functions
+            .iter()
+            .any(|result| is_changed(result.row) && result.hot != Hot::Yes)
 }
 
 fn kind_of_parts(parts: &Decomposition, outcome: Outcome, mei_ns: f64) -> AttributionKind {
@@ -171,8 +211,33 @@ fn changed_samples(tally: &Tally) -> u64 {
     both.min(tally.samples)
 }
 
-/// Hot when any changed function is, not hot when all are known not to be.
-fn hot(comparison: &Comparison, functions: &[FunctionResult]) -> Hot {
+/// Hot when any changed function is or all together are, not hot when each is known not to be and
+/// all together are known not to be.
+fn hot(
+    comparison: &Comparison,
+    functions: &[FunctionResult],
+    parts: Option<&Decomposition>,
+) -> Hot {
+    let each = each_hot(comparison, functions);
+    let Some(parts) = parts.filter(|_| each != Hot::Yes) else {
+        return each;
+    };
+    let floor = comparison.rule.hot_floor;
+    let possible = &parts.possible_share;
+    let base = Hot::of(&parts.changed_share, &possible.base, floor);
+    let changes = comparison.functions.iter().filter_map(|f| f.change);
+    let mut all = match changes.clone().any(|change| change != Change::Added) {
+        true => vec![base],
+        false => Vec::new(),
+    };
+    if changes.clone().any(|change| change == Change::Added) {
+        all.push(Hot::of(&parts.changed_share_head, &possible.head, floor));
+    }
+    all.into_iter().fold(each, either)
+}
+
+/// Hot when any changed function is, not hot when each is known not to be.
+fn each_hot(comparison: &Comparison, functions: &[FunctionResult]) -> Hot {
     let mut changed = functions
         .iter()
         .filter(|result| comparison.functions[result.row].change.is_some())
@@ -181,20 +246,27 @@ fn hot(comparison: &Comparison, functions: &[FunctionResult]) -> Hot {
     if changed.peek().is_none() {
         return Hot::Undecided;
     }
-    changed.fold(Hot::No, |all, one| match (all, one) {
+    changed.fold(Hot::No, either)
+}
+
+/// Whether one of two is hot.
+fn either(one: Hot, other: Hot) -> Hot {
+    match (one, other) {
         (Hot::Yes, _) | (_, Hot::Yes) => Hot::Yes,
         (Hot::No, Hot::No) => Hot::No,
         _ => Hot::Undecided,
-    })
+    }
 }
 
-/// Those that are known to have moved; rows are ordered by the size of their own delta already.
+/// Those that are known to have moved while no changed function was on the stack: what a changed
+/// function calls moves with it and is explained.
 fn movers(comparison: &Comparison, functions: &[FunctionResult]) -> Vec<FunctionRow> {
-    functions
+    let mut moved: Vec<&FunctionResult> = functions
         .iter()
         .filter(|result| comparison.functions[result.row].change.is_none())
-        .filter(|result| is_clear(&result.own.delta))
-        .take(MOVERS)
-        .map(|result| result.row)
-        .collect()
+        .filter(|result| is_clear(&result.rest))
+        .collect();
+    // Equals keep the order of the rows.
+    moved.sort_by(|a, b| b.rest.value.abs().total_cmp(&a.rest.value.abs()));
+    moved.iter().take(MOVERS).map(|result| result.row).collect()
 }

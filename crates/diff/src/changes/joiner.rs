@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use hotproof_profile::{Code, FunctionId, Profile, is_library_path};
+use hotproof_profile::{Code, FunctionId, ImageId, ImageKind, Profile, is_library_path};
 use rustc_hash::FxHashMap;
 
 use super::changed::{Changed, display_name};
@@ -53,6 +53,7 @@ struct Facts {
     file: Option<String>,
     line: Option<u32>,
     image: Option<String>,
+    is_system: bool,
 }
 
 /// Where a function of a profile belongs.
@@ -61,6 +62,20 @@ pub(crate) struct Joined {
     pub(crate) row: FunctionRow,
     /// Whether it is the user's code rather than a library's.
     pub(crate) is_user: bool,
+    pub(crate) placing: Placing,
+}
+
+/// Whether it is known where some code is declared, so that it can be told from the changed
+/// functions; in the order of doubt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Placing {
+    /// Declared at a known line, or of a library.
+    Known,
+    /// Without a place, but by its name what calls a program's or a thread's code: it hides a
+    /// changed function only as a leaf.
+    Start,
+    /// Without a place, and no system library's: it may be a changed function.
+    Unknown,
 }
 
 impl<'a> Tree<'a> {
@@ -173,7 +188,17 @@ impl<'a> Joiner<'a> {
                 let inner = name.trim_start_matches('[').trim_end_matches(']');
                 let name = format!("[{}]", image_name(inner));
                 let row = self.row(side, Row::new(side, name.clone(), name, None, None));
-                Joined { row, is_user: true }
+                let placing = match code {
+                    Code::Unnamed(image) if is_system(profile, image) => Placing::Known,
+                    // An unwound stack that went astray ends in addresses of nothing.
+                    Code::Unmapped => Placing::Start,
+                    _ => Placing::Unknown,
+                };
+                Joined {
+                    row,
+                    is_user: true,
+                    placing,
+                }
             }
         }
     }
@@ -187,6 +212,9 @@ impl<'a> Joiner<'a> {
             image: function
                 .image
                 .map(|image| profile.strings[profile.images[image].path].to_owned()),
+            is_system: function
+                .image
+                .is_some_and(|image| is_system(profile, image)),
         };
         if let Some(&joined) = self.tree(side).known.get(&facts) {
             return joined;
@@ -203,12 +231,31 @@ impl<'a> Joiner<'a> {
                 Some(image) => format!("{}!{name}", image_name(image)),
                 None => name.clone(),
             };
+            let placing = match name.as_str() {
+                _ if facts.is_system => Placing::Known,
+                name if STARTS.contains(&name) => Placing::Start,
+                name if is_of_rust(name) => Placing::Known,
+                _ => Placing::Unknown,
+            };
             let row = self.row(side, Row::new(side, name, key, None, None));
-            return Joined { row, is_user: true };
+            return Joined {
+                row,
+                is_user: true,
+                placing,
+            };
         };
         if let Some(path) = self.tree(side).path_in_repository(file) {
             let row = self.identify_in_repository(side, facts, path);
-            return Joined { row, is_user: true };
+            // Line tables alone name files, and not where functions begin.
+            let placing = match facts.line {
+                Some(_) => Placing::Known,
+                None => Placing::Unknown,
+            };
+            return Joined {
+                row,
+                is_user: true,
+                placing,
+            };
         }
         let file = library_path(file).to_owned();
         let name = without_arguments(plain_name(&facts.name)).to_owned();
@@ -218,7 +265,11 @@ impl<'a> Joiner<'a> {
         let key = format!("{file}{line}::{}", bare_name(&facts.name));
         let is_user = !facts.file.as_deref().is_some_and(is_library_path);
         let row = self.row(side, Row::new(side, name, key, Some(file), facts.line));
-        Joined { row, is_user }
+        Joined {
+            row,
+            is_user,
+            placing: Placing::Known,
+        }
     }
 
     fn identify_in_repository(&mut self, side: Side, facts: &Facts, path: String) -> FunctionRow {
@@ -276,6 +327,55 @@ impl<'a> Joiner<'a> {
             *old = row;
         }
         known
+    }
+}
+
+/// What runs before a program's or a thread's own code, and never has debug information: start
+/// files of C, the `main` that rustc makes, entries of threads.
+const STARTS: [&str; 14] = [
+    "_start",
+    "_start_c",
+    "__libc_start_main",
+    "__libc_start_main_impl",
+    "__libc_start_call_main",
+    "libc_start_main_stage2",
+    "generic_start_main",
+    "main",
+    "start_thread",
+    "clone",
+    "clone3",
+    "__clone",
+    "__clone3",
+    "start",
+];
+
+/// Whether a name without a place is one of Rust's own library or of what rustc adds.
+fn is_of_rust(name: &str) -> bool {
+    ["std::", "core::", "alloc::", "__rust", "__rustc"]
+        .iter()
+        .any(|start| name.starts_with(start))
+}
+
+/// Whether an image comes with the system, so that the diff cannot touch it.
+fn is_system(profile: &Profile, image: ImageId) -> bool {
+    const FOLDERS: [&str; 7] = [
+        "/usr/",
+        "/lib/",
+        "/lib32/",
+        "/lib64/",
+        "/bin/",
+        "/nix/store/",
+        "/gnu/store/",
+    ];
+    let image = &profile.images[image];
+    let path = &profile.strings[image.path];
+    match image.kind {
+        ImageKind::Vdso | ImageKind::Kernel | ImageKind::Module => true,
+        ImageKind::Elf => {
+            let within = |folder: &&str| path.starts_with(*folder);
+            FOLDERS.iter().any(within) && !path.starts_with("/usr/local/")
+        }
+        ImageKind::Jit | ImageKind::Anonymous => false,
     }
 }
 

@@ -1,8 +1,8 @@
 //! Counts the samples of a run by row of the table.
 
-use hotproof_profile::{Id, Inline, LocationId, Profile, StackEnd, StackId};
+use hotproof_profile::{Id, ImageId, Inline, LocationId, Profile, StackEnd, StackId};
 
-use super::joiner::{Joined, Joiner};
+use super::joiner::{Joined, Joiner, Placing};
 use crate::values::{FunctionRow, FunctionTally, Side, Tally};
 
 /// What a location means to the table of functions.
@@ -14,6 +14,7 @@ struct Place {
     own: FunctionRow,
     /// The innermost changed function.
     changed: Option<FunctionRow>,
+    placing: Placing,
 }
 
 /// Counts one profile; each location is joined once.
@@ -21,6 +22,8 @@ struct Counter<'j, 'a, 'p> {
     joiner: &'j mut Joiner<'a>,
     side: Side,
     profile: &'p Profile,
+    /// By image, whether any of its functions has a declared file.
+    placed_images: Vec<bool>,
     places: Vec<Option<Place>>,
     chains: Vec<FunctionRow>,
     counts: Vec<Count>,
@@ -33,6 +36,7 @@ struct Count {
     total: u64,
     own: u64,
     physical_self: u64,
+    rest: u64,
     stack: usize,
 }
 
@@ -56,6 +60,7 @@ impl Joiner<'_> {
         let mut counter = Counter {
             side,
             profile,
+            placed_images: placed_images(profile),
             places: vec![None; profile.locations.len()],
             chains: Vec::new(),
             counts: vec![Count::default(); self.row_count()],
@@ -81,33 +86,49 @@ impl Counter<'_, '_, '_> {
     /// Adds the samples of one stack; `mark` is its own number, above 0.
     fn stack(&mut self, mark: usize, stack: Option<StackId>, samples: u64) {
         let profile = self.profile;
-        let mut leaf_changed = false;
+        let mut leaf: Option<Place> = None;
         let mut any_changed = false;
-        let mut is_leaf = true;
+        let mut is_joinable = true;
         for location in profile.path(stack) {
             let place = self.place(location);
-            if is_leaf {
-                self.leaf(&place, samples);
-                leaf_changed = place.changed.is_some();
-                is_leaf = false;
-            }
             any_changed |= place.changed.is_some();
-            for at in place.chain {
+            is_joinable &= match place.placing {
+                Placing::Known => true,
+                Placing::Start => leaf.is_some(),
+                Placing::Unknown => false,
+            };
+            for at in place.chain.clone() {
                 self.seen(self.chains[at], mark, samples);
             }
+            leaf.get_or_insert(place);
         }
-        if is_leaf {
-            let code = hotproof_profile::Code::Unmapped;
-            let row = self.joiner.join(self.side, profile, code).row;
-            self.count(row).own += samples;
-            self.count(row).physical_self += samples;
-            self.seen(row, mark, samples);
-        }
-        if leaf_changed {
+        let own = match &leaf {
+            Some(place) => {
+                self.leaf(place, samples);
+                place.own
+            }
+            None => {
+                is_joinable = false;
+                self.without_stack(mark, samples)
+            }
+        };
+        if leaf.is_some_and(|place| place.changed.is_some()) {
             self.tally.changed_own += samples;
         } else if any_changed {
             self.tally.changed_below += samples;
+        } else {
+            self.count(own).rest += samples;
+            self.tally.unjoinable += if is_joinable { 0 } else { samples };
         }
+    }
+
+    fn without_stack(&mut self, mark: usize, samples: u64) -> FunctionRow {
+        let code = hotproof_profile::Code::Unmapped;
+        let row = self.joiner.join(self.side, self.profile, code).row;
+        self.count(row).own += samples;
+        self.count(row).physical_self += samples;
+        self.seen(row, mark, samples);
+        row
     }
 
     fn leaf(&mut self, place: &Place, samples: u64) {
@@ -143,17 +164,27 @@ impl Counter<'_, '_, '_> {
         let start = self.chains.len();
         let mut own = None;
         let mut last = 0;
+        let mut placing = Placing::Known;
         for code in profile.code_at(location, Inline::Expand) {
-            let Joined { row, is_user } = self.joiner.join(self.side, profile, code);
+            let joined = self.joiner.join(self.side, profile, code);
+            let Joined { row, is_user, .. } = joined;
+            placing = placing.max(joined.placing);
             self.chains.push(row);
             own = own.or(is_user.then_some(row));
             last = row;
+        }
+        let image = profile.locations[location].image;
+        let is_placed = |image: ImageId| self.placed_images[image.index()];
+        if placing == Placing::Start && image.is_some_and(|image| !is_placed(image)) {
+            // Without debug information even `main` may hold what was inlined into it.
+            placing = Placing::Unknown;
         }
         let chain = start..self.chains.len();
         let mut rows = self.chains[chain.clone()].iter().copied();
         let place = Place {
             changed: rows.find(|&row| self.joiner.is_changed(row)),
             own: own.unwrap_or(last),
+            placing,
             chain,
         };
         self.places[location.index()] = Some(place.clone());
@@ -172,6 +203,7 @@ impl Counter<'_, '_, '_> {
                 total: count.total,
                 own: count.own,
                 physical_self: count.physical_self,
+                rest: count.rest,
             })
             .collect();
         Tally {
@@ -179,4 +211,13 @@ impl Counter<'_, '_, '_> {
             ..self.tally
         }
     }
+}
+
+fn placed_images(profile: &Profile) -> Vec<bool> {
+    let mut placed = vec![false; profile.images.len()];
+    let with_file = profile.functions.iter().filter(|(_, f)| f.file.is_some());
+    for image in with_file.filter_map(|(_, function)| function.image) {
+        placed[image.index()] = true;
+    }
+    placed
 }

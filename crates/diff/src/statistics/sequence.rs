@@ -87,7 +87,8 @@ pub struct Sequence {
 impl Sequence {
     /// An empty sequence; `prior_scale` is the spread of x that the first pairs are measured with.
     pub fn new(rule: Rule, prior_scale: f64) -> Self {
-        let margin = rule.margin.min(rule.minimum_effect);
+        // A negative margin would call equals faster.
+        let margin = rule.margin.min(rule.minimum_effect).max(0.0);
         let mei = rule.minimum_effect;
         Sequence {
             rule,
@@ -141,11 +142,19 @@ impl Sequence {
             Some(Outcome::Faster)
         } else if self.slower.rejected {
             Some(Outcome::Slower)
-        } else if self.above_minus_mei.rejected && self.below_plus_mei.rejected {
+        } else if self.has_no_effect_outcome()
+            && self.above_minus_mei.rejected
+            && self.below_plus_mei.rejected
+        {
             Some(Outcome::NoEffect)
         } else {
             None
         }
+    }
+
+    /// Nothing lies within a minimum effect of 0.
+    fn has_no_effect_outcome(&self) -> bool {
+        self.rule.minimum_effect > 0.0
     }
 
     /// Pairs so far.
@@ -221,7 +230,11 @@ impl Sequence {
             let growth = (hypothesis.log_value() + COST).max(0.0) / pairs;
             (hypothesis.threshold.ln() + COST) / growth
         };
-        let no_effect = total(&self.above_minus_mei).max(total(&self.below_plus_mei));
+        let no_effect = if self.has_no_effect_outcome() {
+            total(&self.above_minus_mei).max(total(&self.below_plus_mei))
+        } else {
+            f64::INFINITY
+        };
         let total = total(&self.faster).min(total(&self.slower)).min(no_effect);
         let further = (total - pairs).ceil().max(1.0);
         (further < 100_000.0).then_some(further as usize)

@@ -35,6 +35,7 @@ pub(crate) enum Reason {
     Explained,
     PartlyExplained,
     NotAttributable,
+    NotJoinable,
     Waiting,
     Unavailable,
     NotExplained,
@@ -100,6 +101,7 @@ fn faster(facts: &Facts<'_>) -> (Verdict, Reason) {
             (Verdict::Keep, Reason::PartlyExplained)
         }
         AttributionKind::NotAttributable => (Verdict::KeepUnattributed, Reason::NotAttributable),
+        AttributionKind::NotJoinable => (Verdict::KeepUnattributed, Reason::NotJoinable),
         AttributionKind::Waiting => (Verdict::KeepUnattributed, Reason::Waiting),
         AttributionKind::Unavailable => (Verdict::KeepUnattributed, Reason::Unavailable),
         AttributionKind::TooFewSamples => (Verdict::Inconclusive, Reason::TooFewSamples),
@@ -111,6 +113,9 @@ fn faster(facts: &Facts<'_>) -> (Verdict, Reason) {
 
 fn not_faster(facts: &Facts<'_>) -> (Verdict, Reason) {
     if let Some((function, gain)) = facts.micro_gain() {
+        if facts.cpu_and_wall_disagree() {
+            return (Verdict::Inconclusive, Reason::CpuAndWallDisagree);
+        }
         return (Verdict::KeepMicroOnly, Reason::MicroOnly { function, gain });
     }
     match (facts.outcome, facts.attribution.hot) {

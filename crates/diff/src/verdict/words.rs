@@ -44,6 +44,11 @@ pub(crate) fn sentence(facts: &Facts<'_>, reason: Reason) -> String {
             effect(facts),
             outside(facts)
         ),
+        Reason::NotJoinable => format!(
+            "{}; which functions carry it is unknown, because {}.",
+            effect(facts),
+            not_joinable(facts)
+        ),
         Reason::Waiting => format!(
             "{}, which is time spent waiting: samples of CPU time cannot say where.",
             effect(facts)
@@ -261,6 +266,19 @@ fn milliseconds_range(estimate: &Estimate) -> String {
     )
 }
 
+/// Why functions cannot be joined to the diff, with the share of the run that it concerns.
+fn not_joinable(facts: &Facts<'_>) -> String {
+    let share = |parts: &Decomposition| {
+        let share = &parts.unjoinable_share;
+        share.base.value.max(share.head.value)
+    };
+    let parts = facts.attribution.parts.as_ref();
+    format!(
+        "code with {} of the run has no debug information, so that its functions cannot be joined to the diff (build with -g)",
+        percent(parts.map_or(0.0, share))
+    )
+}
+
 fn outside(facts: &Facts<'_>) -> String {
     let mut what: Vec<&str> = Vec::new();
     for change in &facts.comparison.outside {
@@ -291,6 +309,10 @@ fn slower_because(facts: &Facts<'_>) -> String {
             ", though not in {}: {}",
             changed_names(facts),
             suspicion(facts)
+        ),
+        AttributionKind::NotJoinable => format!(
+            "; which functions carry it is unknown, because {}",
+            not_joinable(facts)
         ),
         AttributionKind::NotAttributable => {
             format!(
@@ -353,7 +375,10 @@ fn not_on_hot_path(facts: &Facts<'_>) -> String {
 /// `parse::number holds at most 0.2 % of the run`, rounded up.
 fn coldness(facts: &Facts<'_>) -> String {
     let parts = facts.attribution.parts.as_ref();
-    let high = |parts: &Decomposition| parts.changed_share.high.max(parts.changed_share_head.high);
+    let high = |parts: &Decomposition| {
+        let possible = &parts.possible_share;
+        possible.base.high.max(possible.head.high).min(1.0)
+    };
     let at_most = parts.map_or(1.0, high);
     format!(
         "{} {} at most {} of the run",

@@ -438,3 +438,82 @@ fn each_source_is_asked_for_once() {
     drop(joiner);
     assert_eq!(asked, BTreeMap::from([("a.rs".to_owned(), 1)]));
 }
+
+/// How many of a hundred samples of a stack of functions could hide a changed one. The image also
+/// has functions with declared places.
+fn unjoinable(image: &str, stack: &[&str]) -> u64 {
+    let mut made = Made::new();
+    let placed = made.function("placed", Some(("/tmp/w/base/a.rs", 1)));
+    made.profile.images[hotproof_profile::ImageId(0)].path = made.profile.strings.intern(image);
+    let path: Vec<LocationId> = stack
+        .iter()
+        .map(|&name| match name {
+            "placed" => made.location(&[placed]),
+            "" => made.location(&[]),
+            name => {
+                let function = made.function(name, None);
+                made.location(&[function])
+            }
+        })
+        .collect();
+    made.samples(&path, 100);
+    let mut joiner = joiner(&Changed::default(), &[("a.rs", "fn placed() {}\n")], &[]);
+    joiner.tally(Side::Base, &made.profile).unjoinable
+}
+
+#[test]
+fn code_without_a_place_may_hide_a_changed_function() {
+    const BENCH: &str = "/tmp/w/base/bench";
+    for (image, stack, expected) in [
+        (BENCH, &["_start", "main", "placed"][..], 0),
+        (BENCH, &["_start", "main", "hot", "placed"], 100),
+        (BENCH, &["main", "placed", "hot"], 100),
+        (BENCH, &["main", ""], 100),
+        // What was inlined into it may have changed.
+        (BENCH, &["_start", "main"], 100),
+        (BENCH, &[], 100),
+        (BENCH, &["main", "std::rt::lang_start", "placed"], 0),
+        ("/usr/lib/libc.so.6", &["__libc_start_main", "memcpy"], 0),
+        ("/usr/local/bin/bench", &["main", "hot"], 100),
+    ] {
+        assert_eq!(unjoinable(image, stack), expected, "{image} {stack:?}");
+    }
+}
+
+#[test]
+fn without_any_debug_information_even_main_may_hide_it() {
+    let mut made = Made::new();
+    let main = made.function("main", None);
+    let libc = made.function("std::copy", None);
+    let path = [main, libc].map(|function| made.location(&[function]));
+    made.samples(&path, 5);
+    let tally = Joiner::new(&Changed::default()).tally(Side::Base, &made.profile);
+    assert_eq!((tally.unjoinable, tally.samples), (5, 5));
+}
+
+#[test]
+fn line_tables_alone_do_not_place_a_function() {
+    let mut made = Made::new();
+    let function = made.function("a::f", Some(("/tmp/w/base/a.rs", 1)));
+    made.profile.functions[function].line = None;
+    let location = made.location(&[function]);
+    made.samples(&[location], 3);
+    let mut joiner = joiner(&Changed::default(), &[("a.rs", "fn f() {}\n")], &[]);
+    assert_eq!(joiner.tally(Side::Base, &made.profile).unjoinable, 3);
+}
+
+#[test]
+fn own_time_under_a_changed_function_is_not_of_the_rest() {
+    let source = "fn hot() { 1 }\nfn helper() {}\n";
+    let changed = changes_of_edit("a.rs", source, &source.replace('1', "2"));
+    let mut made = Made::new();
+    let hot = made.function("hot", Some(("/tmp/w/base/a.rs", 1)));
+    let helper = made.function("helper", Some(("/tmp/w/base/a.rs", 2)));
+    let (in_hot, in_helper) = (made.location(&[hot]), made.location(&[helper]));
+    made.samples(&[in_hot, in_helper], 3);
+    made.samples(&[in_helper], 4);
+    let mut joiner = joiner(&changed, &[("a.rs", source)], &[]);
+    let tally = joiner.tally(Side::Base, &made.profile);
+    let rest: Vec<(u64, u64)> = tally.functions.iter().map(|f| (f.own, f.rest)).collect();
+    assert_eq!(rest, [(0, 0), (7, 4)]);
+}

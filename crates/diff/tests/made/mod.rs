@@ -142,6 +142,7 @@ impl Made {
             samples: self.samples_per_run as u64,
             complete: self.samples_per_run as u64,
             lost: 0,
+            unjoinable: 0,
             changed_own: (0..counts.len())
                 .filter(|&r| changed(r))
                 .map(|r| counts[r])
@@ -153,6 +154,11 @@ impl Made {
                     total: counts[function],
                     own: counts[function],
                     physical_self: counts[function],
+                    rest: if changed(function) {
+                        0
+                    } else {
+                        counts[function]
+                    },
                 })
                 .collect(),
         };

@@ -69,12 +69,15 @@ fn explained(comparison: &Comparison, attribution: &Attribution) -> Option<Strin
         ),
         (AttributionKind::NothingMoved, Some(parts)) => format!(
             "neither the run nor the changed functions moved beyond noise; at most {} of the run can be won in them.",
-            percent(parts.changed_share.high.min(1.0))
+            percent(parts.possible_share.base.high.min(1.0))
         ),
         (AttributionKind::NotAttributable, _) => format!(
             "no function changed by line, so that nothing can be said of functions{}.",
             movers(comparison, &attribution.movers)
         ),
+        (AttributionKind::NotJoinable, _) => {
+            "unknown: code that ran has no debug information, so that its functions cannot be joined to the diff; build with -g.".to_owned()
+        }
         (AttributionKind::NoCodeChanged, _) => {
             "nothing but comments or formatting changed.".to_owned()
         }

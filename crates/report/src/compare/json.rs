@@ -378,6 +378,7 @@ fn explained<'a>(comparison: &'a Comparison, conclusion: &Conclusion) -> Explain
             AttributionKind::Masked => "masked",
             AttributionKind::NothingMoved => "nothing_moved",
             AttributionKind::NotAttributable => "not_attributable",
+            AttributionKind::NotJoinable => "not_joinable",
             AttributionKind::NoCodeChanged => "no_code_changed",
             AttributionKind::TooFewSamples => "too_few_samples",
             AttributionKind::Waiting => "waiting",

@@ -1,7 +1,7 @@
 //! The decision.
 
 use hotproof_diff::Estimate;
-use hotproof_profile::{Profile, StackWeight};
+use hotproof_profile::{Profile, StackEnd, StackWeight};
 
 use super::interval::{FEWEST_SAMPLES, RunShare, estimate};
 use super::matching::{Match, Target, find};
@@ -15,7 +15,8 @@ use crate::quality::Quality;
 pub enum Decision {
     /// The lower end of its interval is above the floor.
     Yes,
-    /// The upper end of its interval is below the floor.
+    /// The upper end of its interval is below the floor, even if it were on every stack that was
+    /// cut.
     No,
     /// The samples do not tell.
     Undecided,
@@ -129,7 +130,8 @@ fn confirmation(
     }
     let total = estimate(&shares);
     let (heaviest_path, heaviest_path_share) = shape.heaviest_path().unwrap_or_default();
-    let decision = decide(&total, samples, floor);
+    let cut = cut_share(&profiles, samples);
+    let decision = decide(&total, cut, samples, floor);
     Confirmation {
         pattern: pattern.to_owned(),
         decision,
@@ -142,7 +144,7 @@ fn confirmation(
         inlined_into: shape.inlined_into(),
         heaviest_path,
         heaviest_path_share,
-        samples_needed: samples_needed(decision, &total, samples, floor),
+        samples_needed: samples_needed(decision, &total, cut, samples, floor),
         total,
         warnings: Quality::of_runs(&profiles).warnings(),
         name: target.name,
@@ -150,12 +152,20 @@ fn confirmation(
     }
 }
 
-fn decide(total: &Estimate, samples: u64, floor: f64) -> Decision {
+/// The share of the samples whose stacks were cut or could not be unwound: their missing frames
+/// are callers. Formats that do not tell are taken at their word, as everywhere.
+fn cut_share(runs: &[&Profile], samples: u64) -> f64 {
+    let is_cut = |end: &&StackEnd| matches!(end, StackEnd::Truncated | StackEnd::Failed);
+    let cut = |run: &&Profile| run.samples.end.iter().filter(is_cut).count();
+    runs.iter().map(cut).sum::<usize>() as f64 / samples.max(1) as f64
+}
+
+fn decide(total: &Estimate, cut: f64, samples: u64, floor: f64) -> Decision {
     if samples < FEWEST_SAMPLES {
         Decision::Undecided
     } else if total.low > floor {
         Decision::Yes
-    } else if total.high < floor {
+    } else if total.high + cut < floor {
         Decision::No
     } else {
         Decision::Undecided
@@ -163,10 +173,20 @@ fn decide(total: &Estimate, samples: u64, floor: f64) -> Decision {
 }
 
 /// The width of an interval falls with the root of the samples.
-fn samples_needed(decision: Decision, total: &Estimate, samples: u64, floor: f64) -> Option<u64> {
+fn samples_needed(
+    decision: Decision,
+    total: &Estimate,
+    cut: f64,
+    samples: u64,
+    floor: f64,
+) -> Option<u64> {
     /// More than this is no advice.
     const SENSIBLE: f64 = 1e8;
     if decision != Decision::Undecided || samples == 0 {
+        return None;
+    }
+    if total.value <= floor && total.value + cut >= floor {
+        // More samples with cut stacks tell no more.
         return None;
     }
     let distance = (total.value - floor).abs();

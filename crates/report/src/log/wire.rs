@@ -177,11 +177,13 @@ structs! {
         total: u64,
         own: u64,
         physical_self: u64,
+        rest: u64,
     }
     Tally {
         samples: u64,
         complete: u64,
         lost: u64,
+        unjoinable: u64,
         changed_own: u64,
         changed_below: u64,
         functions: Vec<FunctionTally>,
