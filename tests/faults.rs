@@ -154,7 +154,7 @@ fn files_that_are_no_profile() {
     let here = folder.path();
     let cases: [(&str, &[u8]); 4] = [
         ("empty", b""),
-        ("text", b"main;hot 12\n"),
+        ("text", b"nothing of the kind\n"),
         ("gzip", &[0x1f, 0x8b, 8, 0, 0, 0, 0, 0]),
         ("perf.data", b"PERFILE2\x68\0\0\0\0\0\0\0"),
     ];

@@ -35,6 +35,11 @@ fn main() -> ExitCode {
     }
     show_notices();
     let voice = output::Voice::new(arguments.common.quiet);
+    if let Err(error) = hotproof_profiler::keep_children_waitable() {
+        voice.notice(&format!(
+            "  note     children may not be waited for: {error}"
+        ));
+    }
     let outcome = match &arguments.command {
         Command::Record(record) => record::run(record, voice),
         Command::Report(report) => report::run(report),

@@ -50,10 +50,17 @@ pub(crate) fn header(profile: &Profile, width: usize) -> String {
     if !meta.command.is_empty() {
         segments.push(cut_middle(&clean(&meta.command.join(" ")), width));
     }
-    let wall = time(meta.duration_ns as f64);
-    segments.push(match meta.cpu_time_ns {
-        Some(cpu) => format!("{} CPU in {wall} wall", time(cpu as f64)),
-        None => format!("{wall} wall"),
+    // A format that knows no times has no wall time either.
+    let wall = match meta.duration_ns {
+        0 => None,
+        ns => Some(format!("{} wall", time(ns as f64))),
+    };
+    let cpu = meta
+        .cpu_time_ns
+        .map(|ns| format!("{} CPU", time(ns as f64)));
+    segments.extend(match (cpu, wall) {
+        (Some(cpu), Some(wall)) => Some(format!("{cpu} in {wall}")),
+        (cpu, wall) => cpu.or(wall),
     });
     let rate = match (meta.rate_hz, meta.period) {
         (Some(rate), _) => format!(" at {} Hz", count(rate)),
