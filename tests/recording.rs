@@ -234,7 +234,7 @@ fn too_few_samples_are_undecided_never_no() {
 fn every_command_has_help_with_an_example() {
     let here = Path::new(".");
     for name in [
-        "record", "report", "export", "confirm", "compare", "verdict", "demo",
+        "record", "report", "export", "diff", "confirm", "compare", "verdict", "demo",
     ] {
         let help = hotproof(here, &[name, "--help"]).ends_with(0).stdout;
         assert!(

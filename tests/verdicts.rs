@@ -45,6 +45,12 @@ fn compare(folder: &Path, more: &[&str]) -> (i32, serde_json::Value) {
     let arguments = [&start, more, &["--", "./bench"]].concat();
     let ran = hotproof(folder, &arguments);
     let json = serde_json::from_str(&ran.stdout).unwrap_or_else(|_| panic!("{}", ran.stderr));
+    // What agents read is held to what is published.
+    let schema =
+        serde_json::from_str(hotproof_report::schema::COMPARE).expect("the schema is JSON");
+    if let Err(error) = jsonschema::validate(&schema, &json) {
+        panic!("{error} at {}", error.instance_path());
+    }
     (ran.status, json)
 }
 
