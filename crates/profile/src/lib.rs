@@ -24,7 +24,7 @@
 //!     source: Source::Import,
 //! });
 //! let location = profile.locations.push(Location::unresolved(None, 0x10, AddressKind::Ip));
-//! profile.set_frames(location, &[Frame { function, line: None, column: None, file: None }]);
+//! profile.set_frames(location, &[Frame::of(function)]);
 //! let stack = profile.stacks.push(Stack { parent: None, location });
 //! let sample = Sample {
 //!     thread,

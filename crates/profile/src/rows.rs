@@ -187,23 +187,82 @@ pub struct Symbol {
     pub size: u64,
 }
 
-/// Who named a frame.
+/// Who named a frame: what was read, wherever the file that holds it came from.
+///
+/// The order is that in which the sources of a binary are asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Source {
-    /// DWARF debug information.
+    /// DWARF debug information: of the binary, of its debug file, or split from its objects.
     Dwarf,
-    /// The full symbol table.
+    /// The full symbol table, `.symtab`.
     SymbolTable,
-    /// The dynamic symbol table.
+    /// The compressed symbol table of a stripped binary, `.gnu_debugdata`.
+    MiniDebugInfo,
+    /// The dynamic symbol table, `.dynsym`.
     DynamicSymbols,
+    /// Go's own table of functions, `.gopclntab`.
+    GoTable,
+    /// A stub of the procedure linkage table, named after the function that it calls.
+    Plt,
     /// The start of a function in `.eh_frame`, without a name.
     UnwindTable,
     /// `/proc/kallsyms`.
     Kallsyms,
-    /// A perf map.
+    /// A perf map, `/tmp/perf-PID.map`.
     PerfMap,
+    /// A jitdump, `jit-PID.dump`.
+    Jitdump,
     /// Another profile format, which named it before us.
     Import,
+}
+
+impl Source {
+    /// All of them, in their order.
+    pub const ALL: [Source; 11] = [
+        Source::Dwarf,
+        Source::SymbolTable,
+        Source::MiniDebugInfo,
+        Source::DynamicSymbols,
+        Source::GoTable,
+        Source::Plt,
+        Source::UnwindTable,
+        Source::Kallsyms,
+        Source::PerfMap,
+        Source::Jitdump,
+        Source::Import,
+    ];
+
+    /// What outputs call it; these words are stable.
+    pub fn word(self) -> &'static str {
+        match self {
+            Source::Dwarf => "dwarf",
+            Source::SymbolTable => "symtab",
+            Source::MiniDebugInfo => "minidebuginfo",
+            Source::DynamicSymbols => "dynsym",
+            Source::GoTable => "pclntab",
+            Source::Plt => "plt",
+            Source::UnwindTable => "eh_frame",
+            Source::Kallsyms => "kallsyms",
+            Source::PerfMap => "perfmap",
+            Source::Jitdump => "jitdump",
+            Source::Import => "import",
+        }
+    }
+
+    /// The source that a word of [`Source::word`] names; `None` for any other.
+    ///
+    /// ```
+    /// use hotproof_profile::Source;
+    ///
+    /// assert_eq!(Source::of_word("symtab"), Some(Source::SymbolTable));
+    /// assert!(Source::ALL.is_sorted());
+    /// for source in Source::ALL {
+    ///     assert_eq!(Source::of_word(source.word()), Some(source));
+    /// }
+    /// ```
+    pub fn of_word(word: &str) -> Option<Source> {
+        Source::ALL.into_iter().find(|source| source.word() == word)
+    }
 }
 
 /// One source function. All generic instances of one function may share a row.
@@ -234,6 +293,22 @@ pub struct Frame {
     pub column: Option<u32>,
     /// File of `line`, when it differs from the function's declared file.
     pub file: Option<StringId>,
+    /// Whether the line table contradicts the function: it puts the address into a file that the
+    /// inlined function named for it is not declared in, so name and line cannot both be right.
+    pub contradicted: bool,
+}
+
+impl Frame {
+    /// A function at an unknown place of its source.
+    pub fn of(function: FunctionId) -> Frame {
+        Frame {
+            function,
+            line: None,
+            column: None,
+            file: None,
+            contradicted: false,
+        }
+    }
 }
 
 /// How an address was obtained; decides what a symbolizer looks up.

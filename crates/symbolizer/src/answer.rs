@@ -43,6 +43,8 @@ pub struct NamedFrame {
     pub column: Option<u32>,
     /// File of `line`, when it differs from the function's.
     pub file: Option<String>,
+    /// Whether the line table contradicts the function; see [`hotproof_profile::Frame`].
+    pub contradicted: bool,
 }
 
 /// All that is known of one address.
@@ -70,6 +72,20 @@ pub(crate) struct AnswerFrame {
     pub(crate) column: Option<u32>,
     /// When it differs from the function's.
     pub(crate) file: Option<u32>,
+    pub(crate) contradicted: bool,
+}
+
+impl AnswerFrame {
+    /// A function at an unknown place.
+    pub(crate) fn of(function: u32) -> AnswerFrame {
+        AnswerFrame {
+            function,
+            line: None,
+            column: None,
+            file: None,
+            contradicted: false,
+        }
+    }
 }
 
 /// Rows that the answers of one image refer to. Rows are only ever added.
@@ -96,6 +112,7 @@ impl Tables {
             line: frame.line,
             column: frame.column,
             file: frame.file.map(text),
+            contradicted: frame.contradicted,
         });
         NamedAddress {
             symbol: answer.symbol.map(|row| self.symbols[row as usize].clone()),

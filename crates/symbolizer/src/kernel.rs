@@ -50,15 +50,9 @@ impl KernelNames {
             address: symbol.start,
             size: 0,
         });
-        let frame = AnswerFrame {
-            function,
-            line: None,
-            column: None,
-            file: None,
-        };
         Answer {
             symbol: Some(row),
-            frames: Box::new([frame]),
+            frames: Box::new([AnswerFrame::of(function)]),
         }
     }
 }

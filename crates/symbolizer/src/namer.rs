@@ -150,6 +150,7 @@ impl<'a> Namer<'a> {
                 line: place.and_then(|place| place.line),
                 column: place.and_then(|place| place.column),
                 file: place.and_then(|place| place.file),
+                contradicted: false,
             }));
         }
         Answer {
@@ -238,6 +239,7 @@ impl<'a> Namer<'a> {
                 file: link
                     .file
                     .filter(|&file| declared.is_some_and(|own| own != file)),
+                contradicted: false,
             });
         }
         frames
@@ -306,7 +308,7 @@ impl<'a> Namer<'a> {
             linkage_name: String::new(),
             file: None,
             line: None,
-            source: Source::DynamicSymbols,
+            source: Source::Plt,
         }))
     }
 

@@ -77,6 +77,7 @@ impl<'p, 't> Writer<'p, 't> {
                 line: frame.line,
                 column: frame.column,
                 file: frame.file.map(|file| self.file(file)),
+                contradicted: frame.contradicted,
             });
         }
         let symbol = answer.symbol.map(|symbol| self.symbol(symbol));

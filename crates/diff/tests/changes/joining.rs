@@ -80,6 +80,7 @@ impl Made {
                 line: None,
                 column: None,
                 file: None,
+                contradicted: false,
             })
             .collect();
         self.profile.set_frames(id, &frames);

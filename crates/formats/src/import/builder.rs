@@ -60,6 +60,7 @@ impl Place {
             line: self.line,
             column: self.column,
             file: self.file,
+            contradicted: false,
         }
     }
 }

@@ -106,6 +106,7 @@ struct FunctionRow<'a> {
     line: Option<u32>,
     image: Option<usize>,
     library: bool,
+    source: Option<&'static str>,
     samples: u64,
     #[serde(rename = "self")]
     self_weights: Vec<i64>,
@@ -121,6 +122,7 @@ struct FrameRow<'a> {
     image: Option<usize>,
     address: Option<String>,
     inlined: bool,
+    contradicted: bool,
 }
 
 #[derive(Serialize)]
@@ -344,6 +346,7 @@ fn function<'a>(profile: &'a Profile, total: &CodeTotal, width: usize) -> Functi
         line: None,
         image: viewer::image_of(profile, total.code),
         library: false,
+        source: None,
         samples: total.samples,
         self_weights: vec![0; width],
         total: vec![0; width],
@@ -356,6 +359,7 @@ fn function<'a>(profile: &'a Profile, total: &CodeTotal, width: usize) -> Functi
         row.file = function.file.map(|file| &profile.strings[file]);
         row.line = function.line;
         row.library = profile.is_library(id);
+        row.source = Some(function.source.word());
     }
     row
 }
@@ -410,6 +414,7 @@ impl<'a> Frames<'a> {
                 image: row.image.map(Id::index),
                 address: is_address(row).then(|| format!("{:#x}", row.address)),
                 inlined: depth != outermost,
+                contradicted: frame.is_some_and(|frame| frame.contradicted),
             });
         }
         self.locations.push(start..self.rows.len() as u32);

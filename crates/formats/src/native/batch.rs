@@ -194,11 +194,18 @@ fn source(source: Source) -> schema::Source {
         Source::Kallsyms => schema::Source::Kallsyms,
         Source::PerfMap => schema::Source::PerfMap,
         Source::Import => schema::Source::Import,
+        Source::MiniDebugInfo => schema::Source::MiniDebugInfo,
+        Source::Plt => schema::Source::Plt,
+        Source::GoTable => schema::Source::GoTable,
+        Source::Jitdump => schema::Source::Jitdump,
     }
 }
 
 fn frames(rows: &[Frame]) -> schema::Frames {
+    let marked = rows.iter().any(|row| row.contradicted);
+    let marks = || to_runs(rows.iter().map(|row| i64::from(row.contradicted)));
     schema::Frames {
+        contradicted: marked.then(marks),
         function: ids(rows, |row| row.function.0),
         line: positions(rows, |row| row.line),
         column: positions(rows, |row| row.column),

@@ -186,6 +186,10 @@ fn source(number: i32) -> Result<Source, Fault> {
         schema::Source::Kallsyms => Source::Kallsyms,
         schema::Source::PerfMap => Source::PerfMap,
         schema::Source::Import => Source::Import,
+        schema::Source::MiniDebugInfo => Source::MiniDebugInfo,
+        schema::Source::Plt => Source::Plt,
+        schema::Source::GoTable => Source::GoTable,
+        schema::Source::Jitdump => Source::Jitdump,
     })
 }
 
@@ -196,8 +200,17 @@ fn append_frames(profile: &mut Profile, columns: &schema::Frames) -> Result<(), 
     let lines = level(positions(&columns.line)?, count)?;
     let column_numbers = level(positions(&columns.column)?, count)?;
     let files = level(optional_ids(&columns.file)?, count)?;
+    let marks = match &columns.contradicted {
+        Some(runs) => run_values(Some(runs), count)?,
+        None => vec![0; count],
+    };
     for row in 0..count {
         profile.frames.push(Frame {
+            contradicted: match marks[row] {
+                0 => false,
+                1 => true,
+                _ => return Err(UNKNOWN_VALUE),
+            },
             function: FunctionId(functions[row]),
             line: lines[row],
             column: column_numbers[row],

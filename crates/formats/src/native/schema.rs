@@ -156,6 +156,10 @@ pub(crate) enum Source {
     Kallsyms = 4,
     PerfMap = 5,
     Import = 6,
+    MiniDebugInfo = 7,
+    Plt = 8,
+    GoTable = 9,
+    Jitdump = 10,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -168,6 +172,8 @@ pub(crate) struct Frames {
     pub column: Vec<u64>,
     #[prost(sint64, repeated, tag = "4")]
     pub file: Vec<i64>,
+    #[prost(message, optional, tag = "5")]
+    pub contradicted: Option<Runs>,
 }
 
 #[derive(Clone, PartialEq, Message)]

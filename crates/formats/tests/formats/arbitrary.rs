@@ -8,7 +8,7 @@ use proptest::prelude::*;
 type Pick = u32;
 type RawMapping = (Option<Pick>, u64, u64, u64, Pick, u64, Option<u64>);
 type RawFunction = (Pick, Pick, Option<Pick>, Option<u32>, Option<Pick>, Source);
-type RawFrame = (Pick, Option<u32>, Option<u32>, Option<Pick>);
+type RawFrame = (Pick, Option<u32>, Option<u32>, Option<Pick>, bool);
 type RawLocation = (
     Option<Pick>,
     u64,
@@ -83,17 +83,7 @@ fn image_kind() -> impl Strategy<Value = ImageKind> {
 }
 
 fn source() -> impl Strategy<Value = Source> {
-    use Source::*;
-    let all = vec![
-        Dwarf,
-        SymbolTable,
-        DynamicSymbols,
-        UnwindTable,
-        Kallsyms,
-        PerfMap,
-        Import,
-    ];
-    proptest::sample::select(all)
+    proptest::sample::select(Source::ALL.to_vec())
 }
 
 fn address_kind() -> impl Strategy<Value = AddressKind> {
@@ -207,7 +197,13 @@ fn raw() -> impl Strategy<Value = Raw> {
             0..5,
         ),
         vec(
-            (pick(), maybe(narrow()), maybe(narrow()), maybe(pick())),
+            (
+                pick(),
+                maybe(narrow()),
+                maybe(narrow()),
+                maybe(pick()),
+                any::<bool>(),
+            ),
             0..6,
         ),
         vec(
@@ -417,7 +413,7 @@ fn build_code(p: &mut Profile, raw: &Raw) {
             source,
         });
     }
-    for &(function, line, column, file) in &raw.frames {
+    for &(function, line, column, file, contradicted) in &raw.frames {
         let Some(function) = id(function, p.functions.len()) else {
             continue;
         };
@@ -427,6 +423,7 @@ fn build_code(p: &mut Profile, raw: &Raw) {
             line,
             column,
             file,
+            contradicted,
         });
     }
     let frames = p.frames.len() as u32;

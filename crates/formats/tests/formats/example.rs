@@ -234,6 +234,7 @@ fn add_location(
         line,
         column: line.map(|_| 9),
         file: None,
+        contradicted: false,
     };
     let frames: Vec<Frame> = frames.iter().map(frame).collect();
     p.set_frames(id, &frames);

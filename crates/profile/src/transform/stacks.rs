@@ -67,12 +67,7 @@ pub(super) fn named_location(
         image: None,
         source: Source::Import,
     });
-    let frame = profile.frames.push(Frame {
-        function,
-        line: None,
-        column: None,
-        file: None,
-    });
+    let frame = profile.frames.push(Frame::of(function));
     profile.locations.push(Location {
         frames: frame.0..frame.0 + 1,
         state: LocationState::Resolved,

@@ -75,12 +75,7 @@ impl Maker {
         let address = self.next_address;
         let row = Location::unresolved(Some(self.image), address, AddressKind::Ip);
         let id = self.profile.locations.push(row);
-        let frame = |&function: &FunctionId| Frame {
-            function,
-            line: None,
-            column: None,
-            file: None,
-        };
+        let frame = |&function: &FunctionId| Frame::of(function);
         let frames: Vec<Frame> = frames.iter().map(frame).collect();
         self.profile.set_frames(id, &frames);
         id

@@ -473,12 +473,7 @@ impl Observer {
                 image: Some(kernel),
                 source: Source::Kallsyms,
             });
-            let frame = Frame {
-                function,
-                line: None,
-                column: None,
-                file: None,
-            };
+            let frame = Frame::of(function);
             self.profile.set_frames(id, &[frame]);
         }
     }

@@ -278,12 +278,7 @@ fn named_locations_are_left_alone() {
     });
     let row = Location::unresolved(Some(image), 0x1060, AddressKind::Ip);
     let location = profile.locations.push(row);
-    let frame = Frame {
-        function,
-        line: None,
-        column: None,
-        file: None,
-    };
+    let frame = Frame::of(function);
     profile.set_frames(location, &[frame]);
     let before = profile.clone();
     let summary = Symbolizer::new().symbolize(&mut profile);

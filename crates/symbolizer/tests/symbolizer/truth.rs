@@ -301,7 +301,8 @@ fn assert_stubs(program: &Path) {
         .symbolize_addresses(program, &addresses)
         .unwrap();
     let mut names = named.iter().flat_map(|named| &named.frames);
-    assert!(names.any(|frame| frame.function.name == "puts@plt"));
+    let puts = names.find(|frame| frame.function.name == "puts@plt");
+    assert_eq!(puts.map(|frame| frame.function.source), Some(Source::Plt));
 }
 
 #[test]
