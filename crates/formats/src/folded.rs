@@ -25,17 +25,20 @@
 //!
 //! So a line splits at its last space into stack and weight, and a stack splits at each `;`.
 
-use std::collections::BTreeMap;
 use std::io::{BufWriter, Write};
 
-use hotproof_profile::{Code, Id, Inline, Profile, StackEnd, StackId, StringId};
-use rustc_hash::FxHashMap;
+use hotproof_profile::{Inline, Profile};
 
 mod read;
+mod texts;
+mod tree;
 
 use crate::WriteError;
-use crate::nameless::is_nameless;
 pub(crate) use read::{looks_like, read, split};
+use tree::Tree;
+
+/// How much is written at once.
+const OUTPUT_BYTES: usize = 1 << 16;
 
 /// The frame below the root of a stack that was cut.
 pub const TRUNCATED: &str = "[truncated]";
@@ -70,12 +73,7 @@ impl Default for Options {
 /// [`WriteError::NoWeight`] when the profile has no such weight, and those of `out`.
 pub fn write(profile: &Profile, options: &Options, out: impl Write) -> Result<(), WriteError> {
     check_weight(profile, options.weight)?;
-    let mut out = BufWriter::new(out);
-    for (stack, weight) in lines(profile, options) {
-        writeln!(out, "{stack} {weight}")?;
-    }
-    out.flush()?;
-    Ok(())
+    write_columns(profile, options.inline, &[options.weight], out)
 }
 
 /// Writes one line a stack with two weights, `stack base head`, sorted by the bytes of the stack:
@@ -91,11 +89,24 @@ pub fn write_differential(
 ) -> Result<(), WriteError> {
     check_weight(profile, base)?;
     check_weight(profile, head)?;
-    let lines_of = |weight| lines(profile, &Options { inline, weight });
-    let mut out = BufWriter::new(out);
-    for ((stack, base), (_, head)) in lines_of(base).into_iter().zip(lines_of(head)) {
-        writeln!(out, "{stack} {base} {head}")?;
-    }
+    write_columns(profile, inline, &[base, head], out)
+}
+
+fn write_columns(
+    profile: &Profile,
+    inline: Inline,
+    columns: &[usize],
+    out: impl Write,
+) -> Result<(), WriteError> {
+    let mut out = BufWriter::with_capacity(OUTPUT_BYTES, out);
+    let tree = Tree::of(profile, inline, columns);
+    tree.each_line(|stack, weights| {
+        out.write_all(stack.as_bytes())?;
+        for weight in weights {
+            write!(out, " {weight}")?;
+        }
+        out.write_all(b"\n")
+    })?;
     out.flush()?;
     Ok(())
 }
@@ -115,84 +126,16 @@ fn check_weight(profile: &Profile, column: usize) -> Result<(), WriteError> {
 ///
 /// A profile without the weight has no lines.
 pub fn lines(profile: &Profile, options: &Options) -> Vec<(String, i64)> {
-    let Some(column) = profile.samples.weights.get(options.weight) else {
+    if options.weight >= profile.samples.weights.len() {
         return Vec::new();
-    };
-    let samples = &profile.samples;
-    let mut sums: BTreeMap<(Option<StringId>, StackEnd, Option<StackId>), i64> = BTreeMap::new();
-    let threads = profile.threads.iter();
-    let roots: Vec<Option<StringId>> = threads
-        .map(|(id, row)| (!is_nameless(profile, id)).then_some(row.name))
-        .collect();
-    for (row, &weight) in column.iter().enumerate() {
-        let root = roots[samples.thread[row].index()];
-        let sum = sums.entry((root, samples.end[row], samples.stack[row]));
-        *sum.or_default() += weight;
     }
-    let marks = Marks::of(&samples.end);
-    let mut names = FxHashMap::default();
-    let mut lines: BTreeMap<String, i64> = BTreeMap::new();
-    for ((root, end, stack), weight) in sums {
-        let root = root.map(|root| escape(&profile.strings[root]));
-        let mut frames: Vec<String> = root.into_iter().collect();
-        push_frames(&mut frames, profile, stack, options.inline, &mut names);
-        if let Some(mark) = marks.mark(end) {
-            frames.insert(1, mark.to_owned());
-        }
-        *lines.entry(frames.join(";")).or_default() += weight;
-    }
-    lines.into_iter().collect()
-}
-
-/// Whether stacks of unknown end have to be told apart from whole ones.
-#[derive(Clone, Copy, PartialEq)]
-enum Marks {
-    /// The profile says of some stacks that they are whole.
-    Unknown,
-    /// It says so of none.
-    Plain,
-}
-
-impl Marks {
-    fn of(ends: &[StackEnd]) -> Self {
-        if ends.iter().all(|&end| end == StackEnd::Unknown) {
-            Marks::Plain
-        } else {
-            Marks::Unknown
-        }
-    }
-
-    fn mark(self, end: StackEnd) -> Option<&'static str> {
-        match end {
-            StackEnd::Complete => None,
-            StackEnd::Truncated => Some(TRUNCATED),
-            StackEnd::Failed => Some(FAILED),
-            StackEnd::Unknown => (self == Marks::Unknown).then_some(UNKNOWN_END),
-        }
-    }
-}
-
-/// Appends the escaped name of each frame, from the root to the leaf; at least one.
-fn push_frames(
-    frames: &mut Vec<String>,
-    profile: &Profile,
-    stack: Option<StackId>,
-    inline: Inline,
-    names: &mut FxHashMap<Code, String>,
-) {
-    let mut chain: Vec<Code> = profile
-        .path(stack)
-        .flat_map(|location| profile.code_at(location, inline))
-        .collect();
-    if chain.is_empty() {
-        chain.push(Code::Unmapped);
-    }
-    for &code in chain.iter().rev() {
-        let name = names
-            .entry(code)
-            .or_insert_with(|| escape(&profile.code_name(code)));
-        frames.push(name.clone());
-    }
+    let mut lines = Vec::new();
+    let tree = Tree::of(profile, options.inline, &[options.weight]);
+    let Ok(()) = tree.each_line(|stack, weights| {
+        lines.push((stack.to_owned(), weights[0]));
+        Ok::<(), std::convert::Infallible>(())
+    });
+    lines
 }
 
 /// A name as it is written in a line; see the module's documentation for the rule.
@@ -205,15 +148,26 @@ fn push_frames(
 /// assert_eq!(unescape(r"worker\_2"), "worker 2");
 /// ```
 pub fn escape(name: &str) -> String {
+    let mut text = String::with_capacity(name.len());
+    escape_into(name, &mut text);
+    text
+}
+
+fn escape_into(name: &str, text: &mut String) {
     if name.is_empty() {
-        return r"\e".to_owned();
+        text.push_str(r"\e");
+        return;
+    }
+    let is_plain = |byte: &u8| !b" ;\n\r\\".contains(byte);
+    if name.as_bytes().iter().all(is_plain) {
+        text.push_str(name);
+        return;
     }
     let last_space = name.rfind(' ').filter(|&at| {
         let word = &name[at + 1..];
         word.bytes()
             .all(|byte| byte.is_ascii_digit() || byte == b'.' || byte == b'-')
     });
-    let mut text = String::with_capacity(name.len());
     for (at, character) in name.char_indices() {
         match character {
             ';' => text.push_str(r"\:"),
@@ -224,7 +178,6 @@ pub fn escape(name: &str) -> String {
             other => text.push(other),
         }
     }
-    text
 }
 
 /// The name that [`escape`] was given. A backslash that begins no escape stands for itself, so

@@ -2,6 +2,7 @@
 
 use hotproof_formats::WriteError;
 use hotproof_formats::folded::{self, Options, escape, unescape};
+use hotproof_formats::import::Limits;
 use hotproof_profile::*;
 use proptest::prelude::*;
 
@@ -137,4 +138,81 @@ proptest! {
         let sum: i64 = lines.iter().map(|line| line.1).sum();
         prop_assert_eq!(sum, profile.total_weight(0));
     }
+
+    /// However they are found, lines are what the format's page says: root, mark, names, sum.
+    #[test]
+    fn lines_are_what_their_definition_says(
+        profile in arbitrary::profile(),
+        physical in any::<bool>(),
+    ) {
+        let inline = if physical { Inline::Physical } else { Inline::Expand };
+        let options = Options { inline, weight: 0 };
+        prop_assert_eq!(folded::lines(&profile, &options), defined_lines(&profile, inline));
+    }
+
+    /// Names that begin with each other part the text order of lines from that of their names.
+    #[test]
+    fn lines_of_similar_names_are_sorted_by_their_bytes(
+        stacks in prop::collection::vec(prop::collection::vec("a?a?[ #;x]?b?", 1..4), 1..20),
+    ) {
+        let text: Vec<String> = stacks
+            .iter()
+            .map(|stack| {
+                let names: Vec<String> = stack.iter().map(|name| escape(name)).collect();
+                format!("{} 1\n", names.join(";"))
+            })
+            .collect();
+        let imported = hotproof_formats::import::read(text.concat().as_bytes(), Limits::default());
+        let profile = imported.unwrap().profile;
+        let inline = Inline::Expand;
+        let lines = folded::lines(&profile, &Options::default());
+        prop_assert_eq!(&lines, &defined_lines(&profile, inline));
+        prop_assert!(lines.is_sorted_by(|a, b| a.0 < b.0));
+    }
+}
+
+/// The lines by the plain words of the format's page, slowly.
+fn defined_lines(profile: &Profile, inline: Inline) -> Vec<(String, i64)> {
+    let says_whole = profile
+        .samples
+        .end
+        .iter()
+        .any(|&end| end != StackEnd::Unknown);
+    let mut lines = std::collections::BTreeMap::<String, i64>::new();
+    for (row, weight) in profile
+        .samples
+        .weights
+        .first()
+        .into_iter()
+        .flatten()
+        .enumerate()
+    {
+        let path = profile.path(profile.samples.stack[row]);
+        let mut names: Vec<String> = path
+            .flat_map(|location| profile.code_at(location, inline))
+            .map(|code| escape(&profile.code_name(code)))
+            .collect();
+        if names.is_empty() {
+            names.push("[unknown]".to_owned());
+        }
+        let thread = &profile.threads[profile.samples.thread[row]];
+        let process = &profile.processes[thread.process];
+        let texts = [
+            &profile.strings[thread.name],
+            &profile.strings[process.name],
+        ];
+        if thread.tid != 0 || process.pid != 0 || texts != ["", ""] {
+            names.push(escape(texts[0]));
+        }
+        names.reverse();
+        match profile.samples.end[row] {
+            StackEnd::Complete => {}
+            StackEnd::Truncated => names.insert(1, folded::TRUNCATED.to_owned()),
+            StackEnd::Failed => names.insert(1, folded::FAILED.to_owned()),
+            StackEnd::Unknown if says_whole => names.insert(1, folded::UNKNOWN_END.to_owned()),
+            StackEnd::Unknown => {}
+        }
+        *lines.entry(names.join(";")).or_default() += weight;
+    }
+    lines.into_iter().collect()
 }
