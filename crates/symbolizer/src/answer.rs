@@ -3,8 +3,6 @@
 use hotproof_profile::Source;
 use rustc_hash::FxHashMap;
 
-use crate::path::normalise;
-
 /// One source function.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct NamedFunction {
@@ -57,16 +55,19 @@ pub struct NamedAddress {
 }
 
 /// An answer by rows of [`Tables`].
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Answer {
     pub(crate) symbol: Option<u32>,
-    /// Innermost first.
-    pub(crate) frames: Box<[AnswerFrame]>,
+    /// The innermost frame; `None` when nobody can name the address.
+    pub(crate) frame: Option<u32>,
 }
 
-/// A frame by rows of [`Tables`].
-#[derive(Debug, Clone, Copy)]
+/// A frame by rows of [`Tables`]. Addresses share frames: those of one line, and all that is around
+/// an inlined function.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct AnswerFrame {
+    /// The frame that this one is inlined into, a row before it; `None` for the physical function.
+    pub(crate) outer: Option<u32>,
     pub(crate) function: u32,
     pub(crate) line: Option<u32>,
     pub(crate) column: Option<u32>,
@@ -79,6 +80,7 @@ impl AnswerFrame {
     /// A function at an unknown place.
     pub(crate) fn of(function: u32) -> AnswerFrame {
         AnswerFrame {
+            outer: None,
             function,
             line: None,
             column: None,
@@ -94,6 +96,8 @@ pub(crate) struct Tables {
     pub(crate) functions: Vec<NamedFunction>,
     pub(crate) symbols: Vec<NamedSymbol>,
     pub(crate) files: Vec<String>,
+    /// Outer frames come before inner ones.
+    pub(crate) frames: Vec<AnswerFrame>,
 }
 
 impl Tables {
@@ -102,12 +106,19 @@ impl Tables {
         self.functions.append(&mut more.functions);
         self.symbols.append(&mut more.symbols);
         self.files.append(&mut more.files);
+        self.frames.append(&mut more.frames);
+    }
+
+    /// The frames of an answer, innermost first.
+    pub(crate) fn chain(&self, answer: Answer) -> impl Iterator<Item = &AnswerFrame> {
+        let at = |row: Option<u32>| row.map(|row| &self.frames[row as usize]);
+        std::iter::successors(at(answer.frame), move |frame| at(frame.outer))
     }
 
     /// The answer with its rows filled in.
-    pub(crate) fn resolve(&self, answer: &Answer) -> NamedAddress {
+    pub(crate) fn resolve(&self, answer: Answer) -> NamedAddress {
         let text = |file: u32| self.files[file as usize].clone();
-        let frames = answer.frames.iter().map(|frame| NamedFrame {
+        let frames = self.chain(answer).map(|frame| NamedFrame {
             function: self.functions[frame.function as usize].clone(),
             line: frame.line,
             column: frame.column,
@@ -127,10 +138,12 @@ pub(crate) struct Rows {
     functions: FxHashMap<NamedFunction, u32>,
     symbols: FxHashMap<NamedSymbol, u32>,
     files: FxHashMap<String, u32>,
-    /// Files by their spelling before it was made comparable.
-    spellings: FxHashMap<String, u32>,
     /// All paths by row.
     paths: Vec<String>,
+    /// Frames that are not inlined and were given out by [`Rows::lone_frame`].
+    lone_frames: FxHashMap<AnswerFrame, u32>,
+    /// How many frames there are.
+    frames: u32,
     fresh: Tables,
 }
 
@@ -157,13 +170,24 @@ impl Rows {
         &self.paths[file as usize]
     }
 
-    /// The row of a path as a compiler spells it.
-    pub(crate) fn file_as_spelled(&mut self, path: &str) -> u32 {
-        if let Some(&row) = self.spellings.get(path) {
+    /// A new row for a frame. Equal ones are not looked for: chains are told apart where they are
+    /// made.
+    pub(crate) fn frame(&mut self, frame: AnswerFrame) -> u32 {
+        let row = self.frames;
+        self.frames = row
+            .checked_add(1)
+            .expect("an image has fewer than 2^32 frames");
+        self.fresh.frames.push(frame);
+        row
+    }
+
+    /// The row of a frame that is not inlined.
+    pub(crate) fn lone_frame(&mut self, frame: AnswerFrame) -> u32 {
+        if let Some(&row) = self.lone_frames.get(&frame) {
             return row;
         }
-        let row = self.file(&normalise(path));
-        self.spellings.insert(path.to_owned(), row);
+        let row = self.frame(frame);
+        self.lone_frames.insert(frame, row);
         row
     }
 

@@ -1,15 +1,48 @@
-//! DWARF of one image: the inlined chain of an address.
+//! DWARF of one image: the inlined chains of many addresses at once.
+//!
+//! Addresses come sorted. Units are found by `.debug_aranges` or by their roots; each unit that is
+//! hit is walked once, in parallel with the others, and each function of it takes the addresses
+//! that lie in its ranges. The line program of a unit is run once, and what no address asks for is
+//! not kept: no table of functions, no table of lines, no path of a file that is not hit.
+
+mod budget;
+mod declaration;
+mod files;
+mod hits;
+mod lines;
+mod ranges;
+mod root;
+mod scope;
+mod unit_answers;
+mod units;
+mod walk;
 
 use std::borrow::Cow;
-use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use addr2line::{Context, LookupContinuation, LookupResult};
-use gimli::{DwarfSections, LittleEndian, SectionId};
+use gimli::{DwarfSections, EndianSlice, LittleEndian, SectionId};
 use hotproof_image::{ImageError, ImageFile};
+use rayon::prelude::*;
 
-use crate::answer::Rows;
-use crate::declaration::{Declaration, Declarations, EntryAt, Part, Slice};
+use self::hits::Hit;
+pub(crate) use self::ranges::Code;
+use self::unit_answers::Question;
+pub(crate) use self::unit_answers::{NONE, UnitAnswers, UnitFunction};
+use self::units::{UnitRange, Units};
+
+/// The reader of all sections: bytes of mapped files.
+pub(crate) type Slice<'a> = EndianSlice<'a, LittleEndian>;
+
+/// Why debug information could not be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum DwarfError {
+    /// The reader's own words.
+    #[error(transparent)]
+    Read(#[from] gimli::Error),
+    /// It refers to itself beyond all measure.
+    #[error("its entries refer to the same data more often than any compiler writes")]
+    Exhausted,
+}
 
 /// Section contents, decompressed where they have to be.
 pub(crate) struct DwarfBytes<'a> {
@@ -17,23 +50,28 @@ pub(crate) struct DwarfBytes<'a> {
     shared: Option<DwarfSections<Cow<'a, [u8]>>>,
 }
 
-/// One function of an inlined chain.
-#[derive(Debug, Clone)]
-pub(crate) struct ChainLink {
-    /// `None` where there are lines without a function (assembler code).
-    pub(crate) entry: Option<(EntryAt, Rc<Declaration>)>,
-    /// Where the line lies, a row of files.
-    pub(crate) file: Option<u32>,
-    pub(crate) line: Option<u32>,
-    pub(crate) column: Option<u32>,
-}
-
 /// Answers from DWARF.
 pub(crate) struct DwarfNames<'a> {
-    context: Context<Slice<'a>>,
-    declarations: Declarations<'a>,
-    /// Whether an address was hit whose functions lie in another file.
-    is_split: bool,
+    main: Units<'a>,
+    shared: Option<Units<'a>>,
+    code: Code,
+    /// Ranges by `.debug_aranges`, and the units that are not in it.
+    listed: OnceLock<(Vec<UnitRange>, Vec<u32>)>,
+    /// Ranges of units that are not listed, by their roots, and the units without any.
+    rooted: OnceLock<(Vec<UnitRange>, Vec<u32>)>,
+    /// Ranges by line programs, of units that state none.
+    lined: OnceLock<Vec<UnitRange>>,
+    damage: Option<gimli::Error>,
+}
+
+/// What a batch of addresses got.
+#[derive(Default)]
+pub(crate) struct Batch<'a> {
+    /// Units that were hit, in the order of the file.
+    pub(crate) units: Vec<UnitAnswers<'a>>,
+    /// For each address a row of `units` and a frame of that unit; [`NONE`] twice when DWARF does
+    /// not cover it.
+    pub(crate) frames: Vec<(u32, u32)>,
 }
 
 impl<'a> DwarfBytes<'a> {
@@ -64,66 +102,148 @@ fn load_sections(file: &ImageFile) -> Result<DwarfSections<Cow<'_, [u8]>>, Image
 }
 
 impl<'a> DwarfNames<'a> {
-    /// Indexes the units; functions and lines of a unit are read when an address hits it.
-    pub(crate) fn new(bytes: &'a DwarfBytes<'_>) -> Result<DwarfNames<'a>, gimli::Error> {
+    /// Reads the headers of the units; the rest is read when an address needs it.
+    pub(crate) fn new(bytes: &'a DwarfBytes<'_>, code: Code) -> DwarfNames<'a> {
         let dwarf = bytes
             .main
             .borrow_with_sup(bytes.shared.as_ref(), |data| Slice::new(data, LittleEndian));
-        let dwarf = Arc::new(dwarf);
-        Ok(DwarfNames {
-            context: Context::from_arc_dwarf(dwarf.clone())?,
-            declarations: Declarations::new(dwarf)?,
-            is_split: false,
+        let shared = dwarf.sup.clone();
+        let (main, damage) = Units::read(Arc::new(dwarf));
+        DwarfNames {
+            main,
+            shared: shared.map(|dwarf| Units::read(dwarf).0),
+            code,
+            listed: OnceLock::new(),
+            rooted: OnceLock::new(),
+            lined: OnceLock::new(),
+            damage,
+        }
+    }
+
+    /// What was found damaged on opening.
+    pub(crate) fn damage(&self) -> Option<String> {
+        self.damage.map(|error| self.main.dwarf.format_error(error))
+    }
+
+    /// An error in words that name the section.
+    pub(crate) fn describe(&self, error: DwarfError) -> String {
+        match error {
+            DwarfError::Read(error) => self.main.dwarf.format_error(error),
+            error => error.to_string(),
+        }
+    }
+
+    /// The chains of linked addresses, which are sorted and distinct.
+    pub(crate) fn answer(&self, svmas: &[u64]) -> Batch<'a> {
+        let mut batch = Batch {
+            units: Vec::new(),
+            frames: vec![(NONE, NONE); svmas.len()],
+        };
+        // The lists of ranges from the cheapest on; the dearer ones are read for addresses that
+        // the cheaper ones do not know.
+        let stages = [Self::listed_ranges, Self::rooted_ranges, Self::lined_ranges];
+        for ranges in stages {
+            let open = batch
+                .frames
+                .iter()
+                .enumerate()
+                .filter(|(_, frame)| frame.0 == NONE);
+            let open: Vec<u32> = open.map(|(row, _)| row as u32).collect();
+            if open.is_empty() {
+                break;
+            }
+            self.answer_by(ranges(self), svmas, &open, &mut batch);
+        }
+        batch
+    }
+
+    fn listed_ranges(&self) -> &[UnitRange] {
+        &self.listed().0
+    }
+
+    fn listed(&self) -> &(Vec<UnitRange>, Vec<u32>) {
+        self.listed.get_or_init(|| {
+            let (ranges, listed) = self.main.ranges_of_index(&self.code);
+            let others = (0..self.main.len() as u32).filter(|&unit| !listed[unit as usize]);
+            (ranges, others.collect())
         })
     }
 
-    /// Whether functions were missing because they lie in `.dwo` files, which are not read.
-    pub(crate) fn is_split(&self) -> bool {
-        self.is_split
+    fn rooted(&self) -> &(Vec<UnitRange>, Vec<u32>) {
+        self.rooted
+            .get_or_init(|| self.main.ranges_of_roots(&self.listed().1, &self.code))
     }
 
-    /// The chain at a linked address, innermost first; empty when DWARF does not cover it.
-    pub(crate) fn chain(
-        &mut self,
-        svma: u64,
-        rows: &mut Rows,
-    ) -> Result<Vec<ChainLink>, gimli::Error> {
-        let (unit, skipped) = without_loads(self.context.find_dwarf_and_unit(svma));
-        self.is_split |= skipped;
-        let unit_start = unit
-            .and_then(|unit| unit.header.debug_info_offset())
-            .map(|offset| offset.0);
-        let mut frames = self.context.find_frames(svma).skip_all_loads()?;
-        let mut chain = Vec::new();
-        while let Some(frame) = frames.next()? {
-            let entry = match (unit_start, frame.dw_die_offset) {
-                (Some(start), Some(offset)) => {
-                    let entry = EntryAt {
-                        part: Part::Main,
-                        offset: start + offset.0,
-                    };
-                    Some((entry, self.declarations.of(entry)?))
+    fn rooted_ranges(&self) -> &[UnitRange] {
+        &self.rooted().0
+    }
+
+    fn lined_ranges(&self) -> &[UnitRange] {
+        self.lined
+            .get_or_init(|| self.main.ranges_of_lines(&self.rooted().1, &self.code))
+    }
+
+    /// Asks the units whose ranges hold addresses that have no answer yet.
+    fn answer_by(&self, ranges: &[UnitRange], svmas: &[u64], open: &[u32], batch: &mut Batch<'a>) {
+        let (mut hits, rivals) = hits::find(ranges, svmas, open);
+        // The largest first, so that no thread is left with it at the end.
+        hits.sort_by_key(|hit| (std::cmp::Reverse(self.main.weight(hit.unit)), hit.unit));
+        let ask = |hit: &Hit| self.ask(hit, svmas);
+        let mut answers: Vec<(Hit, UnitAnswers<'a>)> = match hits.len() {
+            0 | 1 => hits
+                .into_iter()
+                .map(|hit| (ask(&hit), hit))
+                .map(swap)
+                .collect(),
+            _ => hits
+                .into_iter()
+                .par_bridge()
+                .map(|hit| (ask(&hit), hit))
+                .map(swap)
+                .collect(),
+        };
+        answers.sort_unstable_by_key(|(hit, _)| hit.unit);
+        let first = batch.units.len() as u32;
+        let answers_of = |at: u32| &answers[at as usize];
+        for (at, (hit, answers)) in answers.iter().enumerate() {
+            for (&row, &frame) in hit.rows.iter().zip(&answers.answers) {
+                let known = &mut batch.frames[row as usize];
+                let is_better = known.0 == NONE
+                    || rivals.prefers(row, hit.unit, answers_of(known.0 - first).0.unit);
+                if frame != NONE && is_better {
+                    *known = (first + at as u32, frame);
                 }
-                _ => None,
-            };
-            let place = frame.location.as_ref();
-            chain.push(ChainLink {
-                entry,
-                file: place
-                    .and_then(|place| place.file)
-                    .map(|file| rows.file_as_spelled(file)),
-                line: place.and_then(|place| place.line).filter(|&line| line > 0),
-                column: place
-                    .and_then(|place| place.column)
-                    .filter(|&column| column > 0),
-            });
+            }
         }
-        Ok(chain)
+        batch
+            .units
+            .extend(answers.into_iter().map(|(_, mut answers)| {
+                answers.answers = Vec::new();
+                answers
+            }));
+    }
+
+    fn ask(&self, hit: &Hit, svmas: &[u64]) -> UnitAnswers<'a> {
+        let addresses: Vec<u64> = hit.rows.iter().map(|&row| svmas[row as usize]).collect();
+        match self.main.unit(hit.unit) {
+            Ok(unit) => Question {
+                main: &self.main,
+                shared: self.shared.as_ref(),
+                unit: &unit,
+                number: hit.unit,
+                code: &self.code,
+                addresses: &addresses,
+            }
+            .answer(),
+            Err(error) => UnitAnswers {
+                answers: vec![NONE; addresses.len()],
+                error: Some(error),
+                ..UnitAnswers::default()
+            },
+        }
     }
 }
 
-/// The answer from this file alone, and whether it would need another file to be whole.
-fn without_loads<L: LookupContinuation>(lookup: LookupResult<L>) -> (L::Output, bool) {
-    let skipped = matches!(lookup, LookupResult::Load { .. });
-    (lookup.skip_all_loads(), skipped)
+fn swap<A, B>((a, b): (A, B)) -> (B, A) {
+    (b, a)
 }

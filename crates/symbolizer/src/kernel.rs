@@ -52,7 +52,7 @@ impl KernelNames {
         });
         Answer {
             symbol: Some(row),
-            frames: Box::new([AnswerFrame::of(function)]),
+            frame: Some(self.rows.lone_frame(AnswerFrame::of(function))),
         }
     }
 }

@@ -39,12 +39,12 @@
 //! ```
 
 mod answer;
-mod declaration;
 mod demangle;
 mod dwarf;
 mod files;
 mod kernel;
 mod namer;
+mod names;
 mod path;
 mod plt;
 mod summary;

@@ -12,23 +12,42 @@ use object::read::elf::ElfFile64;
 use rustc_hash::FxHashMap;
 
 use crate::answer::{Answer, AnswerFrame, NamedFunction, NamedSymbol, Rows, Tables};
-use crate::declaration::{Declaration, EntryAt};
 use crate::demangle::demangle;
-use crate::dwarf::{ChainLink, DwarfBytes, DwarfNames};
+use crate::dwarf::{Code, DwarfBytes, DwarfNames, NONE, UnitAnswers, UnitFunction};
 use crate::files::Files;
+use crate::names::Names;
 use crate::plt::{self, Stub};
 use crate::summary::Problem;
 use crate::symbols::{Elf, SymbolIndex, SymbolRow, TableKind};
 use crate::unwind;
 
-/// What a function's row depends on besides its DWARF entry.
+/// What makes a function row of its own: numbers of texts, rows of files.
 #[derive(PartialEq, Eq, Hash)]
-struct FunctionAt {
-    entry: EntryAt,
-    /// The file of its lines, where the entry has no declared one.
-    file: Option<u32>,
-    /// The linker's symbol, where the entry has no whole name.
+struct FunctionKey {
+    linkage_name: Option<u32>,
+    name: Option<u32>,
+    scope: Option<u32>,
+    /// The linker's symbol, where the names are not whole.
     symbol: Option<u32>,
+    file: Option<u32>,
+    line: Option<u32>,
+}
+
+/// What DWARF knows of an address, by rows of the answers.
+#[derive(Clone, Copy, Default)]
+struct Known {
+    /// The innermost frame that has a name.
+    frame: Option<u32>,
+    /// The line, where nothing has a name.
+    place: Option<Place>,
+}
+
+/// A place in the source.
+#[derive(Clone, Copy)]
+struct Place {
+    file: Option<u32>,
+    line: Option<u32>,
+    column: Option<u32>,
 }
 
 /// Everything that answers for one image.
@@ -41,7 +60,10 @@ pub(crate) struct Namer<'a> {
     dwarf: Option<DwarfNames<'a>>,
     stubs: OnceCell<BTreeMap<u64, Stub>>,
     unwind_ranges: OnceCell<Vec<Range<u64>>>,
-    functions: FxHashMap<FunctionAt, Option<u32>>,
+    names: Names,
+    functions: FxHashMap<FunctionKey, Option<u32>>,
+    /// The last symbol that was asked for: its start and its row.
+    last_symbol: Option<(u64, u32)>,
     rows: Rows,
     problems: Vec<Problem>,
 }
@@ -71,17 +93,19 @@ impl<'a> Namer<'a> {
             dwarf: None,
             stubs: OnceCell::new(),
             unwind_ranges: OnceCell::new(),
+            names: Names::default(),
             functions: FxHashMap::default(),
+            last_symbol: None,
             rows: Rows::default(),
             problems: Vec::new(),
         };
         namer.read_tables(files);
         if let Some(bytes) = bytes {
-            match catch_unwind(AssertUnwindSafe(|| DwarfNames::new(bytes))) {
-                Ok(Ok(dwarf)) => namer.dwarf = Some(dwarf),
-                Ok(Err(error)) => namer.report(damaged(&error)),
-                Err(_) => namer.report(damaged(&"its reader panicked")),
+            let dwarf = DwarfNames::new(bytes, code_of(&files.image));
+            if let Some(damage) = dwarf.damage() {
+                namer.report(damaged(&damage));
             }
+            namer.dwarf = Some(dwarf);
         }
         if namer.dwarf.is_none() && namer.tables.is_empty() {
             namer.report(Problem::NoSymbols);
@@ -102,12 +126,23 @@ impl<'a> Namer<'a> {
         self.tables = tables.filter(|(_, table)| !table.is_empty()).collect();
     }
 
-    /// Names relative addresses, in their order.
+    /// Names relative addresses, which are sorted and distinct, in their order.
     pub(crate) fn name_all(&mut self, addresses: &[u64]) -> Vec<Answer> {
-        addresses
+        let svmas = addresses
             .iter()
-            .map(|&address| self.name(address))
-            .collect()
+            .map(|address| self.base_svma.wrapping_add(*address));
+        let svmas: Vec<u64> = svmas.filter(|&svma| self.is_code(svma)).collect();
+        let known = self.ask_dwarf(&svmas);
+        let mut known = svmas.iter().zip(known).peekable();
+        let mut answers = Vec::with_capacity(addresses.len());
+        for &address in addresses {
+            let svma = self.base_svma.wrapping_add(address);
+            answers.push(match known.next_if(|(code, _)| **code == svma) {
+                Some((_, known)) => self.name(svma, known),
+                None => Answer::default(),
+            });
+        }
+        answers
     }
 
     /// The rows that answers refer to and that were not handed out before.
@@ -126,37 +161,22 @@ impl<'a> Namer<'a> {
         }
     }
 
-    fn name(&mut self, address: u64) -> Answer {
-        let svma = self.base_svma.wrapping_add(address);
-        if !self.is_code(svma) {
-            return Answer::default();
-        }
+    fn name(&mut self, svma: u64, known: Known) -> Answer {
         let found = self.find_symbol(svma).map(|(source, row)| (source, *row));
         let symbol = found.map(|(_, row)| self.symbol_row(&row));
-        let mut chain = self.chain(svma);
-        if !self.is_alive(&chain) {
-            chain.clear();
-        }
-        let mut frames = self.frames_of_chain(&chain, symbol, found.map(|(_, row)| row));
-        if frames.is_empty() {
+        let frame = known.frame.or_else(|| {
             let function = found
                 .map(|(source, row)| self.function_of_symbol(source, &row))
                 .or_else(|| self.function_of_stub(svma))
-                .or_else(|| self.function_of_unwind_table(svma));
+                .or_else(|| self.function_of_unwind_table(svma))?;
+            let mut frame = AnswerFrame::of(function);
             // Assembler code has lines without functions.
-            let place = chain.last();
-            frames.extend(function.map(|function| AnswerFrame {
-                function,
-                line: place.and_then(|place| place.line),
-                column: place.and_then(|place| place.column),
-                file: place.and_then(|place| place.file),
-                contradicted: false,
-            }));
-        }
-        Answer {
-            symbol,
-            frames: frames.into(),
-        }
+            if let Some(place) = known.place {
+                (frame.line, frame.column, frame.file) = (place.line, place.column, place.file);
+            }
+            Some(self.rows.lone_frame(frame))
+        });
+        Answer { symbol, frame }
     }
 
     /// Whether an address lies in an executable segment.
@@ -165,127 +185,154 @@ impl<'a> Namer<'a> {
         code.any(|s| svma >= s.svma && svma - s.svma < s.size)
     }
 
-    /// Whether a chain ends in a function that is in the program.
-    ///
-    /// Functions that the linker removed keep their debug information, at addresses near 0 where
-    /// no code is; a long one of them reaches into the code of others.
-    fn is_alive(&self, chain: &[ChainLink]) -> bool {
-        let physical = chain.last().and_then(|link| link.entry.as_ref());
-        let start = physical.and_then(|(_, declaration)| declaration.low_pc);
-        start.is_none_or(|start| self.is_code(start))
-    }
-
     fn find_symbol(&self, svma: u64) -> Option<(Source, &SymbolRow<'a>)> {
         let mut tables = self.tables.iter();
         tables.find_map(|(source, table)| Some((*source, table.find(svma)?)))
     }
 
     fn symbol_row(&mut self, row: &SymbolRow<'a>) -> u32 {
-        self.rows.symbol(NamedSymbol {
+        // Addresses come sorted, so most have the symbol of the one before.
+        if let Some((start, known)) = self.last_symbol
+            && start == row.start
+        {
+            return known;
+        }
+        let symbol = self.rows.symbol(NamedSymbol {
             linkage_name: String::from_utf8_lossy(row.name).into_owned(),
             address: row.start.wrapping_sub(self.base_svma),
             size: row.size,
-        })
+        });
+        self.last_symbol = Some((row.start, symbol));
+        symbol
     }
 
-    /// The chain by DWARF; empty, with the problem reported, when it cannot be read.
-    fn chain(&mut self, svma: u64) -> Vec<ChainLink> {
-        let Some(dwarf) = &mut self.dwarf else {
-            return Vec::new();
+    /// What DWARF knows of linked addresses; nothing, with the problem reported, when it cannot be
+    /// read.
+    fn ask_dwarf(&mut self, svmas: &[u64]) -> Vec<Known> {
+        let nothing = vec![Known::default(); svmas.len()];
+        let Some(dwarf) = &self.dwarf else {
+            return nothing;
         };
-        let rows = &mut self.rows;
-        match catch_unwind(AssertUnwindSafe(|| dwarf.chain(svma, rows))) {
-            Ok(Ok(chain)) => {
-                if dwarf.is_split() {
-                    self.report(Problem::SplitDebugInfo);
-                }
-                chain
-            }
-            Ok(Err(error)) => {
-                self.report(damaged(&error));
-                Vec::new()
-            }
-            Err(_) => {
-                // A reader that panicked may be left half way, so it is not asked again.
-                self.dwarf = None;
-                self.report(damaged(&"its reader panicked"));
-                Vec::new()
-            }
+        let Ok(batch) = catch_unwind(AssertUnwindSafe(|| dwarf.answer(svmas))) else {
+            // A reader that panicked may be left half way, so it is not asked again.
+            self.dwarf = None;
+            self.report(damaged(&"its reader panicked"));
+            return nothing;
+        };
+        let errors = batch.units.iter().filter_map(|unit| unit.error);
+        let errors: Vec<Problem> = errors.map(|e| damaged(&dwarf.describe(e))).collect();
+        for problem in errors {
+            self.report(problem);
         }
+        if batch.units.iter().any(|unit| unit.is_split) {
+            self.report(Problem::SplitDebugInfo);
+        }
+        let linkage_names = batch.units.iter().flat_map(|unit| &unit.functions);
+        self.names
+            .demangle_all(linkage_names.filter_map(|function| function.linkage_name.as_deref()));
+        let units: Vec<Vec<Known>> = batch.units.iter().map(|unit| self.take(unit)).collect();
+        let known = |&(unit, frame): &(u32, u32)| match units.get(unit as usize) {
+            Some(frames) => frames[frame as usize],
+            None => Known::default(),
+        };
+        batch.frames.iter().map(known).collect()
     }
 
-    fn frames_of_chain(
-        &mut self,
-        chain: &[ChainLink],
-        symbol: Option<u32>,
-        row: Option<SymbolRow<'a>>,
-    ) -> Vec<AnswerFrame> {
-        let mut frames = Vec::with_capacity(chain.len());
-        for (index, link) in chain.iter().enumerate() {
-            let Some((entry, declaration)) = &link.entry else {
+    /// Takes the frames of one unit into the rows.
+    fn take(&mut self, unit: &UnitAnswers<'_>) -> Vec<Known> {
+        let files: Vec<u32> = unit.paths.iter().map(|path| self.rows.file(path)).collect();
+        let file = |row: u32| files.get(row as usize).copied();
+        let functions = unit.functions.iter();
+        let functions: Vec<Option<u32>> = functions
+            .map(|function| self.function_of_entry(function, &files))
+            .collect();
+        let mut known: Vec<Known> = Vec::with_capacity(unit.frames.len());
+        for frame in &unit.frames {
+            let place = Place {
+                file: file(frame.file),
+                line: Some(frame.line).filter(|&line| line > 0),
+                column: Some(frame.column).filter(|&column| column > 0),
+            };
+            let outer = known
+                .get(frame.outer as usize)
+                .and_then(|outer| outer.frame);
+            let Some(&function) = functions.get(frame.function as usize) else {
+                known.push(Known {
+                    frame: None,
+                    place: Some(place),
+                });
                 continue;
             };
-            let is_physical = index + 1 == chain.len();
-            let linker = symbol.zip(row).filter(|_| is_physical);
-            let Some(function) = self.function_of_entry(*entry, declaration, link.file, linker)
-            else {
-                continue;
-            };
-            let declared = declaration.file.as_deref().map(|file| self.rows.file(file));
-            frames.push(AnswerFrame {
-                function,
-                line: link.line,
-                column: link.column,
-                file: link
-                    .file
-                    .filter(|&file| declared.is_some_and(|own| own != file)),
-                contradicted: false,
+            let declared = unit.functions[frame.function as usize].file;
+            let is_elsewhere = declared.is_some_and(|own| frame.file != NONE && own != frame.file);
+            let row = function.map(|function| {
+                self.rows.frame(AnswerFrame {
+                    outer,
+                    function,
+                    line: place.line,
+                    column: place.column,
+                    file: place.file.filter(|_| is_elsewhere),
+                    contradicted: is_elsewhere && frame.is_inlined(),
+                })
+            });
+            known.push(Known {
+                // A function without any name leaves the one around it.
+                frame: row.or(outer),
+                place: Some(place),
             });
         }
-        frames
+        known
     }
 
     /// The row of a DWARF function; `None` when it has no name of any kind.
-    fn function_of_entry(
-        &mut self,
-        entry: EntryAt,
-        declaration: &Declaration,
-        file: Option<u32>,
-        linker: Option<(u32, SymbolRow<'a>)>,
-    ) -> Option<u32> {
-        let is_whole = declaration.name.is_some() && !declaration.bare;
-        let linker = linker.filter(|_| !is_whole);
-        let key = FunctionAt {
-            entry,
-            file: file.filter(|_| declaration.file.is_none()),
-            symbol: linker.map(|(symbol, _)| symbol),
+    fn function_of_entry(&mut self, function: &UnitFunction<'_>, files: &[u32]) -> Option<u32> {
+        let is_whole =
+            function.linkage_name.is_some() || (function.name.is_some() && !function.is_bare);
+        let symbol = function.start.filter(|_| !is_whole);
+        let symbol = symbol.and_then(|start| Some(self.find_symbol(start)?.1.name));
+        let symbol = symbol.filter(|symbol| may_be_name_of(symbol, function.name.as_deref()));
+        let file = function.file.or(function.lines_file);
+        let names = &mut self.names;
+        let key = FunctionKey {
+            linkage_name: function.linkage_name.as_deref().map(|name| names.id(name)),
+            name: function.name.as_deref().map(|name| names.id(name)),
+            scope: function
+                .scope
+                .as_deref()
+                .map(|scope| names.id(scope.as_bytes())),
+            symbol: symbol.map(|symbol| names.id(symbol)),
+            file: file.map(|file| files[file as usize]),
+            line: function.line,
         };
         if let Some(&known) = self.functions.get(&key) {
             return known;
         }
-        let lines = key.file.map(|file| self.rows.path(file).to_owned());
-        let symbol = linker
-            .filter(|(_, row)| may_be_name_of(row.name, declaration))
-            .map(|(_, row)| String::from_utf8_lossy(row.name).into_owned());
-        let name = match &symbol {
-            Some(symbol) => Some(demangle(symbol).into_owned()),
-            None => declaration.name.clone(),
+        let row = self.new_function(&key);
+        self.functions.insert(key, row);
+        row
+    }
+
+    fn new_function(&mut self, key: &FunctionKey) -> Option<u32> {
+        let mangled = key.linkage_name.or(key.symbol);
+        let name = match (mangled, key.name) {
+            (Some(mangled), _) => self.names.demangled(mangled).to_string(),
+            (None, Some(name)) => {
+                let name = self.names.text(name);
+                match key.scope {
+                    Some(scope) => format!("{}::{name}", self.names.text(scope)),
+                    None => name.to_string(),
+                }
+            }
+            (None, None) => return None,
         };
-        let function = name.map(|name| {
-            self.rows.function(NamedFunction {
-                name,
-                linkage_name: declaration
-                    .linkage_name
-                    .clone()
-                    .or(symbol)
-                    .unwrap_or_default(),
-                file: declaration.file.clone().or(lines),
-                line: declaration.line,
-                source: Source::Dwarf,
-            })
-        });
-        self.functions.insert(key, function);
-        function
+        let linkage_name = mangled.map(|mangled| self.names.text(mangled).to_string());
+        Some(self.rows.function(NamedFunction {
+            name,
+            linkage_name: linkage_name.unwrap_or_default(),
+            file: key.file.map(|file| self.rows.path(file).to_owned()),
+            line: key.line,
+            source: Source::Dwarf,
+        }))
     }
 
     fn function_of_symbol(&mut self, source: Source, row: &SymbolRow<'a>) -> u32 {
@@ -329,6 +376,15 @@ impl<'a> Namer<'a> {
     }
 }
 
+/// The executable addresses of an image.
+fn code_of(image: &ImageFile) -> Code {
+    let code = image.segments().iter().filter(|segment| segment.executable);
+    Code::new(
+        code.map(|s| s.svma..s.svma.saturating_add(s.size))
+            .collect(),
+    )
+}
+
 fn parse(file: &ImageFile) -> Option<Elf<'_>> {
     // `ImageFile` has parsed the same headers before, so this does not fail.
     ElfFile64::<LittleEndian>::parse(file.data()).ok()
@@ -337,11 +393,12 @@ fn parse(file: &ImageFile) -> Option<Elf<'_>> {
 /// Whether a symbol can be the mangled form of a bare DWARF name.
 ///
 /// Identical functions can be folded to one address, whose only symbol may be another's.
-fn may_be_name_of(symbol: &[u8], declaration: &Declaration) -> bool {
-    let Some(name) = &declaration.name else {
+fn may_be_name_of(symbol: &[u8], name: Option<&[u8]>) -> bool {
+    let Some(name) = name else {
         return true;
     };
-    let last = name.rsplit("::").next().unwrap_or(name);
+    let name = String::from_utf8_lossy(name);
+    let last = name.rsplit("::").next().unwrap_or(&name);
     let word = last.split(['<', '{', '(']).find(|part| !part.is_empty());
     let word = word
         .unwrap_or_default()

@@ -116,7 +116,7 @@ impl Symbolizer {
         let state = self.images.entry(key.clone()).or_default();
         state.ask(&key, &self.places, state.unknown(relative_addresses));
         state.receive();
-        let named = |address| Some(state.tables.resolve(state.answers.get(address)?));
+        let named = |address| Some(state.tables.resolve(*state.answers.get(address)?));
         if let Some(named) = relative_addresses.iter().map(named).collect() {
             return Ok(named);
         }

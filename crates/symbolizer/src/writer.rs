@@ -66,12 +66,15 @@ impl<'p, 't> Writer<'p, 't> {
     /// Gives a location its symbol and frames; without an answer it becomes unknown.
     pub(crate) fn write(&mut self, location: LocationId, answers: &FxHashMap<u64, Answer>) {
         let address = self.profile.locations[location].lookup_address();
-        let Some(answer) = answers.get(&address) else {
+        let Some(&answer) = answers.get(&address) else {
             self.profile.set_frames(location, &[]);
             return;
         };
-        let mut frames = Vec::with_capacity(answer.frames.len());
-        for frame in &answer.frames {
+        let mut frames = Vec::new();
+        let mut physical = None;
+        let tables = self.tables;
+        for frame in tables.chain(answer) {
+            physical = Some(frame.function);
             frames.push(Frame {
                 function: self.function(frame.function),
                 line: frame.line,
@@ -83,8 +86,8 @@ impl<'p, 't> Writer<'p, 't> {
         let symbol = answer.symbol.map(|symbol| self.symbol(symbol));
         self.profile.locations[location].symbol = symbol;
         self.profile.set_frames(location, &frames);
-        if let Some(physical) = answer.frames.last() {
-            let source = self.tables.functions[physical.function as usize].source;
+        if let Some(physical) = physical {
+            let source = tables.functions[physical as usize].source;
             *self.sources.entry(source).or_default() += 1;
             self.resolved += 1;
         }

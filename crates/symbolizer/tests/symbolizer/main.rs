@@ -5,5 +5,6 @@ mod damage;
 mod debian;
 mod profile;
 mod programs;
+mod reference;
 mod scratch;
 mod truth;

@@ -1,0 +1,88 @@
+//! Which units are asked for which addresses.
+
+use rustc_hash::FxHashMap;
+
+use super::units::UnitRange;
+
+/// More units than this are not asked for one address; sound programs have one, or two where a
+/// function was folded.
+const MOST_UNITS: usize = 8;
+
+/// No range.
+const NONE: u32 = u32::MAX;
+
+/// The addresses that one unit is asked for.
+pub(crate) struct Hit {
+    pub(crate) unit: u32,
+    /// Rows of the addresses, ascending.
+    pub(crate) rows: Vec<u32>,
+}
+
+/// Addresses that several units claim, by row: the ends of the claiming ranges, and the units.
+#[derive(Default)]
+pub(crate) struct Rivals(FxHashMap<u32, Vec<(u64, u32)>>);
+
+impl Rivals {
+    /// Whether `unit` answers for an address before `other` does: the unit whose range ends first,
+    /// which is the one that claims less.
+    pub(crate) fn prefers(&self, row: u32, unit: u32, other: u32) -> bool {
+        let Some(claims) = self.0.get(&row) else {
+            return false;
+        };
+        let claim_of = |unit| claims.iter().filter(|claim| claim.1 == unit).min();
+        match (claim_of(unit), claim_of(other)) {
+            (Some(claim), Some(other)) => claim < other,
+            (claim, _) => claim.is_some(),
+        }
+    }
+
+    /// Notes a claim; false when the unit had claimed the address before, or when there are too
+    /// many claims.
+    fn add(&mut self, row: u32, first: UnitRange, claim: UnitRange) -> bool {
+        let claims = self
+            .0
+            .entry(row)
+            .or_insert_with(|| vec![(first.end, first.unit)]);
+        let is_known = claims.iter().any(|known| known.1 == claim.unit);
+        if is_known || claims.len() >= MOST_UNITS {
+            return false;
+        }
+        claims.push((claim.end, claim.unit));
+        true
+    }
+}
+
+/// The units whose ranges hold addresses. `open` are the rows of the addresses in question, in the
+/// order of the addresses.
+pub(crate) fn find(ranges: &[UnitRange], svmas: &[u64], open: &[u32]) -> (Vec<Hit>, Rivals) {
+    let mut rivals = Rivals::default();
+    let mut by_unit: FxHashMap<u32, Vec<u32>> = FxHashMap::default();
+    // The first range that holds each address.
+    let mut claims = vec![NONE; open.len()];
+    for (number, range) in ranges.iter().enumerate() {
+        let first = open.partition_point(|&row| svmas[row as usize] < range.begin);
+        for (claim, &row) in claims[first..].iter_mut().zip(&open[first..]) {
+            if svmas[row as usize] >= range.end {
+                break;
+            }
+            let is_new = match ranges.get(*claim as usize) {
+                None => {
+                    *claim = number as u32;
+                    true
+                }
+                Some(known) if known.unit == range.unit => false,
+                Some(known) => rivals.add(row, *known, *range),
+            };
+            if is_new {
+                by_unit.entry(range.unit).or_default().push(row);
+            }
+        }
+    }
+    let hits = by_unit.into_iter().map(|(unit, mut rows)| {
+        rows.sort_unstable();
+        Hit { unit, rows }
+    });
+    let mut hits: Vec<Hit> = hits.collect();
+    hits.sort_unstable_by_key(|hit| hit.unit);
+    (hits, rivals)
+}

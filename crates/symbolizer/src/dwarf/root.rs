@@ -1,0 +1,210 @@
+//! The root entry of a unit, read without the unit's table of abbreviations.
+//!
+//! A table of abbreviations is far larger than the one abbreviation that a root needs, and of the
+//! many units of a program most are never hit, so roots are read by a scan of the table that stops
+//! at theirs.
+
+use gimli::{
+    AttributeSpecification, AttributeValue, DebugAddrBase, DebugLineOffset, DebugRngListsBase,
+    DebugStrOffsetsBase, DwLang, Dwarf, DwoId, EntriesRaw, Error, Reader, Section, Unit,
+    UnitHeader, UnitType,
+};
+
+use super::budget::Budget;
+use super::ranges::RangeAttributes;
+use super::{DwarfError, Slice};
+
+/// A root found within this many bytes of its table costs nothing of the budget.
+const FREE_SCAN_BYTES: u64 = 1 << 10;
+
+/// What the root entry of a unit says.
+pub(crate) struct Root<'a> {
+    /// The unit, without its line program and, when only the root was read, without abbreviations.
+    pub(crate) unit: Unit<Slice<'a>>,
+    /// Where its code lies.
+    pub(crate) ranges: RangeAttributes,
+    /// Where its line program begins.
+    pub(crate) lines: Option<DebugLineOffset>,
+    pub(crate) language: Option<DwLang>,
+    /// The file that holds the unit's entries, for a skeleton.
+    pub(crate) split_name: Option<Slice<'a>>,
+}
+
+impl<'a> Root<'a> {
+    /// Reads a root; the unit in it has no abbreviations yet.
+    pub(crate) fn read(
+        dwarf: &Dwarf<Slice<'a>>,
+        header: UnitHeader<Slice<'a>>,
+        budget: &Budget,
+    ) -> Result<Root<'a>, DwarfError> {
+        let mut input = header.range_from(header.root_offset()..)?;
+        let code = input.read_uleb128()?;
+        if code == 0 {
+            return Err(Error::MissingUnitDie.into());
+        }
+        let specifications = find_abbreviation(dwarf, &header, code, budget)?;
+        let abbreviations = gimli::Abbreviations::default();
+        let mut entries = EntriesRaw::new(
+            input,
+            header.encoding(),
+            &abbreviations,
+            header.root_offset(),
+        );
+        let mut values = Vec::with_capacity(specifications.len());
+        for specification in specifications {
+            let attribute = entries.read_attribute(specification)?;
+            values.push((attribute.name(), attribute.value()));
+        }
+        Root::of_attributes(dwarf, header, &values)
+    }
+
+    fn of_attributes(
+        dwarf: &Dwarf<Slice<'a>>,
+        header: UnitHeader<Slice<'a>>,
+        values: &[(gimli::DwAt, AttributeValue<Slice<'a>>)],
+    ) -> Result<Root<'a>, DwarfError> {
+        let mut root = Root {
+            unit: empty_unit(dwarf, header),
+            ranges: RangeAttributes::default(),
+            lines: None,
+            language: None,
+            split_name: None,
+        };
+        // The bases come first, because the other values are read through them.
+        for (name, value) in values {
+            root.set_base(*name, value);
+        }
+        for (name, value) in values {
+            root.set_value(dwarf, *name, value)?;
+        }
+        Ok(root)
+    }
+
+    fn set_base(&mut self, name: gimli::DwAt, value: &AttributeValue<Slice<'a>>) {
+        let unit = &mut self.unit;
+        match (name, value) {
+            (gimli::DW_AT_str_offsets_base, AttributeValue::DebugStrOffsetsBase(base)) => {
+                unit.str_offsets_base = *base;
+            }
+            (
+                gimli::DW_AT_addr_base | gimli::DW_AT_GNU_addr_base,
+                AttributeValue::DebugAddrBase(base),
+            ) => unit.addr_base = *base,
+            (
+                gimli::DW_AT_rnglists_base | gimli::DW_AT_GNU_ranges_base,
+                AttributeValue::DebugRngListsBase(base),
+            ) => unit.rnglists_base = *base,
+            (gimli::DW_AT_GNU_dwo_id, AttributeValue::DwoId(id)) => {
+                unit.dwo_id = unit.dwo_id.or(Some(*id));
+            }
+            _ => {}
+        }
+    }
+
+    fn set_value(
+        &mut self,
+        dwarf: &Dwarf<Slice<'a>>,
+        name: gimli::DwAt,
+        value: &AttributeValue<Slice<'a>>,
+    ) -> Result<(), DwarfError> {
+        match name {
+            gimli::DW_AT_name => self.unit.name = dwarf.attr_string(&self.unit, *value).ok(),
+            gimli::DW_AT_comp_dir => {
+                self.unit.comp_dir = dwarf.attr_string(&self.unit, *value).ok();
+            }
+            gimli::DW_AT_GNU_dwo_name | gimli::DW_AT_dwo_name => {
+                self.split_name = dwarf.attr_string(&self.unit, *value).ok();
+            }
+            gimli::DW_AT_stmt_list => {
+                if let AttributeValue::DebugLineRef(offset) = value {
+                    self.lines = Some(*offset);
+                }
+            }
+            gimli::DW_AT_language => {
+                if let AttributeValue::Language(language) = value {
+                    self.language = Some(*language);
+                }
+            }
+            gimli::DW_AT_low_pc => {
+                self.ranges.set(dwarf, &self.unit, name, value)?;
+                self.unit.low_pc = self.ranges.low_pc.unwrap_or(0);
+            }
+            gimli::DW_AT_high_pc | gimli::DW_AT_ranges => {
+                self.ranges.set(dwarf, &self.unit, name, value)?;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// The identity that the file with this skeleton's entries must have; `None` when the unit is
+    /// no skeleton.
+    pub(crate) fn split_id(&self) -> Option<DwoId> {
+        // A split unit has an identity too, but no name of another file.
+        self.split_name?;
+        self.unit.dwo_id
+    }
+}
+
+/// A unit as it is before its root is read.
+fn empty_unit<'a>(dwarf: &Dwarf<Slice<'a>>, header: UnitHeader<Slice<'a>>) -> Unit<Slice<'a>> {
+    let (encoding, file) = (header.encoding(), dwarf.file_type);
+    Unit {
+        abbreviations: gimli::Abbreviations::default().into(),
+        name: None,
+        comp_dir: None,
+        low_pc: 0,
+        str_offsets_base: DebugStrOffsetsBase::default_for_encoding_and_file(encoding, file),
+        addr_base: DebugAddrBase(0),
+        loclists_base: gimli::DebugLocListsBase::default_for_encoding_and_file(encoding, file),
+        rnglists_base: DebugRngListsBase::default_for_encoding_and_file(encoding, file),
+        line_program: None,
+        dwo_id: match header.type_() {
+            UnitType::Skeleton(id) | UnitType::SplitCompilation(id) => Some(id),
+            _ => None,
+        },
+        header,
+    }
+}
+
+/// The attributes of the abbreviation with a code. See DWARF 5, section 7.5.3.
+fn find_abbreviation(
+    dwarf: &Dwarf<Slice<'_>>,
+    header: &UnitHeader<Slice<'_>>,
+    code: u64,
+    budget: &Budget,
+) -> Result<Vec<AttributeSpecification>, DwarfError> {
+    let mut table = *dwarf.debug_abbrev.reader();
+    table.skip(header.debug_abbrev_offset().0)?;
+    let whole = table.len() as u64;
+    let mut wanted = Vec::new();
+    loop {
+        let found = table.read_uleb128()?;
+        if found == 0 {
+            return Err(Error::InvalidAbbreviationCode(code).into());
+        }
+        table.skip_leb128()?;
+        table.read_u8()?;
+        loop {
+            let name = gimli::DwAt(table.read_uleb128_u16()?);
+            let form = gimli::DwForm(table.read_uleb128_u16()?);
+            if name.0 == 0 && form.0 == 0 {
+                break;
+            }
+            let value = match form {
+                gimli::DW_FORM_implicit_const => Some(table.read_sleb128()?),
+                _ => None,
+            };
+            if found == code {
+                wanted.push(AttributeSpecification::new(name, form, value));
+            }
+        }
+        let scanned = whole - table.len() as u64;
+        if scanned > FREE_SCAN_BYTES {
+            budget.spend(scanned)?;
+        }
+        if found == code {
+            return Ok(wanted);
+        }
+    }
+}
