@@ -133,6 +133,12 @@ pub enum Change {
     Removed,
     /// Named by `--functions`, whatever the diff says.
     Chosen,
+    /// In both with the same lines, but it uses a constant or a static that changed.
+    UsesConstant,
+    /// In both with the same lines, but it expands a macro that changed.
+    ExpandsMacro,
+    /// Of a dependency whose version changed.
+    Dependency,
 }
 
 /// One function of the comparison, the same row for both refs.
@@ -148,6 +154,23 @@ pub struct Function {
     pub line: Option<u32>,
     /// How the diff touches it; `None` when it does not.
     pub change: Option<Change>,
+    /// What changed, where the function's own lines did not: `constant LIMIT`, `macro check`,
+    /// `foo 1.2.3 -> 1.2.4`; `None` for all other functions.
+    pub cause: Option<String>,
+}
+
+impl Function {
+    /// Why a function counts as changed whose own lines did not: `uses changed constant LIMIT`,
+    /// `expands changed macro check`, `dependency foo 1.2.3 -> 1.2.4`.
+    pub fn cause_in_words(&self) -> Option<String> {
+        let cause = self.cause.as_deref()?;
+        Some(match self.change? {
+            Change::UsesConstant => format!("uses changed {cause}"),
+            Change::ExpandsMacro => format!("expands changed {cause}"),
+            Change::Dependency => format!("dependency {cause}"),
+            Change::Modified | Change::Added | Change::Removed | Change::Chosen => return None,
+        })
+    }
 }
 
 /// Lines of the diff that belong to no function.

@@ -6,8 +6,8 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
 use hotproof_diff::changes::{
-    Changed, Content, FileDiff, FileSources, GIT_DIFF_ARGUMENTS, RepoPath, changed, choose,
-    parse_diff, parse_function_list,
+    Changed, Content, FileDiff, FileSources, GIT_DIFF_ARGUMENTS, Language, RepoPath, changed,
+    choose, parse_diff, parse_function_list,
 };
 use hotproof_diff::{RefFacts, Side};
 
@@ -39,8 +39,9 @@ pub(crate) fn find(
         .into_iter()
         .map(|file| file_sources(top, base, head, file, stop))
         .collect::<Result<Vec<_>, _>>()?;
-    let touched = changed(&sources);
+    let mut touched = changed(&sources);
     let Some(chosen) = chosen else {
+        touched.add_uses(&mut |names| users(top, head, names, stop));
         return Ok(touched);
     };
     let mut read = |side: Side, path: &str| {
@@ -72,6 +73,41 @@ fn file_sources(
         head: new,
         diff,
     })
+}
+
+/// Sources that are read at most to find what uses a changed constant or macro.
+const MOST_USERS: usize = 2_000;
+
+/// The sources of head that hold one of the names as a word. Where git cannot search, nothing
+/// more is known of uses; the changed definition itself is listed all the same.
+fn users(
+    top: &Path,
+    head: &RefFacts,
+    names: &[String],
+    stop: &AtomicBool,
+) -> Vec<(String, Vec<u8>)> {
+    let mut question: Vec<OsString> = ["grep", "-l", "-z", "-w", "-F", "-I", "--full-name"]
+        .map(OsString::from)
+        .to_vec();
+    for name in names {
+        question.extend(["-e".into(), name.into()]);
+    }
+    question.extend([(&*head.commit).into(), "--".into()]);
+    let Ok(answer) = git::ask(top, &question, stop) else {
+        return Vec::new();
+    };
+    // Each name stands behind the commit and a colon.
+    let skip = head.commit.len() + 1;
+    let paths = answer.stdout.split(|&byte| byte == 0);
+    paths
+        .filter_map(|path| std::str::from_utf8(path.get(skip..)?).ok())
+        .filter(|path| Language::of_path(path).is_some())
+        .take(MOST_USERS)
+        .filter_map(|path| {
+            let text = blob(top, head, &RepoPath(path.as_bytes().to_vec()), stop);
+            Some((path.to_owned(), text.ok().flatten()?))
+        })
+        .collect()
 }
 
 /// The content of a file at a ref; `None` when there is no such file.

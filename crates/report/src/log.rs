@@ -13,8 +13,11 @@ use wire::Wire;
 
 /// The name of the lines' schema.
 const NAME: &str = "hotproof.log";
-/// Its version.
-const VERSION: u32 = 1;
+/// The version that is written. Version 1 has no functions that changed by what they use or by
+/// the version of their crate; its lines are read as they are.
+const VERSION: u32 = 2;
+/// The oldest version that is read.
+const OLDEST: u32 = 1;
 
 /// Why a line is no comparison.
 #[derive(Debug, thiserror::Error)]
@@ -32,7 +35,7 @@ pub enum LogError {
     },
     /// Another hotproof wrote it.
     #[error(
-        "the line has version {found} of {NAME}, this hotproof reads version {VERSION}; use the hotproof that wrote it"
+        "the line has version {found} of {NAME}, this hotproof reads versions {OLDEST} to {VERSION}; use the hotproof that wrote it"
     )]
     OtherVersion {
         /// The version of the line.
@@ -123,7 +126,7 @@ pub fn read(text: &str) -> Result<Entry, LogError> {
             found: envelope.schema.name,
         });
     }
-    if envelope.schema.version != VERSION {
+    if !(OLDEST..=VERSION).contains(&envelope.schema.version) {
         return Err(LogError::OtherVersion {
             found: envelope.schema.version,
         });

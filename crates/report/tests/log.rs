@@ -29,6 +29,20 @@ fn a_line_holds_the_whole_comparison_and_its_verdict() {
     }
 }
 
+/// A line of version 1 has no cause of a change, and means the same.
+#[test]
+fn a_line_of_the_first_version_is_still_read() {
+    let comparison = pairs::cold();
+    let conclusion = conclude(&comparison);
+    let old = line(&comparison, &conclusion)
+        .replace("\"version\":2", "\"version\":1")
+        .replace(",\"cause\":null", "");
+    assert!(!old.contains("cause"));
+    let entry = read(&old).unwrap();
+    assert_eq!(entry.comparison, comparison);
+    assert_eq!(conclude(&entry.comparison), conclusion);
+}
+
 #[test]
 fn what_is_no_line_is_refused_by_name() {
     let comparison = pairs::cold();
@@ -40,10 +54,10 @@ fn what_is_no_line_is_refused_by_name() {
     assert!(
         matches!(read(&other), Err(LogError::OtherSchema { found }) if found == "hotproof.report")
     );
-    let newer = good.replace("\"version\":1", "\"version\":2");
+    let newer = good.replace("\"version\":2", "\"version\":3");
     assert!(matches!(
         read(&newer),
-        Err(LogError::OtherVersion { found: 2 })
+        Err(LogError::OtherVersion { found: 3 })
     ));
     let more = good.replace("\"seed\":", "\"surprise\":1,\"seed\":");
     assert!(matches!(read(&more), Err(LogError::Shape(_))));

@@ -3,7 +3,7 @@
 use tree_sitter::Node;
 
 use super::outline::FunctionKind;
-use super::walk::{Documents, Role, flat_text, text};
+use super::walk::{Documents, Role, Standing, flat_text, text};
 
 pub(crate) fn role<'tree>(node: Node<'tree>, source: &[u8]) -> Role<'tree> {
     match node.kind() {
@@ -15,6 +15,7 @@ pub(crate) fn role<'tree>(node: Node<'tree>, source: &[u8]) -> Role<'tree> {
                 name,
                 text: text(name, source).to_owned(),
                 body: node.child_by_field_name("body"),
+                standing: Standing::Anywhere,
             },
             None => Role::Item("other code"),
         },
@@ -24,6 +25,7 @@ pub(crate) fn role<'tree>(node: Node<'tree>, source: &[u8]) -> Role<'tree> {
                 name,
                 text: text(name, source).to_owned(),
                 body: None,
+                standing: Standing::Anywhere,
             },
             None => Role::Item("macro"),
         },
@@ -55,22 +57,43 @@ fn item<'tree>(kind: &str) -> Role<'tree> {
 }
 
 /// A prototype, a constant or a variable.
-fn declaration<'tree>(node: Node<'tree>, source: &[u8]) -> Role<'tree> {
-    let is_const = {
-        let mut cursor = node.walk();
-        node.children(&mut cursor)
-            .any(|child| child.kind() == "type_qualifier" && flat_text(child, source) == "const")
-    };
-    let mut declarator = node.child_by_field_name("declarator");
-    while let Some(pointer) = declarator.filter(|inner| inner.kind() == "pointer_declarator") {
-        declarator = pointer.child_by_field_name("declarator");
-    }
+pub(crate) fn declaration<'tree>(node: Node<'tree>, source: &[u8]) -> Role<'tree> {
+    let declarator = node.child_by_field_name("declarator").map(innermost);
     let function = declarator.is_some_and(|inner| inner.kind() == "function_declarator");
-    Role::Item(match (function, is_const) {
+    Role::Item(match (function, is_constant(node, source)) {
         (true, _) => "declaration",
         (false, true) => "constant",
         (false, false) => "static",
     })
+}
+
+/// Whether a declaration says `const`, or `constexpr` in C++.
+pub(crate) fn is_constant(node: Node<'_>, source: &[u8]) -> bool {
+    let mut cursor = node.walk();
+    node.children(&mut cursor).any(|child| {
+        child.kind() == "type_qualifier"
+            && matches!(
+                &*flat_text(child, source),
+                "const" | "constexpr" | "constinit"
+            )
+    })
+}
+
+/// A declarator without the pointers and references around it.
+pub(crate) fn innermost(declarator: Node<'_>) -> Node<'_> {
+    let mut at = declarator;
+    while matches!(at.kind(), "pointer_declarator" | "reference_declarator") {
+        let mut cursor = at.walk();
+        let inner = at.child_by_field_name("declarator").or_else(|| {
+            at.named_children(&mut cursor)
+                .find(|child| child.kind().ends_with("declarator"))
+        });
+        match inner {
+            Some(inner) => at = inner,
+            None => break,
+        }
+    }
+    at
 }
 
 /// The identifier in a declarator, which pointers, parentheses and parameters wrap.

@@ -2,10 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::dependencies::{Dependency, changed_dependencies};
 use super::diff::{Content, FileDiff};
 use super::file_kind::FileKind;
 use super::outline::{Language, Outline, Piece};
 use super::pairing::{Pairing, likeness};
+use super::uses::{Definition, definitions_of};
 use crate::values::{Change, OutsideChange, Side};
 
 /// One file of a diff with its text at both refs.
@@ -55,6 +57,8 @@ pub struct ChangedFunction {
     pub key: String,
     /// How it changed. A renamed function is `Modified` and has two places.
     pub change: Change,
+    /// What changed, where its own lines did not: `constant LIMIT`, `macro check`.
+    pub cause: Option<String>,
     /// At base; `None` when it was added.
     pub base: Option<Place>,
     /// At head; `None` when it was removed.
@@ -74,6 +78,26 @@ pub struct Changed {
     pub(crate) base_keys: BTreeMap<String, String>,
     /// Path at base to path at head, where they differ.
     pub(crate) renames: BTreeMap<String, String>,
+    /// Dependencies whose version changed, by name.
+    pub dependencies: Vec<Dependency>,
+    /// Constants, statics and macros that changed.
+    pub(crate) definitions: Vec<Definition>,
+    /// Keys at head of the macros that changed.
+    pub(crate) macros: BTreeMap<String, String>,
+    /// Key at head to place at base, for all functions in the files of the diff.
+    pub(crate) base_places: BTreeMap<String, Place>,
+    /// Files of the diff, by their paths at head.
+    pub(crate) files: BTreeSet<String>,
+}
+
+impl Changed {
+    /// The place at base of a function that is at head.
+    pub(crate) fn base_place(&self, head: &Place) -> Option<Place> {
+        match self.base_places.get(&head.key()) {
+            Some(place) => Some(place.clone()),
+            None => (!self.files.contains(&head.file)).then(|| head.clone()),
+        }
+    }
 }
 
 /// Finds what changed. The order of `files` does not matter.
@@ -120,6 +144,10 @@ struct Found {
     moved: Vec<(Place, Place)>,
     removed: Vec<Single>,
     added: Vec<Single>,
+    dependencies: Vec<Dependency>,
+    definitions: Vec<Definition>,
+    base_places: BTreeMap<String, Place>,
+    files: BTreeSet<String>,
 }
 
 impl Found {
@@ -127,11 +155,16 @@ impl Found {
         let path = path_of(file);
         let base = file.diff.base.as_ref().map(super::RepoPath::display);
         let head = file.diff.head.as_ref().map(super::RepoPath::display);
-        let kind = FileKind::of_path(&path);
+        let text = file.head.as_deref().or(file.base.as_deref());
+        let kind = FileKind::of_file(&path, text.unwrap_or_default());
         if let (Some(base), Some(head)) = (&base, &head)
             && base != head
         {
             self.renames.insert(base.clone(), head.clone());
+        }
+        self.files.extend(head.clone());
+        if path.rsplit('/').next() == Some("Cargo.lock") && self.dependencies_of(file, &path) {
+            return;
         }
         let mut report = |line: u32, what: &str| {
             self.outside.push(OutsideChange {
@@ -177,6 +210,22 @@ impl Found {
         }
     }
 
+    /// Lists the dependencies whose versions changed in a `Cargo.lock`; whether there are any.
+    fn dependencies_of(&mut self, file: &FileSources, path: &str) -> bool {
+        let text = |text: &Option<Vec<u8>>| text.clone().unwrap_or_default();
+        let changed = changed_dependencies(&text(&file.base), &text(&file.head));
+        for dependency in &changed {
+            self.outside.push(OutsideChange {
+                file: path.to_owned(),
+                line: dependency.line.max(1),
+                what: format!("dependency {}", dependency.in_words()),
+            });
+        }
+        let any = !changed.is_empty();
+        self.dependencies.extend(changed);
+        any
+    }
+
     /// Compares a source piece by piece. With `whole`, every change counts as one of the file.
     fn source(
         &mut self,
@@ -218,6 +267,8 @@ impl Found {
                     Some(head_place.clone()),
                 ));
             }
+            self.base_places
+                .insert(head_place.key(), base_place.clone());
             if base_place.key() != head_place.key() {
                 self.moved.push((base_place, head_place));
             }
@@ -230,11 +281,22 @@ impl Found {
             let touched = pairing.touched(Side::Head, h);
             Single::new(&head_path, &head.pieces[h], touched)
         }));
-        for (line, what) in pairing.outside() {
+        for outside in pairing.outside() {
+            let outline = match outside.side {
+                Side::Base => &base,
+                Side::Head => &head,
+            };
+            let piece = &outline.pieces[outside.piece];
+            let file = match outside.side {
+                Side::Base => &base_path,
+                Side::Head => &head_path,
+            };
+            self.definitions
+                .extend(definitions_of(file, language, outline, piece));
             self.outside.push(OutsideChange {
                 file: path.clone(),
-                line,
-                what: what.to_owned(),
+                line: outside.line,
+                what: outside.what.to_owned(),
             });
         }
     }
@@ -280,7 +342,23 @@ impl Found {
         self.outside
             .sort_by(|a, b| (&a.file, a.line, &a.what).cmp(&(&b.file, b.line, &b.what)));
         self.outside.dedup();
+        self.definitions.sort();
+        self.definitions.dedup();
+        let macros = self.definitions.iter().filter(|d| d.what == "macro");
+        let macros = macros
+            .map(|d| {
+                (
+                    format!("{}::{}!", d.file, d.name),
+                    format!("macro {}", d.name),
+                )
+            })
+            .collect();
         Changed {
+            dependencies: self.dependencies,
+            definitions: self.definitions,
+            macros,
+            base_places: self.base_places,
+            files: self.files,
             code_changed: !self.functions.is_empty() || !self.outside.is_empty(),
             functions: self.functions,
             outside: self.outside,
@@ -292,25 +370,44 @@ impl Found {
     /// Pairs functions that were moved from one file to another: the same name, and a text that
     /// is nearly the same, with no second candidate.
     fn pair_over_files(&mut self) {
+        let mut by_name: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+        for (at, single) in self.added.iter().enumerate() {
+            let name = last_part(&single.place.name).to_owned();
+            by_name.entry(name).or_default().push(at);
+        }
+        let mut work = 0usize;
         let mut left = Vec::new();
+        let mut taken = BTreeSet::new();
         for base in std::mem::take(&mut self.removed) {
-            let fits: Vec<usize> = (0..self.added.len())
-                .filter(|&at| is_moved(&base, &self.added[at]))
+            let named = by_name.get(last_part(&base.place.name));
+            let fits: Vec<usize> = named
+                .into_iter()
+                .flatten()
+                .copied()
+                .filter(|at| !taken.contains(at))
+                .filter(|&at| {
+                    work += base.tokens.len() + self.added[at].tokens.len();
+                    work < MOST_TOKENS && is_moved(&base, &self.added[at])
+                })
                 .collect();
             let [at] = fits[..] else {
                 left.push(base);
                 continue;
             };
-            let head = self.added.remove(at);
+            taken.insert(at);
+            let head = self.added[at].place.clone();
             self.functions.push(ChangedFunction::new(
                 Change::Modified,
-                head.place.key(),
+                head.key(),
                 Some(base.place.clone()),
-                Some(head.place.clone()),
+                Some(head.clone()),
             ));
-            self.moved.push((base.place, head.place));
+            self.moved.push((base.place, head));
         }
         self.removed = left;
+        let mut at = 0..;
+        self.added
+            .retain(|_| !taken.contains(&at.next().unwrap_or_default()));
     }
 
     /// Keys at head of functions in files of the diff that a removed function could have, too.
@@ -324,6 +421,9 @@ impl Found {
 /// Sources beyond this size are made by machines; they are listed as a whole.
 const MAX_SOURCE_BYTES: usize = 8 << 20;
 
+/// Tokens that are compared at most to find functions that moved.
+const MOST_TOKENS: usize = 50_000_000;
+
 /// Likeness from which a function of the same name in another file is the same function.
 const MOVED_LIKENESS: f64 = 0.8;
 
@@ -335,7 +435,7 @@ fn is_moved(base: &Single, head: &Single) -> bool {
         && likeness(&base.tokens, &head.tokens) >= MOVED_LIKENESS
 }
 
-fn place(file: &str, piece: &Piece) -> Place {
+pub(crate) fn place(file: &str, piece: &Piece) -> Place {
     Place {
         file: file.to_owned(),
         name: piece.name.clone(),
@@ -375,6 +475,7 @@ impl ChangedFunction {
             name: String::new(),
             key,
             change,
+            cause: None,
             base,
             head,
         };

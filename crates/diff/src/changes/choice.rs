@@ -36,7 +36,9 @@ pub enum ChoiceError {
         file: String,
     },
     /// The functions of this file are not parsed.
-    #[error("functions can be chosen in Rust and C files only, not in {file:?}")]
+    #[error(
+        "functions can be chosen in Rust, C, C++, Go, Python, JavaScript and TypeScript files only, not in {file:?}"
+    )]
     NotParsed {
         /// As the user wrote it.
         file: String,
@@ -180,9 +182,11 @@ impl ChosenFile {
         if base.is_none() && head.is_none() {
             return Err(missing());
         }
-        let language = Language::of_path(head_path).ok_or_else(|| ChoiceError::NotParsed {
-            file: file.to_owned(),
-        })?;
+        let text = head.as_deref().or(base.as_deref()).unwrap_or_default();
+        let language =
+            Language::of_file(head_path, text).ok_or_else(|| ChoiceError::NotParsed {
+                file: file.to_owned(),
+            })?;
         let places = |path: &str, source: Option<Vec<u8>>| -> Vec<Place> {
             let list = source.map(|text| functions(language, &text));
             let list = list.unwrap_or_default().into_iter();

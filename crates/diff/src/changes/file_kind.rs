@@ -81,7 +81,8 @@ const DOCUMENTATION_STEMS: &[&str] = &[
 const DOT_FILES: &[&str] = &[".gitignore", ".gitattributes", ".editorconfig", ".mailmap"];
 
 impl FileKind {
-    pub(crate) fn of_path(path: &str) -> FileKind {
+    /// By path, and for headers by their text.
+    pub(crate) fn of_file(path: &str, text: &[u8]) -> FileKind {
         let name = path.rsplit('/').next().unwrap_or(path);
         let (stem, extension) = match name.rsplit_once('.') {
             Some((stem, extension)) => (stem, extension),
@@ -96,7 +97,7 @@ impl FileKind {
             FileKind::Build(None)
         } else if is_documentation(name, stem, extension) {
             FileKind::Documentation
-        } else if let Some(language) = Language::of_path(path) {
+        } else if let Some(language) = Language::of_file(path, text) {
             FileKind::Source(language)
         } else if is_program(extension) {
             FileKind::Other("unparsed file")

@@ -1,5 +1,7 @@
 //! What identifies a function across two builds, by its declared place and its name.
 
+use std::borrow::Cow;
+
 use super::changed::last_part;
 
 /// The directories of one worktree, as debug information may spell them.
@@ -38,16 +40,23 @@ pub(crate) fn normal_path(path: &str) -> String {
 }
 
 /// The path of a library's file without the parts that differ between machines and toolchains:
-/// `library/core/src/num/mod.rs`, `serde-1.0.1/src/de.rs`.
-pub(crate) fn library_path(path: &str) -> &str {
+/// `library/core/src/num/mod.rs`, `serde-1.0.1/src/de.rs`, `serde-git/src/de.rs`.
+pub(crate) fn library_path(path: &str) -> Cow<'_, str> {
+    if let Some((_, rest)) = path.split_once("/git/checkouts/") {
+        // The name of the repository with a hash, and the revision.
+        let mut parts = rest.splitn(3, '/');
+        if let (Some(folder), Some(_), Some(file)) = (parts.next(), parts.next(), parts.next()) {
+            return format!("{}-git/{file}", image_name(folder)).into();
+        }
+    }
+    plain_library_path(path).into()
+}
+
+fn plain_library_path(path: &str) -> &str {
     let behind = |mark: &str| path.split_once(mark).map(|(_, rest)| rest);
     // What follows the mark begins with a hash or an index, which is dropped as well.
     let without_first = |rest: &'_ str| rest.find('/').map(|at| at + 1);
-    for (mark, drop) in [
-        ("/lib/rustlib/src/rust/", false),
-        ("/registry/src/", true),
-        ("/git/checkouts/", true),
-    ] {
+    for (mark, drop) in [("/lib/rustlib/src/rust/", false), ("/registry/src/", true)] {
         if let Some(rest) = behind(mark) {
             let skip = if drop { without_first(rest) } else { Some(0) };
             return &rest[skip.unwrap_or(0)..];
@@ -174,7 +183,7 @@ pub fn stable_name(name: &str) -> &str {
 /// A source file's path without what differs between machines and toolchains for one library; a
 /// path of the user's stays whole.
 pub fn stable_file(path: &str) -> String {
-    library_path(&normal_path(path)).to_owned()
+    library_path(&normal_path(path)).into_owned()
 }
 
 /// The file name of an image without the hash that cargo appends.

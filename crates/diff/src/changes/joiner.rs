@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use hotproof_profile::{Code, FunctionId, ImageId, ImageKind, Profile, is_library_path};
 use rustc_hash::FxHashMap;
 
-use super::changed::{Changed, display_name};
+use super::changed::{Changed, display_name, last_part};
+use super::dependencies::{Dependency, crate_of};
 use super::identity::{
     Roots, bare_name, image_name, library_path, normal_path, plain_name, without_arguments,
 };
 use super::outline::{FunctionKind, Language, SourceFunction, functions};
-use crate::values::{Function, FunctionRow, Side};
+use crate::values::{Change, Function, FunctionRow, Side};
 
 type Sources<'a> = Box<dyn FnMut(&str) -> Option<Vec<u8>> + 'a>;
 
@@ -27,6 +28,10 @@ pub struct Joiner<'a> {
     by_key: FxHashMap<String, FunctionRow>,
     base_keys: BTreeMap<String, String>,
     renames: BTreeMap<String, String>,
+    /// By name.
+    dependencies: BTreeMap<String, Dependency>,
+    /// Key at head of each changed macro, and what to call it.
+    macros: BTreeMap<String, String>,
     base: Tree<'a>,
     head: Tree<'a>,
 }
@@ -92,7 +97,7 @@ impl<'a> Tree<'a> {
     fn load(&mut self, path: &str) -> bool {
         if !self.files.contains_key(path) {
             let source = (self.sources)(path);
-            let parsed = source.map(|text| match Language::of_path(path) {
+            let parsed = source.map(|text| match Language::of_file(path, &text) {
                 Some(language) => functions(language, &text),
                 None => Vec::new(),
             });
@@ -120,6 +125,12 @@ impl<'a> Joiner<'a> {
             by_key: FxHashMap::default(),
             base_keys: changed.base_keys.clone(),
             renames: changed.renames.clone(),
+            dependencies: changed
+                .dependencies
+                .iter()
+                .map(|dependency| (dependency.name.clone(), dependency.clone()))
+                .collect(),
+            macros: changed.macros.clone(),
             base: Tree::new(&[], Box::new(|_| None)),
             head: Tree::new(&[], Box::new(|_| None)),
         };
@@ -132,6 +143,7 @@ impl<'a> Joiner<'a> {
                     file: Some(place.file.clone()),
                     line: Some(place.signature_line),
                     change: Some(function.change),
+                    cause: function.cause.clone(),
                 },
                 from_head: true,
             };
@@ -257,19 +269,54 @@ impl<'a> Joiner<'a> {
                 placing,
             };
         }
-        let file = library_path(file).to_owned();
+        let file = library_path(file).into_owned();
         let name = without_arguments(plain_name(&facts.name)).to_owned();
+        let is_user = !facts.file.as_deref().is_some_and(is_library_path);
+        if let Some(row) = self.identify_in_dependency(side, facts, &file, &name) {
+            return Joined {
+                row,
+                is_user,
+                placing: Placing::Known,
+            };
+        }
         let line = facts
             .line
             .map_or_else(String::new, |line| format!(":{line}"));
         let key = format!("{file}{line}::{}", bare_name(&facts.name));
-        let is_user = !facts.file.as_deref().is_some_and(is_library_path);
         let row = self.row(side, Row::new(side, name, key, Some(file), facts.line));
         Joined {
             row,
             is_user,
             placing: Placing::Known,
         }
+    }
+
+    /// The row of a function of a dependency whose version changed. Its lines moved with the
+    /// version, so that its file in the crate and its whole name identify it.
+    fn identify_in_dependency(
+        &mut self,
+        side: Side,
+        facts: &Facts,
+        file: &str,
+        name: &str,
+    ) -> Option<FunctionRow> {
+        let (package, version, inner) = crate_of(file)?;
+        let dependency = self.dependencies.get(package)?;
+        let mut versions = dependency.base.iter().chain(&dependency.head);
+        if !version.is_empty() && !versions.any(|changed| changed == version) {
+            return None;
+        }
+        let key = format!("{package}/{inner}::{name}");
+        let mut row = Row::new(
+            side,
+            name.to_owned(),
+            key,
+            Some(file.to_owned()),
+            facts.line,
+        );
+        row.function.change = Some(Change::Dependency);
+        row.function.cause = Some(dependency.in_words());
+        Some(self.row(side, row))
     }
 
     fn identify_in_repository(&mut self, side: Side, facts: &Facts, path: String) -> FunctionRow {
@@ -298,8 +345,21 @@ impl<'a> Joiner<'a> {
             Some(_) => display_name(&path, &inner),
             None => inner.clone(),
         };
+        let made_by = found
+            .filter(|function| function.kind == FunctionKind::Macro)
+            .map(|function| last_part(&function.name).trim_end_matches('!').to_owned());
         let key = self.row_key(side, &path, &inner);
-        self.row(side, Row::new(side, name, key, Some(path), line))
+        let cause = made_by.and_then(|name| {
+            let file = match side {
+                Side::Base => self.renames.get(&path).unwrap_or(&path),
+                Side::Head => &path,
+            };
+            self.macros.get(&format!("{file}::{name}!")).cloned()
+        });
+        let mut row = Row::new(side, name, key, Some(path), line);
+        row.function.change = cause.is_some().then_some(Change::ExpandsMacro);
+        row.function.cause = cause;
+        self.row(side, row)
     }
 
     /// The key of a function's row by its path and its name within the file at one ref.
@@ -388,6 +448,7 @@ impl Row {
                 file,
                 line,
                 change: None,
+                cause: None,
             },
             from_head: side == Side::Head,
         }

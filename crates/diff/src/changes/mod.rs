@@ -29,21 +29,30 @@
 mod c;
 mod changed;
 mod choice;
+mod cpp;
+mod dependencies;
 mod diff;
 mod file_kind;
+mod go;
+mod grammar;
 mod identity;
 mod joiner;
 mod outline;
 mod pairing;
+mod python;
 mod rust;
+mod script;
 mod tally;
+mod uses;
 mod walk;
 
 pub use changed::{Changed, ChangedFunction, FileSources, Place, changed};
 pub use choice::{ChoiceError, FunctionChoice, choose, parse_function_list};
+pub use dependencies::Dependency;
 pub use diff::{
     Content, DiffError, FileDiff, GIT_DIFF_ARGUMENTS, Hunk, LineRange, RepoPath, parse_diff,
 };
 pub use identity::{stable_file, stable_image, stable_name};
 pub use joiner::Joiner;
 pub use outline::{FunctionKind, Language, SourceFunction, functions};
+pub use uses::UsesLeftOut;

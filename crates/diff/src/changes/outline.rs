@@ -2,6 +2,7 @@
 
 use rustc_hash::FxHashMap;
 
+use super::grammar::is_built_in;
 use super::walk;
 
 /// A language whose functions are found.
@@ -11,17 +12,82 @@ pub enum Language {
     Rust,
     /// C, headers included.
     C,
+    /// C++.
+    Cpp,
+    /// Go.
+    Go,
+    /// Python.
+    Python,
+    /// JavaScript, JSX included.
+    JavaScript,
+    /// TypeScript.
+    TypeScript,
+    /// TypeScript with JSX.
+    Tsx,
 }
 
 impl Language {
-    /// By the extension of a path; `None` for everything that is not parsed.
+    /// By the extension of a path; `None` for everything that is not parsed, and for languages
+    /// that were left out of the build (features of this crate).
     pub fn of_path(path: &str) -> Option<Language> {
-        match path.rsplit('/').next()?.rsplit_once('.')?.1 {
-            "rs" => Some(Language::Rust),
-            "c" | "h" => Some(Language::C),
-            _ => None,
+        let language = match path.rsplit('/').next()?.rsplit_once('.')?.1 {
+            "rs" => Language::Rust,
+            "c" | "h" => Language::C,
+            "cc" | "cpp" | "cxx" | "c++" | "C" | "hh" | "hpp" | "hxx" | "h++" | "ipp" | "inl"
+            | "tcc" | "tpp" => Language::Cpp,
+            "go" => Language::Go,
+            "py" | "pyi" => Language::Python,
+            "js" | "mjs" | "cjs" | "jsx" => Language::JavaScript,
+            "ts" | "mts" | "cts" => Language::TypeScript,
+            "tsx" => Language::Tsx,
+            _ => return None,
+        };
+        is_built_in(language).then_some(language)
+    }
+
+    /// As [`Language::of_path`], with a look into headers: a `.h` that opens namespaces, classes
+    /// or templates is C++.
+    pub fn of_file(path: &str, text: &[u8]) -> Option<Language> {
+        let language = Language::of_path(path)?;
+        let is_header = language == Language::C && path.ends_with(".h");
+        if is_header && is_built_in(Language::Cpp) && speaks_cpp(text) {
+            Some(Language::Cpp)
+        } else {
+            Some(language)
         }
     }
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Language::Rust => "Rust",
+            Language::C => "C",
+            Language::Cpp => "C++",
+            Language::Go => "Go",
+            Language::Python => "Python",
+            Language::JavaScript => "JavaScript",
+            Language::TypeScript | Language::Tsx => "TypeScript",
+        }
+    }
+}
+
+/// Whether a line of a header begins as none of C does.
+fn speaks_cpp(text: &[u8]) -> bool {
+    const STARTS: [&[u8]; 9] = [
+        b"namespace ",
+        b"namespace{",
+        b"class ",
+        b"template<",
+        b"template <",
+        b"using ",
+        b"constexpr ",
+        b"public:",
+        b"private:",
+    ];
+    text.split(|&byte| byte == b'\n').any(|line| {
+        let line = line.trim_ascii_start();
+        STARTS.iter().any(|start| line.starts_with(start))
+    })
 }
 
 /// What a named piece of code is.

@@ -1,5 +1,8 @@
 //! Pairs the functions of a file at base with those at head.
 
+use std::collections::VecDeque;
+use std::hash::{Hash, Hasher};
+
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::changed::last_part;
@@ -21,6 +24,7 @@ pub(crate) struct Pairing<'a> {
     base: &'a Outline,
     head: &'a Outline,
     hunks: &'a [Hunk],
+    lines: LineMap,
     /// Functions at both, in the order of base.
     pub(crate) pairs: Vec<(usize, usize)>,
     /// Functions at base only, in order.
@@ -35,16 +39,17 @@ impl<'a> Pairing<'a> {
             base,
             head,
             hunks,
+            lines: LineMap::new(hunks),
             pairs: Vec::new(),
             removed: function_indices(base),
             added: function_indices(head),
         };
         pairing.pair_unique_names();
-        pairing.pair_by(|p, b, h| p.same_name(b, h) && p.same_tokens(b, h) && p.same_line(b, h));
-        pairing.pair_by(|p, b, h| p.same_name(b, h) && p.same_tokens(b, h));
-        pairing.pair_by(|p, b, h| p.same_name(b, h) && p.same_line(b, h));
-        pairing.pair_by(Self::same_name);
-        pairing.pair_by(|p, b, h| p.same_line(b, h) && p.same_last_part(b, h));
+        pairing.pair_by(|piece, line| Some((&*piece.name, hash_of_tokens(piece), line?)));
+        pairing.pair_by(|piece, _| Some((&*piece.name, hash_of_tokens(piece))));
+        pairing.pair_by(|piece, line| Some((&*piece.name, line?)));
+        pairing.pair_by(|piece, _| Some(&*piece.name));
+        pairing.pair_by(|piece, line| Some((last_part(&piece.name), line?)));
         pairing.pair_renamed();
         pairing.pairs.sort_unstable();
         pairing
@@ -83,26 +88,36 @@ impl<'a> Pairing<'a> {
         self.take(&pairs);
     }
 
-    /// Pairs each function of base with the first one of head that fits.
-    fn pair_by(&mut self, fits: impl Fn(&Self, usize, usize) -> bool) {
+    /// Pairs each function of base with the first one of head that has the same key. A key is
+    /// made of a piece and the line of its name at head, which git may see as changed.
+    fn pair_by<K: Eq + Hash>(&mut self, key: impl Fn(&'a Piece, Option<u32>) -> Option<K>) {
         if self.removed.is_empty() || self.added.is_empty() {
             return;
         }
-        let mut taken = FxHashSet::default();
+        let mut waiting: FxHashMap<K, VecDeque<usize>> = FxHashMap::default();
+        for &h in &self.added {
+            let piece = &self.head.pieces[h];
+            if let Some(key) = key(piece, Some(piece.signature_line)) {
+                waiting.entry(key).or_default().push_back(h);
+            }
+        }
         let mut pairs = Vec::new();
         for &b in &self.removed {
-            let free = |h: &&usize| !taken.contains(*h) && fits(self, b, **h);
-            if let Some(&h) = self.added.iter().find(free) {
-                taken.insert(h);
-                pairs.push((b, h));
-            }
+            let piece = &self.base.pieces[b];
+            let line = self.lines.head_line(piece.signature_line);
+            let partner = key(piece, line)
+                .and_then(|key| waiting.get_mut(&key))
+                .and_then(VecDeque::pop_front);
+            pairs.extend(partner.map(|h| (b, h)));
         }
         self.take(&pairs);
     }
 
     /// Pairs functions whose bodies are alike, when each is clearly the other's best match.
     fn pair_renamed(&mut self) {
-        let scores = self.likenesses();
+        let mut scores = self.likenesses();
+        // What is this far behind the least likeness stands in nobody's way.
+        scores.retain(|&(_, _, score)| score > RENAMED_LIKENESS - RENAMED_LEAD);
         let mut pairs = Vec::new();
         for &(b, h, score) in &scores {
             let mut rivals = scores.iter().filter(|&&(b2, h2, _)| (b2 == b) != (h2 == h));
@@ -118,6 +133,7 @@ impl<'a> Pairing<'a> {
     /// ones; nothing when there are too many to compare.
     fn likenesses(&self) -> Vec<(usize, usize, f64)> {
         const MOST: usize = 20_000;
+        const MOST_TOKENS: usize = 20_000_000;
         let big = |outline: &Outline, side: Side, list: &[usize]| -> Vec<(usize, Vec<u64>)> {
             list.iter()
                 .filter(|&&at| self.touched(side, at))
@@ -127,7 +143,9 @@ impl<'a> Pairing<'a> {
         };
         let base = big(self.base, Side::Base, &self.removed);
         let head = big(self.head, Side::Head, &self.added);
-        if base.len() * head.len() > MOST {
+        let sizes = |list: &[(usize, Vec<u64>)]| list.iter().map(|(_, t)| t.len()).sum::<usize>();
+        let work = sizes(&base) * head.len() + sizes(&head) * base.len();
+        if base.len() * head.len() > MOST || work > MOST_TOKENS {
             return Vec::new();
         }
         base.iter()
@@ -146,24 +164,6 @@ impl<'a> Pairing<'a> {
         self.pairs.extend_from_slice(pairs);
     }
 
-    fn same_name(&self, b: usize, h: usize) -> bool {
-        self.base.pieces[b].name == self.head.pieces[h].name
-    }
-
-    fn same_tokens(&self, b: usize, h: usize) -> bool {
-        self.base.pieces[b].same_tokens(&self.head.pieces[h])
-    }
-
-    fn same_last_part(&self, b: usize, h: usize) -> bool {
-        last_part(&self.base.pieces[b].name) == last_part(&self.head.pieces[h].name)
-    }
-
-    /// Whether git sees the line of the name at base as that at head, unchanged.
-    fn same_line(&self, b: usize, h: usize) -> bool {
-        let line = self.base.pieces[b].signature_line;
-        head_line(self.hunks, line) == Some(self.head.pieces[h].signature_line)
-    }
-
     /// The first changed line that holds a token of the piece's own.
     fn touched_line(&self, side: Side, piece: usize) -> Option<u32> {
         let piece = match side {
@@ -179,31 +179,46 @@ impl<'a> Pairing<'a> {
     }
 
     /// Changes of pieces that are no functions: a line at head, else at base, and what lies there.
-    pub(crate) fn outside(&self) -> Vec<(u32, &'static str)> {
+    pub(crate) fn outside(&self) -> Vec<OutsidePiece> {
         let (base, head) = self.unmatched();
+        let told = [Side::Base, Side::Head].map(|side| self.told_by_functions(side));
         let mut lines = Vec::new();
-        let mut left: Vec<usize> = base;
+        let mut partners: FxHashMap<(PieceKind, &str), VecDeque<usize>> = FxHashMap::default();
+        for &b in &base {
+            let piece = &self.base.pieces[b];
+            let waiting = partners.entry((piece.kind, &piece.name)).or_default();
+            waiting.push_back(b);
+        }
+        let mut paired = FxHashSet::default();
         for h in head {
             let piece = &self.head.pieces[h];
-            let same = |&b: &usize| {
-                let other = &self.base.pieces[b];
-                other.kind == piece.kind && other.name == piece.name
-            };
-            let partner = left.iter().position(same).map(|at| left.remove(at));
+            let waiting = partners.get_mut(&(piece.kind, piece.name.as_str()));
+            let partner = waiting.and_then(VecDeque::pop_front);
+            paired.extend(partner);
             let own = self.touched_line(Side::Head, h);
             // Where lines are only gone, the line at base says where.
             let line = own.or_else(|| self.touched_line(Side::Base, partner?));
             if let Some(line) = line
-                && (partner.is_some() || !self.is_told_by_functions(Side::Head, h))
+                && (partner.is_some() || !told[1].contains(&h))
             {
-                lines.push((line, what(piece.kind)));
+                lines.push(OutsidePiece {
+                    line,
+                    what: what(piece.kind),
+                    side: Side::Head,
+                    piece: h,
+                });
             }
         }
-        for b in left {
+        for b in base.into_iter().filter(|b| !paired.contains(b)) {
             if let Some(line) = self.touched_line(Side::Base, b)
-                && !self.is_told_by_functions(Side::Base, b)
+                && !told[0].contains(&b)
             {
-                lines.push((line, what(self.base.pieces[b].kind)));
+                lines.push(OutsidePiece {
+                    line,
+                    what: what(self.base.pieces[b].kind),
+                    side: Side::Base,
+                    piece: b,
+                });
             }
         }
         lines
@@ -211,7 +226,7 @@ impl<'a> Pairing<'a> {
 
     /// Pieces that are no functions and have no equal on the other side.
     fn unmatched(&self) -> (Vec<usize>, Vec<usize>) {
-        let mut equal: FxHashMap<(PieceKind, Vec<u64>), Vec<usize>> = FxHashMap::default();
+        let mut equal: FxHashMap<(PieceKind, Vec<u64>), VecDeque<usize>> = FxHashMap::default();
         let key = |piece: &Piece| {
             let hashes = piece.tokens.iter().map(|token| token.hash).collect();
             (piece.kind, hashes)
@@ -221,15 +236,13 @@ impl<'a> Pairing<'a> {
             all.filter(|(_, piece)| piece.kind != PieceKind::Function && !piece.tokens.is_empty())
         };
         for (b, piece) in others(self.base) {
-            equal.entry(key(piece)).or_default().push(b);
+            equal.entry(key(piece)).or_default().push_back(b);
         }
         let mut head = Vec::new();
         for (h, piece) in others(self.head) {
-            match equal.get_mut(&key(piece)) {
-                Some(list) if !list.is_empty() => {
-                    list.remove(0);
-                }
-                _ => head.push(h),
+            let same = equal.get_mut(&key(piece)).and_then(VecDeque::pop_front);
+            if same.is_none() {
+                head.push(h);
             }
         }
         let mut base: Vec<usize> = equal.into_values().flatten().collect();
@@ -237,17 +250,30 @@ impl<'a> Pairing<'a> {
         (base, head)
     }
 
-    /// Whether the piece only holds functions that came or went with it.
-    fn is_told_by_functions(&self, side: Side, scope: usize) -> bool {
+    /// The pieces that only hold functions that came or went with them.
+    fn told_by_functions(&self, side: Side) -> FxHashSet<usize> {
         let (outline, singles) = match side {
             Side::Base => (self.base, &self.removed),
             Side::Head => (self.head, &self.added),
         };
-        matches!(outline.pieces[scope].kind, PieceKind::Scope(_))
-            && singles
-                .iter()
-                .any(|&at| outline.pieces[at].parent == scope && self.touched(side, at))
+        let touched = singles.iter().filter(|&&at| self.touched(side, at));
+        touched
+            .map(|&at| outline.pieces[at].parent)
+            .filter(|&scope| matches!(outline.pieces[scope].kind, PieceKind::Scope(_)))
+            .collect()
     }
+}
+
+/// A changed piece that is no function.
+pub(crate) struct OutsidePiece {
+    /// A changed line at head, else at base.
+    pub(crate) line: u32,
+    /// What lies there, in words.
+    pub(crate) what: &'static str,
+    /// Where the piece is: at head, or at base when it is gone.
+    pub(crate) side: Side,
+    /// Its index.
+    pub(crate) piece: usize,
 }
 
 fn what(kind: PieceKind) -> &'static str {
@@ -324,18 +350,44 @@ fn first_changed(hunks: &[Hunk], side: Side, line: u32, last: u32) -> Option<u32
     (range.first <= last).then(|| range.first.max(line))
 }
 
-/// The line at head of an unchanged line of base; `None` for a changed one.
-fn head_line(hunks: &[Hunk], line: u32) -> Option<u32> {
-    let mut shift = 0i64;
-    for hunk in hunks {
-        if hunk.base.contains(line) {
-            return None;
+/// Maps lines of base to lines of head.
+pub(crate) struct LineMap {
+    /// Hunks with the lines that all hunks before them added.
+    hunks: Vec<(Hunk, i64)>,
+    /// Lines that all hunks together added.
+    shift: i64,
+}
+
+impl LineMap {
+    pub(crate) fn new(hunks: &[Hunk]) -> LineMap {
+        let mut shift = 0;
+        let mut list = Vec::with_capacity(hunks.len());
+        for hunk in hunks {
+            list.push((*hunk, shift));
+            shift += i64::from(hunk.head.count) - i64::from(hunk.base.count);
         }
-        // A hunk without lines at base lies behind the line that it names.
-        if hunk.base.first >= line {
-            break;
-        }
-        shift += i64::from(hunk.head.count) - i64::from(hunk.base.count);
+        LineMap { hunks: list, shift }
     }
-    u32::try_from(i64::from(line) + shift).ok()
+
+    /// The line at head of an unchanged line of base; `None` for a changed one.
+    pub(crate) fn head_line(&self, line: u32) -> Option<u32> {
+        // A hunk without lines at base lies behind the line that it names.
+        let end = |hunk: &Hunk| hunk.base.first.saturating_add(hunk.base.count.max(1));
+        let at = self.hunks.partition_point(|(hunk, _)| end(hunk) <= line);
+        let shift = match self.hunks.get(at) {
+            Some((hunk, _)) if hunk.base.contains(line) => return None,
+            Some(&(_, shift)) => shift,
+            None => self.shift,
+        };
+        u32::try_from(i64::from(line) + shift).ok()
+    }
+}
+
+/// One number for all tokens of a piece.
+fn hash_of_tokens(piece: &Piece) -> u64 {
+    let mut hasher = rustc_hash::FxHasher::default();
+    for token in &piece.tokens {
+        hasher.write_u64(token.hash);
+    }
+    hasher.finish()
 }

@@ -3,7 +3,7 @@
 use tree_sitter::Node;
 
 use super::outline::FunctionKind;
-use super::walk::{Documents, Role, flat_text, text};
+use super::walk::{Documents, Role, Standing, flat_text, text};
 
 pub(crate) fn role<'tree>(node: Node<'tree>, source: &[u8]) -> Role<'tree> {
     match node.kind() {
@@ -24,6 +24,7 @@ pub(crate) fn role<'tree>(node: Node<'tree>, source: &[u8]) -> Role<'tree> {
                 name,
                 text: format!("{}!", text(name, source)),
                 body: None,
+                standing: Standing::Anywhere,
             },
             None => Role::Item("macro"),
         },
@@ -70,6 +71,7 @@ fn function<'tree>(node: Node<'tree>, source: &[u8]) -> Role<'tree> {
             name,
             text: text(name, source).to_owned(),
             body: node.child_by_field_name("body"),
+            standing: Standing::Anywhere,
         },
         None => Role::Item("other code"),
     }

@@ -3,10 +3,10 @@
 use std::hash::{Hash, Hasher};
 use std::rc::Rc;
 
-use tree_sitter::{Node, Parser, Tree};
+use tree_sitter::Node;
 
+use super::grammar::{has_end, is_layout, parse, plain_text, role, wrapped};
 use super::outline::{FunctionKind, Language, Piece, PieceKind, Token};
-use super::{c, rust};
 
 /// What a node of the syntax tree means to the outline.
 pub(crate) enum Role<'tree> {
@@ -16,12 +16,13 @@ pub(crate) enum Role<'tree> {
     Atom,
     /// Part of the piece that follows.
     Attribute,
-    /// A piece of its own wherever it stands.
+    /// A piece of its own.
     Function {
         kind: FunctionKind,
         name: Node<'tree>,
         text: String,
         body: Option<Node<'tree>>,
+        standing: Standing,
     },
     /// A piece whose children may be pieces, and what names in it begin with.
     Scope {
@@ -34,6 +35,15 @@ pub(crate) enum Role<'tree> {
     Container,
     /// Nothing of its own.
     Plain,
+}
+
+/// Where a function is a piece of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// Wherever it stands.
+    Anywhere,
+    /// Not within another function, whose closure it is there.
+    OutsideFunctions,
 }
 
 /// Whether a comment documents what follows it.
@@ -54,12 +64,42 @@ struct Context {
     items: bool,
     /// Whether functions in here are only text: the body of a macro.
     opaque: bool,
+    /// The definition below that the piece was made for, with the node around it.
+    spent: Option<usize>,
 }
 
 /// A node that waits to be walked, with the piece that was already made for it.
 struct Entry<'tree> {
     node: Node<'tree>,
     made: Option<Context>,
+    /// `false` for layout and documentation, whatever the node means elsewhere.
+    is_code: bool,
+}
+
+impl<'tree> Entry<'tree> {
+    fn new(node: Node<'tree>, made: Option<Context>) -> Self {
+        Entry {
+            node,
+            made,
+            is_code: true,
+        }
+    }
+
+    fn no_code(node: Node<'tree>) -> Self {
+        Entry {
+            node,
+            made: None,
+            is_code: false,
+        }
+    }
+}
+
+/// The children of a node that are left to walk.
+struct Level<'tree> {
+    entries: std::vec::IntoIter<Entry<'tree>>,
+    context: Context,
+    /// The node, where its end is a token.
+    end: Option<Node<'tree>>,
 }
 
 struct Walk<'s> {
@@ -84,16 +124,6 @@ pub(crate) fn pieces(language: Language, source: &[u8], file: Piece) -> Vec<Piec
     walk.pieces
 }
 
-fn parse(language: Language, source: &[u8]) -> Option<Tree> {
-    let grammar: tree_sitter::Language = match language {
-        Language::Rust => tree_sitter_rust::LANGUAGE.into(),
-        Language::C => tree_sitter_c::LANGUAGE.into(),
-    };
-    let mut parser = Parser::new();
-    parser.set_language(&grammar).ok()?;
-    parser.parse(source, None)
-}
-
 impl<'s> Walk<'s> {
     /// Walks the tree with a stack of its own: sources nest as deep as they like.
     fn run(&mut self, root: Node<'_>) {
@@ -102,33 +132,40 @@ impl<'s> Walk<'s> {
             prefix: "".into(),
             items: true,
             opaque: false,
+            spent: None,
         };
-        let entries = self.expand(root, &context);
-        let mut levels = vec![(entries.into_iter(), context)];
-        while let Some((entries, context)) = levels.last_mut() {
-            let Some(entry) = entries.next() else {
+        let mut levels = vec![Level {
+            entries: self.expand(root, &context).into_iter(),
+            context,
+            end: None,
+        }];
+        while let Some(level) = levels.last_mut() {
+            let Some(entry) = level.entries.next() else {
+                if let Some(node) = level.end {
+                    self.end(node, level.context.piece);
+                }
                 levels.pop();
                 continue;
             };
-            let context = context.clone();
+            let context = level.context.clone();
             if let Some(level) = self.visit(entry, context) {
                 levels.push(level);
             }
         }
     }
 
-    fn visit<'tree>(
-        &mut self,
-        entry: Entry<'tree>,
-        around: Context,
-    ) -> Option<(std::vec::IntoIter<Entry<'tree>>, Context)> {
+    fn visit<'tree>(&mut self, entry: Entry<'tree>, around: Context) -> Option<Level<'tree>> {
         let node = entry.node;
         let made = entry.made.is_some();
         let mut context = entry.made.unwrap_or(around);
-        match role(self.language, node, self.source) {
+        let found = role(self.language, node, node, self.source);
+        match found {
             Role::Comment(_) => {
-                self.skip_to(node.start_byte(), context.piece, node);
-                self.seen_byte = self.seen_byte.max(node.end_byte());
+                self.pass_over(node, context.piece);
+                return None;
+            }
+            _ if !entry.is_code => {
+                self.pass_over(node, context.piece);
                 return None;
             }
             Role::Atom => {
@@ -141,11 +178,31 @@ impl<'s> Walk<'s> {
                 return None;
             }
             // Within an attribute, a body or a head nothing is an item of its own.
-            _ if !made => context.items = node.is_error() && context.items,
+            _ if !made && !self.is_spent(node, &context) => {
+                context.items = node.is_error() && context.items;
+            }
             _ => {}
         }
         let entries = self.expand(node, &context);
-        Some((entries.into_iter(), context))
+        Some(Level {
+            entries: entries.into_iter(),
+            end: has_end(self.language, node).then_some(node),
+            context,
+        })
+    }
+
+    /// Whether the piece around it was made for this definition already.
+    fn is_spent(&self, node: Node<'_>, context: &Context) -> bool {
+        let Some(spent) = context.spent else {
+            return false;
+        };
+        let inner = || wrapped(self.language, node).map(|inner| inner.id());
+        spent == node.id() || inner() == Some(spent)
+    }
+
+    fn pass_over(&mut self, node: Node<'_>, piece: usize) {
+        self.skip_to(node.start_byte(), piece, node);
+        self.seen_byte = self.seen_byte.max(node.end_byte());
     }
 
     /// The children of a node, each with the piece that begins there; attributes and
@@ -159,22 +216,26 @@ impl<'s> Walk<'s> {
         let mut last_line = None;
         for (index, &child) in children.iter().enumerate() {
             let previous_line = last_line.replace(child.end_position().row);
-            if is_optional_comma(self.language, node, &children, index) {
-                self.seen_byte = self.seen_byte.max(child.end_byte());
+            if is_layout(self.language, node, &children, index) {
+                entries.push(Entry::no_code(child));
                 continue;
             }
-            let found = if around.opaque {
+            let inner = wrapped(self.language, child);
+            let found = if around.opaque || self.is_spent(child, around) {
                 Role::Plain
             } else {
-                role(self.language, child, self.source)
+                role(self.language, inner.unwrap_or(child), child, self.source)
             };
+            if self.language == Language::Python
+                && is_documentation(&children, index, around, self.source)
+            {
+                entries.push(Entry::no_code(child));
+                continue;
+            }
             let made = match found {
                 Role::Attribute => {
                     waiting.get_or_insert((entries.len(), child));
-                    entries.push(Entry {
-                        node: child,
-                        made: None,
-                    });
+                    entries.push(Entry::new(child, None));
                     continue;
                 }
                 Role::Comment(documents) => {
@@ -182,13 +243,17 @@ impl<'s> Walk<'s> {
                     if documents == Documents::Next && own_line {
                         waiting.get_or_insert((entries.len(), child));
                     }
-                    entries.push(Entry {
-                        node: child,
-                        made: None,
-                    });
+                    entries.push(Entry::new(child, None));
                     continue;
                 }
-                found => self.make(child, found, around, waiting.map(|(_, node)| node)),
+                found => {
+                    let first = waiting.map(|(_, node)| node);
+                    let mut made = self.make(child, found, around, first);
+                    if let (Some(context), Some(inner)) = (&mut made, inner) {
+                        context.spent = Some(inner.id());
+                    }
+                    made
+                }
             };
             if let (Some(context), Some((from, _))) = (&made, waiting) {
                 for entry in &mut entries[from..] {
@@ -198,7 +263,7 @@ impl<'s> Walk<'s> {
                 }
             }
             waiting = None;
-            entries.push(Entry { node: child, made });
+            entries.push(Entry::new(child, made));
         }
         if !around.opaque && self.language == Language::Rust && node.kind() == "token_tree" {
             self.find_in_tokens(&mut entries, around);
@@ -217,6 +282,7 @@ impl<'s> Walk<'s> {
         let in_function = self.pieces[around.piece].kind == PieceKind::Function;
         let mut context = around.clone();
         context.items = false;
+        context.spent = None;
         let start = first.unwrap_or(node);
         match role {
             Role::Function {
@@ -224,7 +290,8 @@ impl<'s> Walk<'s> {
                 name,
                 text,
                 body,
-            } => {
+                standing,
+            } if standing == Standing::Anywhere || !in_function => {
                 let full = join(&around.prefix, &text);
                 let piece_kind = match kind {
                     FunctionKind::Function => PieceKind::Function,
@@ -307,6 +374,7 @@ impl<'s> Walk<'s> {
                     prefix: full.as_str().into(),
                     items: false,
                     opaque: false,
+                    spent: None,
                 });
             }
             index = end + 1;
@@ -317,17 +385,29 @@ impl<'s> Walk<'s> {
         self.skip_to(node.start_byte(), piece, node);
         self.seen_byte = self.seen_byte.max(node.end_byte());
         let bytes = &self.source[node.byte_range()];
-        let hash = match node.kind() {
-            "preproc_arg" => hash_of(&c::plain_argument(bytes)),
-            _ => hash_of(bytes.trim_ascii()),
-        };
         if !bytes.trim_ascii().is_empty() {
             self.pieces[piece].tokens.push(Token {
-                hash,
+                hash: hash_of(&plain_text(self.language, node, bytes)),
                 line: first_line(node),
                 last_line: last_line(node),
             });
         }
+    }
+
+    /// Counts the end of a statement or a block, on the line of what stands last in it.
+    fn end(&mut self, node: Node<'_>, piece: usize) {
+        let piece = &mut self.pieces[piece];
+        let line = piece.tokens.last().map(|token| token.last_line);
+        let line = line.unwrap_or_else(|| first_line(node));
+        piece.tokens.push(Token {
+            hash: hash_of(if node.kind().ends_with("block") {
+                b"\0block"
+            } else {
+                b"\0end"
+            }),
+            line,
+            last_line: line,
+        });
     }
 
     /// Counts text between two nodes as a token: the parser skips what it cannot read.
@@ -388,30 +468,82 @@ fn head_in_tokens(entries: &[Entry<'_>], index: usize) -> usize {
     first
 }
 
-fn role<'tree>(language: Language, node: Node<'tree>, source: &[u8]) -> Role<'tree> {
-    match language {
-        Language::Rust => rust::role(node, source),
-        Language::C => c::role(node, source),
-    }
+/// Whether a statement of Python is the documentation of what it stands in: a plain string before
+/// all other statements of a body or of the module.
+fn is_documentation(children: &[Node<'_>], index: usize, around: &Context, source: &[u8]) -> bool {
+    let child = children[index];
+    let quoted = child.kind() == "expression_statement"
+        && child.named_child_count() == 1
+        && child.named_child(0).is_some_and(|inner| {
+            inner.kind() == "string"
+                && text(inner, source)
+                    .trim_start_matches(['r', 'R', 'u', 'U'])
+                    .starts_with(['"', '\''])
+        });
+    // Comments before it are passed over, and a second string is a statement like any other.
+    quoted
+        && !around.opaque
+        && children[..index]
+            .iter()
+            .rev()
+            .take(MOST_COMMENTS)
+            .all(|before| before.kind() == "comment")
+        && index <= MOST_COMMENTS
 }
 
-/// Whether the child is a comma that a formatter may add or drop before a closing sign.
-fn is_optional_comma(
-    language: Language,
-    node: Node<'_>,
-    children: &[Node<'_>],
-    index: usize,
-) -> bool {
-    language == Language::Rust
-        && children[index].kind() == ","
-        && rust::comma_is_layout(node, children, index)
-}
+/// Comments before a documentation string beyond which it is taken for code.
+const MOST_COMMENTS: usize = 200;
 
+/// What an item defines: one name, several behind commas, or the text of what stands for it.
 fn item_name(node: Node<'_>, source: &[u8]) -> String {
-    let name = ["name", "declarator", "macro", "path"]
-        .iter()
-        .find_map(|field| node.child_by_field_name(field));
-    name.map_or_else(String::new, |name| flat_text(name, source))
+    let mut cursor = node.walk();
+    let at = match node.kind() {
+        // `X = 3` of Python, and a group of Go with its values counted up.
+        "expression_statement" => node.named_child(0).unwrap_or(node),
+        _ => node,
+    };
+    let fields = ["name", "declarator", "macro", "path", "left"];
+    let field = fields
+        .into_iter()
+        .find(|field| at.child_by_field_name(field).is_some());
+    let mut names: Vec<String> = match field {
+        Some(field) => at
+            .children_by_field_name(field, &mut cursor)
+            .filter(Node::is_named)
+            .take(MOST_NAMES)
+            .map(|name| declared_text(name, source))
+            .collect(),
+        None => at
+            .named_children(&mut cursor)
+            .filter(|child| child.kind() == "variable_declarator" || child.kind() == "const_spec")
+            .take(MOST_NAMES)
+            .filter_map(|child| child.child_by_field_name("name"))
+            .map(|name| flat_text(name, source))
+            .collect(),
+    };
+    names.dedup();
+    names.join(", ")
+}
+
+/// Names of one declaration that are read at most.
+const MOST_NAMES: usize = 1_000;
+
+/// The name in a declarator of C, which values, pointers, and dimensions wrap; any other text as
+/// it is.
+fn declared_text(node: Node<'_>, source: &[u8]) -> String {
+    let mut at = node;
+    while at.kind().ends_with("_declarator") && at.kind() != "function_declarator" {
+        let mut cursor = at.walk();
+        let inner = at.child_by_field_name("declarator").or_else(|| {
+            at.named_children(&mut cursor)
+                .find(|child| child.kind().ends_with("declarator"))
+        });
+        match inner {
+            Some(inner) => at = inner,
+            None => break,
+        }
+    }
+    flat_text(at, source)
 }
 
 /// The text of a node with each run of white space as one space, at most 200 characters.
@@ -429,12 +561,21 @@ pub(crate) fn text<'s>(node: Node<'_>, source: &'s [u8]) -> &'s str {
 fn join(prefix: &str, name: &str) -> String {
     if prefix.is_empty() {
         name.to_owned()
+    } else if prefix.len() > LONGEST_PREFIX {
+        // Modules that nest without end make no names without end.
+        let end = (0..=LONGEST_PREFIX)
+            .rev()
+            .find(|&at| prefix.is_char_boundary(at));
+        format!("{}...::{name}", &prefix[..end.unwrap_or(0)])
     } else {
         format!("{prefix}::{name}")
     }
 }
 
-fn hash_of(bytes: &[u8]) -> u64 {
+/// Bytes of a prefix beyond which it is cut.
+const LONGEST_PREFIX: usize = 1_000;
+
+pub(crate) fn hash_of(bytes: &[u8]) -> u64 {
     let mut hasher = rustc_hash::FxHasher::default();
     bytes.hash(&mut hasher);
     hasher.finish()

@@ -186,7 +186,10 @@ fn changed_names(facts: &Facts<'_>) -> String {
     let name = |row: FunctionRow| facts.comparison.functions[row].name.clone();
     match rows.as_slice() {
         [] => "the changed code".to_owned(),
-        [one] => name(*one),
+        [one] => match facts.comparison.functions[*one].cause_in_words() {
+            Some(cause) => format!("{} ({cause})", name(*one)),
+            None => name(*one),
+        },
         [one, two] => format!("{} and {}", name(*one), name(*two)),
         more => format!("the {} changed functions", more.len()),
     }

@@ -71,7 +71,7 @@ fn chosen(text: &str) -> Result<Changed, ChoiceError> {
     choose(&list, &renamed(), &mut |side, path| match (side, path) {
         (Side::Base, "src/old.rs") => Some(BASE.as_bytes().to_vec()),
         (Side::Head, "src/new.rs") => Some(HEAD.as_bytes().to_vec()),
-        (_, "x.py") => Some(Vec::new()),
+        (_, "x.rb") => Some(Vec::new()),
         _ => None,
     })
 }
@@ -118,7 +118,7 @@ fn functions_are_chosen_at_both_refs() {
 fn a_choice_that_fits_nothing_or_too_much_is_explained() {
     let cases = [
         ("src/none.rs::f", "no file \"src/none.rs\""),
-        ("x.py::f", "Rust and C files only"),
+        ("x.rb::f", "not in \"x.rb\""),
         ("src/new.rs::totl", "nearest names are: m::total"),
         (
             "src/new.rs::go",

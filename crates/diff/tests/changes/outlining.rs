@@ -184,9 +184,25 @@ fn languages_are_known_by_extension() {
         (Some(Language::C), Some(Language::C))
     );
     assert_eq!(
-        (of("a.cpp"), of("rs"), of("a.rs/b"), of("")),
-        (None, None, None, None)
+        [of("a.java"), of("rs"), of("a.rs/b"), of("")],
+        [None, None, None, None]
     );
+    let others = [
+        ("a.cc", Language::Cpp),
+        ("a.hpp", Language::Cpp),
+        ("a.go", Language::Go),
+        ("a.py", Language::Python),
+        ("a.mjs", Language::JavaScript),
+        ("a.jsx", Language::JavaScript),
+        ("a.ts", Language::TypeScript),
+        ("a.tsx", Language::Tsx),
+    ];
+    for (path, language) in others {
+        assert_eq!(of(path), Some(language), "{path}");
+    }
+    let header = |text: &str| Language::of_file("a.h", text.as_bytes());
+    assert_eq!(header("struct s { int a; };\n"), Some(Language::C));
+    assert_eq!(header("#ifdef X\nnamespace a {\n}\n"), Some(Language::Cpp));
 }
 
 #[test]

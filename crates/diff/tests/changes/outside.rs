@@ -158,16 +158,16 @@ fn what_lies_outside_functions_is_listed() {
         ),
         ("Cargo.lock", "a\n", "b\n", &["Cargo.lock:1 lock file"]),
         (
-            "src/a.cpp",
+            "src/a.java",
             "int a;\n",
             "int b;\n",
-            &["src/a.cpp:1 unparsed file"],
+            &["src/a.java:1 unparsed file"],
         ),
         (
-            "bench.py",
+            "bench.rb",
             "a\nb\n",
             "a\nc\n",
-            &["bench.py:2 unparsed file"],
+            &["bench.rb:2 unparsed file"],
         ),
         ("data.json", "1\n", "2\n", &["data.json:1 other file"]),
     ];

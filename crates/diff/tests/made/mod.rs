@@ -113,6 +113,7 @@ impl Made {
             file: Some("src/lib.rs".to_owned()),
             line: Some(1),
             change: part.change,
+            cause: None,
         };
         self.parts.iter().map(function).collect()
     }

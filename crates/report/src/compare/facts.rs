@@ -26,6 +26,7 @@ pub(super) fn all(
         }));
     };
     add("Explained", explained(comparison, &conclusion.attribution));
+    add("Changed by", causes(comparison));
     add("Outside", outside(comparison));
     for warning in &conclusion.warnings {
         add("Warning", Some(warning.clone()));
@@ -132,6 +133,32 @@ fn movers(comparison: &Comparison, rows: &[FunctionRow]) -> String {
     format!("; the largest movers: {}", names.join(", "))
 }
 
+/// Functions whose own lines did not change, grouped by what changed instead.
+fn causes(comparison: &Comparison) -> Option<String> {
+    let mut groups: Vec<(String, Vec<&str>)> = Vec::new();
+    for function in &comparison.functions {
+        let Some(cause) = function.cause_in_words() else {
+            continue;
+        };
+        match groups.iter_mut().find(|(known, _)| *known == cause) {
+            Some((_, names)) => names.push(&function.name),
+            None => groups.push((cause, vec![&function.name])),
+        }
+    }
+    let mut parts: Vec<String> = groups
+        .iter()
+        .take(LISTED)
+        .map(|(cause, names)| match names[..] {
+            [name] => format!("{name} ({cause})"),
+            _ => format!("{} functions, {} first ({cause})", names.len(), names[0]),
+        })
+        .collect();
+    if groups.len() > LISTED {
+        parts.push(format!("{} more", groups.len() - LISTED));
+    }
+    (!parts.is_empty()).then(|| parts.join(", "))
+}
+
 fn outside(comparison: &Comparison) -> Option<String> {
     if comparison.outside.is_empty() {
         return None;
@@ -140,7 +167,13 @@ fn outside(comparison: &Comparison) -> Option<String> {
         .outside
         .iter()
         .take(LISTED)
-        .map(|change| format!("{}:{} ({})", change.file, change.line, change.what))
+        .map(|change| {
+            let reach = match change.what.as_str() {
+                "build file" => ", reaches every function",
+                _ => "",
+            };
+            format!("{}:{} ({}{reach})", change.file, change.line, change.what)
+        })
         .collect();
     if comparison.outside.len() > LISTED {
         parts.push(format!("{} more", comparison.outside.len() - LISTED));

@@ -1,4 +1,4 @@
-//! The shape of a log line, version 1: mirrors of the values of `hotproof-diff`, converted field
+//! The shape of a log line, version 2 (and 1, which has fewer fields): mirrors of the values of `hotproof-diff`, converted field
 //! by field both ways. A field that is missing on either side does not compile.
 
 use serde::de::{Error as _, Unexpected};
@@ -155,7 +155,7 @@ enums! {
     Metric { CpuTime, WallTime }
     CpuSource { TaskClock, Wait4 }
     Order { BaseFirst, HeadFirst }
-    Change { Modified, Added, Removed, Chosen }
+    Change { Modified, Added, Removed, Chosen, UsesConstant, ExpandsMacro, Dependency }
     OutputCheck { Same, Different, Unstable }
 }
 
@@ -203,6 +203,7 @@ structs! {
         file: Option<String>,
         line: Option<u32>,
         change: Option<Change>,
+        cause: Option<String>,
     }
     OutsideChange {
         file: String,
