@@ -55,4 +55,4 @@ pub use diff::{
 pub use identity::{stable_file, stable_image, stable_name};
 pub use joiner::Joiner;
 pub use outline::{FunctionKind, Language, SourceFunction, functions};
-pub use uses::UsesLeftOut;
+pub use uses::{SourceSearch, UsesLeftOut};

@@ -42,6 +42,17 @@ pub struct UsesLeftOut {
     pub functions: usize,
 }
 
+/// Gives the sources of head that hold one of some names as a word: paths with their texts.
+pub type SourceSearch<'s> = dyn FnMut(&[String]) -> Vec<(String, Vec<u8>)> + 's;
+
+/// A function that uses what changed.
+struct User {
+    place: Place,
+    change: Change,
+    /// In words, each once.
+    causes: Vec<String>,
+}
+
 impl Changed {
     /// Adds the functions that use a changed constant or static, or expand a changed macro, also
     /// through other constants and macros (four at most). They follow the functions that changed
@@ -53,14 +64,11 @@ impl Changed {
     ///
     /// A name means the definition when the language lets it: members only behind their type,
     /// local ones only in their file, and none in a file that defines the name itself.
-    pub fn add_uses(
-        &mut self,
-        sources: &mut dyn FnMut(&[String]) -> Vec<(String, Vec<u8>)>,
-    ) -> UsesLeftOut {
+    pub fn add_uses(&mut self, sources: &mut SourceSearch<'_>) -> UsesLeftOut {
         let mut left_out = UsesLeftOut::default();
         let mut known: BTreeSet<(String, String)> = BTreeSet::new();
         let mut wanted = self.definitions.clone();
-        let mut found: BTreeMap<String, (Place, Change, Vec<String>)> = BTreeMap::new();
+        let mut found: BTreeMap<String, User> = BTreeMap::new();
         for _ in 0..MOST_ROUNDS {
             wanted.retain(|d| known.insert((d.file.clone(), d.name.clone())));
             let room = MOST_DEFINITIONS.saturating_sub(known.len() - wanted.len());
@@ -78,13 +86,15 @@ impl Changed {
             for (path, text) in &files {
                 let uses = Uses::of(path, text, &wanted);
                 for (place, definition) in uses.functions {
-                    let causes = found
-                        .entry(place.key())
-                        .or_insert_with(|| (place, change_of(definition), Vec::new()));
-                    causes.1 = causes.1.min_cause(change_of(definition));
+                    let user = found.entry(place.key()).or_insert_with(|| User {
+                        place,
+                        change: change_of(definition),
+                        causes: Vec::new(),
+                    });
+                    user.change = user.change.or_macro(change_of(definition));
                     let cause = definition.in_words();
-                    if !causes.2.contains(&cause) {
-                        causes.2.push(cause);
+                    if !user.causes.contains(&cause) {
+                        user.causes.push(cause);
                     }
                 }
                 next.extend(uses.definitions);
@@ -96,11 +106,11 @@ impl Changed {
     }
 
     /// Marks what was found and is not changed already; how many were too many.
-    fn mark(&mut self, found: BTreeMap<String, (Place, Change, Vec<String>)>) -> usize {
+    fn mark(&mut self, found: BTreeMap<String, User>) -> usize {
         let known: BTreeSet<String> = self.functions.iter().map(|f| f.key.clone()).collect();
         let mut left_out = 0;
         let mut list = Vec::new();
-        for (key, (head, change, causes)) in found {
+        for (key, user) in found {
             if known.contains(&key) {
                 continue;
             }
@@ -108,9 +118,9 @@ impl Changed {
                 left_out += 1;
                 continue;
             }
-            let base = self.base_place(&head);
-            let mut function = ChangedFunction::new(change, key, base, Some(head));
-            function.cause = Some(causes.join(", "));
+            let base = self.base_place(&user.place);
+            let mut function = ChangedFunction::new(user.change, key, base, Some(user.place));
+            function.cause = Some(user.causes.join(", "));
             list.push(function);
         }
         list.sort_by(|a, b| {
@@ -131,7 +141,7 @@ fn change_of(definition: &Definition) -> Change {
 
 impl Change {
     /// Of two reasons for the same function, the one that says more: a macro brings code.
-    fn min_cause(self, other: Change) -> Change {
+    fn or_macro(self, other: Change) -> Change {
         match (self, other) {
             (Change::ExpandsMacro, _) | (_, Change::ExpandsMacro) => Change::ExpandsMacro,
             _ => self,
@@ -186,11 +196,7 @@ pub(crate) fn definitions_of(
             what,
             owner: owner.clone(),
             through: None,
-            is_local: match language {
-                _ if in_c => !is_header && (is_static || what == "macro"),
-                Language::Go => false,
-                _ => false,
-            },
+            is_local: in_c && !is_header && (is_static || what == "macro"),
         })
         .collect()
 }

@@ -518,3 +518,77 @@ fn own_time_under_a_changed_function_is_not_of_the_rest() {
     let rest: Vec<(u64, u64)> = tally.functions.iter().map(|f| (f.own, f.rest)).collect();
     assert_eq!(rest, [(0, 0), (7, 4)]);
 }
+
+/// The functions of a crate whose version changed are changed functions, and the same rows at
+/// both refs although file and lines moved; other crates stay as they are.
+#[test]
+fn functions_of_a_changed_dependency_are_changed() {
+    let lock = |version: &str| {
+        format!("[[package]]\nname = \"foo\"\nversion = \"{version}\"\nsource = \"registry+x\"\n")
+    };
+    let (old, new) = (lock("1.2.3"), lock("1.2.4"));
+    let changed = changes_of_edit("Cargo.lock", &old, &new);
+    let mut joiner = joiner(&changed, &[], &[]);
+    let registry = "/home/u/.cargo/registry/src/index-0123456789abcdef";
+    let at = |file: &str| format!("{registry}/{file}");
+    let (foo_old, foo_new) = (at("foo-1.2.3/src/a.rs"), at("foo-1.2.4/src/a.rs"));
+    let bar = at("bar-1.2.3/src/a.rs");
+    let base = Made::leaves(&[
+        ("foo::A::go", Some((&foo_old, 10))),
+        ("foo::B::go", Some((&foo_old, 20))),
+        ("bar::go", Some((&bar, 10))),
+    ]);
+    let head = Made::leaves(&[
+        ("foo::A::go", Some((&foo_new, 14))),
+        ("foo::B::go", Some((&foo_new, 24))),
+        ("bar::go", Some((&bar, 10))),
+    ]);
+    let tallies = [
+        joiner.tally(Side::Base, &base),
+        joiner.tally(Side::Head, &head),
+    ];
+    let rows: Vec<(String, Option<String>)> = joiner
+        .functions()
+        .iter()
+        .map(|f| (f.key.clone(), f.cause_in_words()))
+        .collect();
+    let cause = || Some("dependency foo 1.2.3 -> 1.2.4".to_owned());
+    let expected = [
+        ("foo/src/a.rs::foo::A::go".to_owned(), cause()),
+        ("foo/src/a.rs::foo::B::go".to_owned(), cause()),
+        ("bar-1.2.3/src/a.rs:10::go".to_owned(), None),
+    ];
+    assert_eq!(rows, expected);
+    assert_eq!(tallies.map(|tally| tally.changed_own), [2, 2]);
+}
+
+/// What a macro makes is declared in the macro: when that changes, all of it does.
+#[test]
+fn functions_that_a_changed_macro_makes_are_changed() {
+    let text = |number: u8| {
+        format!(
+            "macro_rules! make {{\n    ($n:ident) => {{\n        fn $n() -> u8 {{ {number} }}\n    }};\n}}\nmake!(one);\nfn other() {{}}\n"
+        )
+    };
+    let (old, new) = (text(1), text(2));
+    let changed = changes_of_edit("src/a.rs", &old, &new);
+    let mut joiner = joiner(&changed, &[("src/a.rs", &old)], &[("src/a.rs", &new)]);
+    for (side, root) in [(Side::Base, BASE_ROOT), (Side::Head, HEAD_ROOT)] {
+        let file = format!("{root}/src/a.rs");
+        let functions = [
+            ("demo::one", Some((&*file, 3))),
+            ("demo::other", Some((&*file, 7))),
+        ];
+        let tally = joiner.tally(side, &Made::leaves(&functions));
+        assert_eq!((tally.changed_own, tally.samples), (1, 2));
+    }
+    let causes: Vec<Option<String>> = joiner
+        .functions()
+        .iter()
+        .map(hotproof_diff::Function::cause_in_words)
+        .collect();
+    assert_eq!(
+        causes,
+        [Some("expands changed macro make".to_owned()), None]
+    );
+}
