@@ -28,8 +28,8 @@ const fn tables() -> [[u32; 256]; 8] {
     tables
 }
 
-/// The checksum of `data`, eight bytes at a time, because debug files are large.
-pub(crate) fn crc32(data: &[u8]) -> u32 {
+/// The CRC-32 (IEEE 802.3) of `data`, eight bytes at a time, because debug files are large.
+pub fn crc32(data: &[u8]) -> u32 {
     let mut crc = !0u32;
     let mut chunks = data.chunks_exact(8);
     for chunk in &mut chunks {

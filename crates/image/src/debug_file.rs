@@ -57,18 +57,9 @@ impl DebugPlaces {
     /// A file that belongs to another build is passed over, and reported when nothing better is
     /// found.
     pub fn find(&self, image: &ImageFile) -> DebugSearch {
-        let link = image.debug_link();
-        let by_id = image
-            .build_id()
-            .map_or(Vec::new(), |id| self.by_build_id(id));
-        let by_link = link.map_or(Vec::new(), |link| self.by_link(image.path(), link));
-        let candidates = by_id
-            .into_iter()
-            .map(|path| (path, None))
-            .chain(by_link.into_iter().map(|path| (path, link)));
         let mut tried = Vec::new();
         let mut refused = None;
-        for (path, link) in candidates {
+        for (path, link) in self.linked_candidates(image) {
             if path == image.path() || !path.is_file() {
                 tried.push(path);
                 continue;
@@ -81,20 +72,51 @@ impl DebugPlaces {
         refused.unwrap_or(DebugSearch::NotFound { tried })
     }
 
+    /// All paths where [`DebugPlaces::find`] looks, in order; empty when the image names no debug
+    /// file.
+    pub fn candidates(&self, image: &ImageFile) -> Vec<PathBuf> {
+        let candidates = self.linked_candidates(image).into_iter();
+        candidates.map(|(path, _)| path).collect()
+    }
+
+    /// All paths where [`DebugPlaces::find_shared`] looks, in order.
+    pub fn shared_candidates(&self, debug_file: &ImageFile) -> Vec<PathBuf> {
+        let link = shared_link(debug_file);
+        link.map_or(Vec::new(), |(name, id)| {
+            self.by_shared_link(debug_file, &name, &id)
+        })
+    }
+
+    /// With the link whose checksum a file has to have.
+    fn linked_candidates<'a>(&self, image: &'a ImageFile) -> Vec<(PathBuf, Option<&'a DebugLink>)> {
+        let link = image.debug_link();
+        let by_id = image
+            .build_id()
+            .map_or(Vec::new(), |id| self.by_build_id(id));
+        let by_link = link.map_or(Vec::new(), |link| self.by_link(image.path(), link));
+        by_id
+            .into_iter()
+            .map(|path| (path, None))
+            .chain(by_link.into_iter().map(|path| (path, link)))
+            .collect()
+    }
+
+    fn by_shared_link(&self, debug_file: &ImageFile, name: &str, build_id: &[u8]) -> Vec<PathBuf> {
+        let mut candidates = self.by_build_id(build_id);
+        let folder = debug_file.path().parent().unwrap_or(Path::new("/"));
+        candidates.insert(0, folder.join(name));
+        candidates
+    }
+
     /// The file that `.gnu_debugaltlink` of a debug file names: DWARF shared by several files.
     ///
     /// `None` when the file names none. It must have the build-id that the link states.
     pub fn find_shared(&self, debug_file: &ImageFile) -> Option<DebugSearch> {
-        let section = debug_file.section(".gnu_debugaltlink").ok()??;
-        let end = section.data.iter().position(|&byte| byte == 0)?;
-        let name = String::from_utf8_lossy(&section.data[..end]).into_owned();
-        let build_id = &section.data[end + 1..];
-        let mut candidates = self.by_build_id(build_id);
-        let folder = debug_file.path().parent().unwrap_or(Path::new("/"));
-        candidates.insert(0, folder.join(&name));
+        let (name, build_id) = shared_link(debug_file)?;
+        let candidates = self.by_shared_link(debug_file, &name, &build_id);
         let mut refused = None;
         for path in candidates.iter().filter(|path| path.is_file()) {
-            match open_with_id(path, Some(build_id)) {
+            match open_with_id(path, Some(&build_id)) {
                 Ok(file) => return Some(DebugSearch::Found(file)),
                 Err(reason) => {
                     let path = path.clone();
@@ -138,6 +160,14 @@ impl DebugPlaces {
     fn rooted(&self, path: &Path) -> PathBuf {
         self.root.join(path.strip_prefix("/").unwrap_or(path))
     }
+}
+
+/// Name and build-id in `.gnu_debugaltlink`.
+fn shared_link(debug_file: &ImageFile) -> Option<(String, Vec<u8>)> {
+    let section = debug_file.section(".gnu_debugaltlink").ok()??;
+    let end = section.data.iter().position(|&byte| byte == 0)?;
+    let name = String::from_utf8_lossy(&section.data[..end]).into_owned();
+    Some((name, section.data[end + 1..].to_vec()))
 }
 
 /// Opens a candidate; the error says why it is refused.

@@ -128,7 +128,29 @@ impl Kallsyms {
         let after = self.rows.partition_point(|row| row.address <= address);
         let start = self.rows[..after].last()?.address;
         let first = self.rows.partition_point(|row| row.address < start);
-        let row = self.rows[first];
+        self.symbol(self.rows[first])
+    }
+
+    /// Where the kernel's own symbol of this name is; `None` when it has none, or several.
+    pub fn address_of(&self, name: &str) -> Option<u64> {
+        let is_it = |row: &&Row| {
+            let line = self.text[row.line as usize..].lines().next();
+            line.is_some_and(|line| line.split_whitespace().skip(2).eq([name]))
+        };
+        let mut found = self.rows.iter().filter(is_it);
+        let first = found.next()?;
+        found.next().is_none().then_some(first.address)
+    }
+
+    /// Every address where a symbol begins, in order, with the function that begins there; `None`
+    /// for data, which only ends the function before it.
+    pub fn starts(&self) -> impl Iterator<Item = (u64, Option<KernelSymbol<'_>>)> {
+        let first_of_each = self.rows.chunk_by(|a, b| a.address == b.address);
+        first_of_each.map(|rows| (rows[0].address, self.symbol(rows[0])))
+    }
+
+    /// The function of a row; `None` for data.
+    fn symbol(&self, row: Row) -> Option<KernelSymbol<'_>> {
         if row.rank == Rank::Data {
             return None;
         }
@@ -140,7 +162,7 @@ impl Kallsyms {
         let module = fields.next().map(|text| text.trim_matches(['[', ']']));
         Some(KernelSymbol {
             name,
-            start,
+            start: row.address,
             module,
         })
     }
@@ -187,6 +209,21 @@ mod tests {
         );
         assert_eq!(name(0xffff41), None, "data is no function");
         assert_eq!(name(0xffff99), Some(("in_module", 0xffff80, Some("ext4"))));
+        let starts: Vec<_> = list
+            .starts()
+            .map(|(at, s)| (at, s.map(|s| s.name)))
+            .collect();
+        let expected = [
+            (0xffff10, Some("start")),
+            (0xffff20, Some("work")),
+            (0xffff40, None),
+            (0xffff80, Some("in_module")),
+        ];
+        assert_eq!(starts, expected, "each address once");
+        assert_eq!(list.address_of("local_alias"), Some(0xffff20));
+        assert_eq!(list.address_of("table"), Some(0xffff40));
+        assert_eq!(list.address_of("in_module"), None, "a module's");
+        assert_eq!(list.address_of("missing"), None);
     }
 
     #[test]

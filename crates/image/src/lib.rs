@@ -40,6 +40,7 @@ pub mod kernel;
 mod mapped;
 mod vdso;
 
+pub use crc::crc32;
 pub use debug_file::{DebugPlaces, DebugSearch, find_debug_file};
 pub use error::ImageError;
 pub use facts::{Arch, DebugLink, FileKind, Segment};

@@ -28,6 +28,9 @@ pub struct NamedSymbol {
     pub address: u64,
     /// Size in bytes; 0 when unknown.
     pub size: u64,
+    /// The other names of the same address, sorted: aliases, and functions that were folded into
+    /// one because they are identical.
+    pub aliases: Vec<String>,
 }
 
 /// One function at one place of the source.
@@ -130,6 +133,48 @@ impl Tables {
             frames: frames.collect(),
         }
     }
+}
+
+/// Where the rows of one worker went in tables that others add to as well.
+#[derive(Debug, Default)]
+pub(crate) struct RowMap {
+    functions: Vec<u32>,
+    symbols: Vec<u32>,
+    files: Vec<u32>,
+    frames: Vec<u32>,
+}
+
+impl RowMap {
+    /// Adds rows that continue the worker's.
+    pub(crate) fn append(&mut self, tables: &mut Tables, mut more: Tables) {
+        extend(
+            &mut self.functions,
+            tables.functions.len(),
+            more.functions.len(),
+        );
+        extend(&mut self.symbols, tables.symbols.len(), more.symbols.len());
+        extend(&mut self.files, tables.files.len(), more.files.len());
+        extend(&mut self.frames, tables.frames.len(), more.frames.len());
+        for frame in &mut more.frames {
+            frame.outer = frame.outer.map(|row| self.frames[row as usize]);
+            frame.function = self.functions[frame.function as usize];
+            frame.file = frame.file.map(|row| self.files[row as usize]);
+        }
+        tables.append(more);
+    }
+
+    /// An answer by rows of the worker as one by rows of the tables.
+    pub(crate) fn translate(&self, answer: Answer) -> Answer {
+        Answer {
+            symbol: answer.symbol.map(|row| self.symbols[row as usize]),
+            frame: answer.frame.map(|row| self.frames[row as usize]),
+        }
+    }
+}
+
+fn extend(map: &mut Vec<u32>, start: usize, count: usize) {
+    let row = |row| u32::try_from(row).expect("an image has fewer than 2^32 rows");
+    map.extend((start..start + count).map(row));
 }
 
 /// Collects rows, each once, and hands out those that are new.

@@ -28,6 +28,9 @@ pub(crate) struct Files {
     pub(crate) shared: Option<ImageFile>,
     /// Files that were there but were not used.
     pub(crate) problems: Vec<Problem>,
+    /// The image and every place where a file with names for it was looked for, those without one
+    /// included: the answers hold while these look the same.
+    pub(crate) looked_at: Vec<PathBuf>,
 }
 
 impl Files {
@@ -57,11 +60,18 @@ impl Files {
             debug: None,
             shared: None,
             problems: Vec::new(),
+            looked_at: vec![wanted.path.clone()],
         };
         if !has_debug_information(&files.image) && wanted.kind != ImageKind::Vdso {
+            let candidates = wanted.places.candidates(&files.image);
+            files.looked_at.extend(candidates);
             let search = wanted.places.find(&files.image);
             files.debug = files.take(search);
         }
+        let candidates = wanted
+            .places
+            .shared_candidates(files.with_debug_information());
+        files.looked_at.extend(candidates);
         if let Some(search) = wanted.places.find_shared(files.with_debug_information()) {
             files.shared = files.take(search);
         }

@@ -1,59 +1,102 @@
 //! Kernel addresses, by the running kernel's own list.
 
-use hotproof_image::kernel::Kallsyms;
+use hotproof_image::kernel::{Kallsyms, KernelSymbol};
 use hotproof_profile::{Meta, Source};
 
 use crate::answer::{Answer, AnswerFrame, NamedFunction, NamedSymbol, Rows, Tables};
+use crate::cache::{Cache, CacheError, KernelList, Listed};
 use crate::summary::Problem;
 
 /// Names for the addresses of the running kernel.
+#[derive(Default)]
 pub(crate) struct KernelNames {
-    list: Kallsyms,
+    /// What an earlier run kept.
+    kept: Option<KernelList>,
+    /// What the kernel says now; read when an address needs it.
+    read: Option<Kallsyms>,
     rows: Rows,
 }
 
+/// The answers to a batch of kernel addresses.
+pub(crate) struct KernelBatch {
+    /// One for each address, in order.
+    pub(crate) answers: Vec<Answer>,
+    /// Rows that the answers refer to, continuing those of earlier batches.
+    pub(crate) rows: Tables,
+    /// How many addresses the kept list answered.
+    pub(crate) recalled: u64,
+    /// Why the list could not be kept.
+    pub(crate) unkept: Option<CacheError>,
+}
+
 impl KernelNames {
-    /// Reads the list of the running kernel.
-    pub(crate) fn read() -> Result<KernelNames, Problem> {
-        let list = Kallsyms::read().map_err(|error| Problem::Kernel {
-            detail: error.to_string(),
-        })?;
-        Ok(KernelNames {
-            list,
-            rows: Rows::default(),
-        })
-    }
-
-    /// Names run-time addresses, with the rows that the answers refer to.
-    pub(crate) fn name_all(&mut self, addresses: &[u64]) -> (Vec<Answer>, Tables) {
-        let answers = addresses.iter().map(|&address| self.name(address));
-        (answers.collect(), self.rows.take_fresh())
-    }
-
-    fn name(&mut self, address: u64) -> Answer {
-        let Some(symbol) = self.list.lookup(address) else {
-            return Answer::default();
-        };
-        let name = match symbol.module {
-            Some(module) => format!("{} [{module}]", symbol.name),
-            None => symbol.name.to_owned(),
-        };
-        let function = self.rows.function(NamedFunction {
-            name,
-            linkage_name: symbol.name.to_owned(),
-            file: None,
-            line: None,
-            source: Source::Kallsyms,
-        });
-        let row = self.rows.symbol(NamedSymbol {
-            linkage_name: symbol.name.to_owned(),
-            address: symbol.start,
-            size: 0,
-        });
-        Answer {
-            symbol: Some(row),
-            frame: Some(self.rows.lone_frame(AnswerFrame::of(function))),
+    /// Names by the list that an earlier run kept, if there is one, and else by the kernel's own.
+    pub(crate) fn new(cache: Option<&Cache>) -> KernelNames {
+        KernelNames {
+            kept: cache.and_then(KernelList::read),
+            ..KernelNames::default()
         }
+    }
+
+    /// Names run-time addresses.
+    pub(crate) fn name_all(
+        &mut self,
+        addresses: &[u64],
+        cache: Option<&Cache>,
+    ) -> Result<KernelBatch, Problem> {
+        let mut batch = KernelBatch {
+            answers: Vec::with_capacity(addresses.len()),
+            rows: Tables::default(),
+            recalled: 0,
+            unkept: None,
+        };
+        for &address in addresses {
+            let kept = self.kept.as_ref().map(|list| list.lookup(address));
+            let symbol = match (kept, &mut self.read) {
+                (Some(Listed::Known(symbol)), _) => {
+                    batch.recalled += 1;
+                    symbol
+                }
+                (_, Some(list)) => list.lookup(address),
+                (_, read) => {
+                    let list = Kallsyms::read().map_err(|error| Problem::Kernel {
+                        detail: error.to_string(),
+                    })?;
+                    // A kept list that is only too short stays as it is.
+                    let cache = cache.filter(|_| self.kept.is_none());
+                    batch.unkept = cache.and_then(|cache| KernelList::write(cache, &list).err());
+                    read.insert(list).lookup(address)
+                }
+            };
+            let answer = symbol.map_or(Answer::default(), |symbol| answer(&mut self.rows, symbol));
+            batch.answers.push(answer);
+        }
+        batch.rows = self.rows.take_fresh();
+        Ok(batch)
+    }
+}
+
+fn answer(rows: &mut Rows, symbol: KernelSymbol<'_>) -> Answer {
+    let name = match symbol.module {
+        Some(module) => format!("{} [{module}]", symbol.name),
+        None => symbol.name.to_owned(),
+    };
+    let function = rows.function(NamedFunction {
+        name,
+        linkage_name: symbol.name.to_owned(),
+        file: None,
+        line: None,
+        source: Source::Kallsyms,
+    });
+    let row = rows.symbol(NamedSymbol {
+        linkage_name: symbol.name.to_owned(),
+        address: symbol.start,
+        size: 0,
+        aliases: Vec::new(),
+    });
+    Answer {
+        symbol: Some(row),
+        frame: Some(rows.lone_frame(AnswerFrame::of(function))),
     }
 }
 

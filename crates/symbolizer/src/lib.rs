@@ -7,9 +7,12 @@
 //! addresses are looked up in `/proc/kallsyms`. What nobody can name stays unknown: no name is
 //! ever guessed.
 //!
-//! It does not record, does not decide which function changed, keeps nothing on disk and fetches
-//! nothing from a network. Locations that already have frames are left alone. Code made at run
-//! time (perf maps, jitdump) stays unknown and is reported so.
+//! It does not record, does not decide which function changed, and fetches nothing from a network.
+//! It keeps names on disk when it is given a [`Cache`], and only then: an image that was named
+//! before is then named again without being opened, as long as its build-id, the file itself and
+//! every place where debug files are looked for are as they were. Locations that already have
+//! frames are left alone. Code made at run time (perf maps, jitdump) stays unknown and is reported
+//! so.
 //!
 //! Data goes: locations to unique addresses for each image, sorted; a thread for each image, which
 //! owns the mapped files and what was read of them, answers them in one batch; answers go into a
@@ -39,6 +42,7 @@
 //! ```
 
 mod answer;
+mod cache;
 mod demangle;
 mod dwarf;
 mod files;
@@ -47,6 +51,7 @@ mod namer;
 mod names;
 mod path;
 mod plt;
+mod recall;
 mod summary;
 mod symbolizer;
 mod symbols;
@@ -55,6 +60,7 @@ mod worker;
 mod writer;
 
 pub use answer::{NamedAddress, NamedFrame, NamedFunction, NamedSymbol};
+pub use cache::{Cache, CacheContent, CacheEntry, CacheError, Cleared};
 pub use demangle::demangle;
 pub use summary::{ImageOutcome, Problem, Summary};
 pub use symbolizer::Symbolizer;

@@ -201,6 +201,7 @@ impl<'a> Namer<'a> {
             linkage_name: String::from_utf8_lossy(row.name).into_owned(),
             address: row.start.wrapping_sub(self.base_svma),
             size: row.size,
+            aliases: Vec::new(),
         });
         self.last_symbol = Some((row.start, symbol));
         symbol

@@ -82,6 +82,10 @@ pub struct ImageOutcome {
     pub locations: u64,
     /// Locations that have a name now.
     pub resolved: u64,
+    /// Addresses that the cache on disk answered; the image's files were not read for them.
+    pub recalled: u64,
+    /// Addresses that the image's files were read for; with 0, none of them was opened to name it.
+    pub read: u64,
     /// Named locations by who named their outermost function, ordered by source.
     pub sources: Vec<(Source, u64)>,
     /// What went wrong; empty when nothing did.
@@ -97,6 +101,8 @@ pub struct Summary {
     pub resolved: u64,
     /// Images with locations that were looked up, in the order of the profile.
     pub images: Vec<ImageOutcome>,
+    /// Why names could not be kept for another time; `None` when they were, or there is no cache.
+    pub unkept: Option<String>,
 }
 
 impl Summary {

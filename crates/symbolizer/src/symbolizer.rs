@@ -8,9 +8,11 @@ use hotproof_image::DebugPlaces;
 use hotproof_profile::{ImageId, ImageKind, LocationId, LocationState, Profile};
 use rustc_hash::FxHashMap;
 
-use crate::answer::{Answer, NamedAddress, Tables};
+use crate::answer::{Answer, NamedAddress, RowMap, Tables};
+use crate::cache::{Cache, CacheError};
 use crate::files::Wanted;
 use crate::kernel::{self, KernelNames};
+use crate::recall::Recall;
 use crate::summary::{ImageOutcome, Problem, Summary};
 use crate::worker::Worker;
 use crate::writer::{FunctionRows, Writer};
@@ -35,6 +37,16 @@ struct ImageState {
     problems: Vec<Problem>,
     /// Batches that the worker has not answered yet, oldest first.
     asked: VecDeque<Vec<u64>>,
+    /// Where the worker's rows are in `tables`.
+    worker_rows: RowMap,
+    /// Its entry in the cache on disk; the outer `None` until it was looked for.
+    recall: Option<Option<Recall>>,
+    /// Files that the worker's answers depend on.
+    looked_at: Vec<PathBuf>,
+    /// Addresses that the cache on disk answered since this was last reported.
+    recalled: u64,
+    /// Addresses that files were read for since this was last reported.
+    read: u64,
 }
 
 /// Names addresses. It keeps its mapped files and its answers, so that naming many profiles of the
@@ -46,6 +58,9 @@ pub struct Symbolizer {
     places: DebugPlaces,
     images: FxHashMap<ImageKey, ImageState>,
     kernel: Option<KernelNames>,
+    cache: Option<Cache>,
+    /// Why names could not be kept since this was last reported.
+    unkept: Option<CacheError>,
 }
 
 /// The unresolved locations of one image row.
@@ -73,6 +88,16 @@ impl Symbolizer {
         }
     }
 
+    /// The same, but names are kept on disk and read from there. An image with a problem is read
+    /// again each time, so that the problem is said each time.
+    #[must_use]
+    pub fn with_cache(self, cache: Cache) -> Self {
+        Symbolizer {
+            cache: Some(cache),
+            ..self
+        }
+    }
+
     /// Gives every unresolved location its symbol and frames, or marks it unknown.
     ///
     /// It never fails as a whole: an image that cannot be read is reported in the summary, and the
@@ -97,6 +122,8 @@ impl Symbolizer {
             summary.resolved += outcome.resolved;
             summary.images.push(outcome);
         }
+        let unkept = self.unkept.take();
+        summary.unkept = unkept.map(|error| error.to_string());
         summary
     }
 
@@ -114,8 +141,11 @@ impl Symbolizer {
         let text = path.to_string_lossy().into_owned();
         let key = key(text, Vec::new(), ImageKind::Elf);
         let state = self.images.entry(key.clone()).or_default();
-        state.ask(&key, &self.places, state.unknown(relative_addresses));
+        let unknown = state.unknown(relative_addresses);
+        state.ask(&key, &self.places, self.cache.as_ref(), unknown);
         state.receive();
+        // The names are right whether or not they could be kept.
+        self.unkept = state.save().err();
         let named = |address| Some(state.tables.resolve(*state.answers.get(address)?));
         if let Some(named) = relative_addresses.iter().map(named).collect() {
             return Ok(named);
@@ -168,9 +198,11 @@ impl Symbolizer {
         let addresses: Vec<u64> = work.locations.iter().map(address).collect();
         let addresses = state.unknown(&addresses);
         if work.key.kind == ImageKind::Kernel {
-            state.ask_kernel(&mut self.kernel, &addresses);
+            let cache = self.cache.as_ref();
+            let unkept = state.ask_kernel(&mut self.kernel, cache, &addresses);
+            self.unkept = unkept.or(self.unkept.take());
         } else {
-            state.ask(&work.key, &self.places, addresses);
+            state.ask(&work.key, &self.places, self.cache.as_ref(), addresses);
         }
     }
 
@@ -183,6 +215,11 @@ impl Symbolizer {
     ) -> ImageOutcome {
         let state = self.images.entry(work.key.clone()).or_default();
         state.receive();
+        if let Err(error) = state.save() {
+            self.unkept = Some(error);
+        }
+        let (recalled, read) = (state.recalled, state.read);
+        (state.recalled, state.read) = (0, 0);
         let (answers, problems) = match &work.refused {
             Some(problem) => (&FxHashMap::default(), vec![problem.clone()]),
             None => (&state.answers, state.problems.clone()),
@@ -200,6 +237,8 @@ impl Symbolizer {
             kind: work.kind,
             locations: work.locations.len() as u64,
             resolved,
+            recalled,
+            read,
             sources,
             problems,
         }
@@ -238,7 +277,14 @@ impl ImageState {
         unknown
     }
 
-    fn ask(&mut self, key: &ImageKey, places: &DebugPlaces, addresses: Vec<u64>) {
+    fn ask(
+        &mut self,
+        key: &ImageKey,
+        places: &DebugPlaces,
+        cache: Option<&Cache>,
+        mut addresses: Vec<u64>,
+    ) {
+        self.remember(key, places, cache, &mut addresses);
         if addresses.is_empty() {
             return;
         }
@@ -250,7 +296,10 @@ impl ImageState {
                 places: places.clone(),
             });
             match started {
-                Ok(worker) => self.worker = Some(worker),
+                Ok(worker) => {
+                    self.worker = Some(worker);
+                    self.worker_rows = RowMap::default();
+                }
                 Err(problem) => self.problems = vec![problem],
             }
         }
@@ -265,9 +314,17 @@ impl ImageState {
             match worker.receive() {
                 Ok(batch) => {
                     self.problems = batch.problems;
-                    self.tables.append(batch.rows);
-                    self.answers.extend(asked.into_iter().zip(batch.answers));
-                    if !batch.is_open {
+                    self.worker_rows.append(&mut self.tables, batch.rows);
+                    let answers = batch.answers.into_iter();
+                    let answers = answers.map(|answer| self.worker_rows.translate(answer));
+                    self.answers.extend(asked.iter().copied().zip(answers));
+                    if batch.is_open {
+                        self.read += asked.len() as u64;
+                        self.looked_at = batch.looked_at;
+                        if let Some(Some(recall)) = &mut self.recall {
+                            recall.learn(&asked);
+                        }
+                    } else {
                         self.worker = None;
                     }
                 }
@@ -283,21 +340,62 @@ impl ImageState {
         self.asked.clear();
     }
 
-    fn ask_kernel(&mut self, kernel: &mut Option<KernelNames>, addresses: &[u64]) {
-        if addresses.is_empty() {
+    /// Takes the addresses that the cache on disk answers.
+    fn remember(
+        &mut self,
+        key: &ImageKey,
+        places: &DebugPlaces,
+        cache: Option<&Cache>,
+        addresses: &mut Vec<u64>,
+    ) {
+        let Some(cache) = cache.filter(|_| key.kind == ImageKind::Elf && !addresses.is_empty())
+        else {
             return;
+        };
+        let open = || Recall::open(cache, Path::new(&key.path), &key.build_id, places);
+        if let Some(recall) = self.recall.get_or_insert_with(open) {
+            let answers = recall.answer(addresses, &mut self.tables);
+            self.recalled += answers.len() as u64;
+            self.answers.extend(answers);
         }
-        if kernel.is_none() {
-            match KernelNames::read() {
-                Ok(names) => *kernel = Some(names),
-                Err(problem) => self.problems = vec![problem],
+    }
+
+    /// Keeps what was learnt on disk.
+    fn save(&mut self) -> Result<(), CacheError> {
+        match &mut self.recall {
+            // Problems are not kept, and an answer without them would look better than it is.
+            Some(Some(recall)) if self.problems.is_empty() => {
+                recall.save(&self.answers, &self.tables, &self.looked_at)
             }
+            _ => Ok(()),
         }
-        if let Some(names) = kernel {
-            self.problems.clear();
-            let (answers, rows) = names.name_all(addresses);
-            self.tables.append(rows);
-            self.answers.extend(addresses.iter().copied().zip(answers));
+    }
+
+    /// Names kernel addresses; why the kernel's list could not be kept, if so.
+    fn ask_kernel(
+        &mut self,
+        kernel: &mut Option<KernelNames>,
+        cache: Option<&Cache>,
+        addresses: &[u64],
+    ) -> Option<CacheError> {
+        if addresses.is_empty() {
+            return None;
+        }
+        let kernel = kernel.get_or_insert_with(|| KernelNames::new(cache));
+        match kernel.name_all(addresses, cache) {
+            Ok(batch) => {
+                self.problems.clear();
+                self.recalled += batch.recalled;
+                self.read += addresses.len() as u64 - batch.recalled;
+                self.tables.append(batch.rows);
+                self.answers
+                    .extend(addresses.iter().copied().zip(batch.answers));
+                batch.unkept
+            }
+            Err(problem) => {
+                self.problems = vec![problem];
+                None
+            }
         }
     }
 }

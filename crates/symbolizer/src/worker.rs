@@ -4,6 +4,7 @@
 //! the stack of a thread they do, without copies of the sections and without unsafe code; images
 //! are read at the same time, and a reader that panics ends its own thread alone.
 
+use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 
@@ -25,6 +26,8 @@ pub(crate) struct Batch {
     pub(crate) problems: Vec<Problem>,
     /// Whether the image answers at all.
     pub(crate) is_open: bool,
+    /// Where files with names were looked for; the answers hold while these look the same.
+    pub(crate) looked_at: Vec<PathBuf>,
 }
 
 /// The running thread of one image.
@@ -90,6 +93,7 @@ fn run(wanted: &Wanted, requests: &Receiver<Vec<u64>>, replies: &Sender<Batch>) 
                 rows: Tables::default(),
                 problems: vec![problem],
                 is_open: false,
+                looked_at: Vec::new(),
             });
             return;
         }
@@ -106,6 +110,7 @@ fn run(wanted: &Wanted, requests: &Receiver<Vec<u64>>, replies: &Sender<Batch>) 
             rows: namer.take_rows(),
             problems,
             is_open: true,
+            looked_at: files.looked_at.clone(),
         };
         if replies.send(batch).is_err() {
             return;

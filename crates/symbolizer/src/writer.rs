@@ -38,6 +38,8 @@ pub(crate) struct Writer<'p, 't> {
     /// Rows of the profile by rows of `tables`.
     functions: Vec<Option<FunctionId>>,
     symbols: Vec<Option<SymbolId>>,
+    /// By name, address and size: the tables may have a symbol twice, read and recalled.
+    symbol_rows: FxHashMap<(StringId, u64, u64), SymbolId>,
     files: Vec<Option<StringId>>,
     resolved: u64,
     sources: BTreeMap<Source, u64>,
@@ -56,6 +58,7 @@ impl<'p, 't> Writer<'p, 't> {
             image,
             functions: vec![None; tables.functions.len()],
             symbols: vec![None; tables.symbols.len()],
+            symbol_rows: FxHashMap::default(),
             files: vec![None; tables.files.len()],
             tables,
             resolved: 0,
@@ -131,11 +134,16 @@ impl<'p, 't> Writer<'p, 't> {
             return known;
         }
         let named = &self.tables.symbols[row as usize];
-        let id = self.profile.symbols.push(Symbol {
-            image: self.image,
-            linkage_name: self.profile.strings.intern(&named.linkage_name),
-            address: named.address,
-            size: named.size,
+        let linkage_name = self.profile.strings.intern(&named.linkage_name);
+        let key = (linkage_name, named.address, named.size);
+        let symbols = &mut self.profile.symbols;
+        let id = *self.symbol_rows.entry(key).or_insert_with(|| {
+            symbols.push(Symbol {
+                image: self.image,
+                linkage_name,
+                address: named.address,
+                size: named.size,
+            })
         });
         self.symbols[row as usize] = Some(id);
         id

@@ -24,7 +24,7 @@ fn add_image(profile: &mut Profile, path: &Path, build_id: &[u8]) -> ImageId {
 }
 
 /// Adds every `step`th address of the text of a program.
-fn add_text(profile: &mut Profile, path: &Path, step: usize) -> ImageId {
+pub(crate) fn add_text(profile: &mut Profile, path: &Path, step: usize) -> ImageId {
     let file = ImageFile::open(path).unwrap();
     let image = add_image(profile, path, file.build_id().unwrap_or_default());
     for svma in file.section_svma(".text").unwrap().step_by(step) {
@@ -35,7 +35,7 @@ fn add_text(profile: &mut Profile, path: &Path, step: usize) -> ImageId {
     image
 }
 
-fn c_program(scratch: &Scratch, flags: &str) -> std::path::PathBuf {
+pub(crate) fn c_program(scratch: &Scratch, flags: &str) -> std::path::PathBuf {
     scratch.write("main.c", C_MAIN);
     scratch.write("other.c", C_OTHER);
     scratch.run(&format!("gcc -O2 {flags} main.c other.c -o program"));

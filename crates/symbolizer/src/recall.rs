@@ -1,0 +1,116 @@
+//! Answers of one image from an earlier run, and for a later one.
+
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use hotproof_image::DebugPlaces;
+use rustc_hash::FxHashMap;
+
+use crate::answer::{Answer, Tables};
+use crate::cache::{Cache, CacheError, Entry, EntryRows, Head, Identity, Stamp};
+
+/// More addresses of one image than this are not kept: laying them out would cost more than the
+/// rare second look at them saves.
+const MOST_ADDRESSES: usize = 1 << 18;
+
+/// The entry of one image.
+#[derive(Debug)]
+pub(crate) struct Recall {
+    cache: Cache,
+    name: String,
+    head: Head,
+    entry: Option<Entry>,
+    /// Addresses whose answers the entry does not have yet.
+    fresh: Vec<u64>,
+}
+
+impl Recall {
+    /// Looks for the entry of an image; `None` when nothing tells its builds apart.
+    pub(crate) fn open(
+        cache: &Cache,
+        path: &Path,
+        build_id: &[u8],
+        places: &DebugPlaces,
+    ) -> Option<Recall> {
+        let identity = Identity::of(path, build_id, SystemTime::now())?;
+        // Names depend on the code that finds them, so each build of a program has its own entries.
+        let condition = format!(
+            "{} {:?} {places:?} {path:?} {identity:?}",
+            env!("CARGO_PKG_VERSION"),
+            program(),
+        );
+        let mut head = Head::of_image(&path.to_string_lossy(), identity.build_id());
+        head.condition = condition.into_bytes();
+        let name = identity.entry_name(&head.condition);
+        let entry = read(cache, &name, &head).filter(|entry| Stamp::still_holds(entry.stamp()));
+        Some(Recall {
+            cache: cache.clone(),
+            name,
+            head,
+            entry,
+            fresh: Vec::new(),
+        })
+    }
+
+    /// The answers that are known from earlier; the addresses, which must be sorted, lose them.
+    pub(crate) fn answer(
+        &mut self,
+        addresses: &mut Vec<u64>,
+        tables: &mut Tables,
+    ) -> Vec<(u64, Answer)> {
+        match &mut self.entry {
+            Some(entry) => entry.answer(addresses, tables),
+            None => Vec::new(),
+        }
+    }
+
+    /// Notes addresses that were answered without the entry.
+    pub(crate) fn learn(&mut self, addresses: &[u64]) {
+        self.fresh.extend_from_slice(addresses);
+    }
+
+    /// Writes what was learnt, together with what the entry holds by now; `looked_at` are the files
+    /// that the answers depend on.
+    pub(crate) fn save(
+        &mut self,
+        answers: &FxHashMap<u64, Answer>,
+        tables: &Tables,
+        looked_at: &[PathBuf],
+    ) -> Result<(), CacheError> {
+        let fresh = std::mem::take(&mut self.fresh);
+        if fresh.is_empty() || fresh.len() > MOST_ADDRESSES {
+            return Ok(());
+        }
+        let stamp = Stamp::take(looked_at);
+        let mut earlier_tables = Tables::default();
+        // Another process may have added to it since it was read.
+        let earlier = read(&self.cache, &self.name, &self.head)
+            .filter(|entry| entry.stamp() == stamp.bytes && entry.len() <= MOST_ADDRESSES)
+            .map_or(Vec::new(), |mut entry| entry.all(&mut earlier_tables));
+        let fresh = fresh
+            .iter()
+            .filter_map(|address| Some((*address, *answers.get(address)?, 1)));
+        let mut rows: Vec<_> = earlier
+            .iter()
+            .map(|(at, answer)| (*at, *answer, 0))
+            .collect();
+        rows.extend(fresh);
+        rows.sort_by_key(|&(address, _, source)| (address, source));
+        rows.dedup_by_key(|row| row.0);
+        self.head.names = rows.len() as u64;
+        let body = EntryRows::of(&rows, &[&earlier_tables, tables]).body(&stamp);
+        self.cache.write(&self.name, &self.head, &body)
+    }
+}
+
+fn read(cache: &Cache, name: &str, head: &Head) -> Option<Entry> {
+    let opened = cache.read(name)?;
+    (opened.head.condition == head.condition).then(|| Entry::of(opened))?
+}
+
+/// This program: its size and the time it was built, in seconds and nanoseconds.
+fn program() -> Option<(u64, i64, i64)> {
+    use std::os::unix::fs::MetadataExt;
+    let facts = std::fs::metadata("/proc/self/exe").ok()?;
+    Some((facts.size(), facts.mtime(), facts.mtime_nsec()))
+}

@@ -1,0 +1,308 @@
+//! The cache on disk: what it answers, and what makes it a miss.
+
+use std::path::{Path, PathBuf};
+
+use hotproof_image::DebugPlaces;
+use hotproof_profile::{AddressKind, Image, ImageKind, Location, Profile, Source};
+use hotproof_symbolizer::{Cache, ImageOutcome, Summary, Symbolizer};
+
+use crate::profile::{add_text, c_program};
+use crate::programs::RUST;
+use crate::scratch::Scratch;
+
+/// Names a program's text by a new symbolizer with a cache.
+fn name(program: &Path, step: usize, cache: &Cache) -> (Profile, Summary) {
+    name_with(program, step, Symbolizer::new().with_cache(cache.clone()))
+}
+
+fn name_with(program: &Path, step: usize, mut symbolizer: Symbolizer) -> (Profile, Summary) {
+    let mut profile = Profile::default();
+    add_text(&mut profile, program, step);
+    let summary = symbolizer.symbolize(&mut profile);
+    (profile, summary)
+}
+
+/// Fails at the first row that differs, without printing the rest.
+#[track_caller]
+fn assert_same(found: &Profile, expected: &Profile) {
+    fn rows<T: PartialEq + std::fmt::Debug>(found: &[T], expected: &[T]) {
+        let difference = found.iter().zip(expected).find(|(a, b)| a != b);
+        assert_eq!(difference, None);
+        assert_eq!(found.len(), expected.len());
+    }
+    rows(found.functions.rows(), expected.functions.rows());
+    rows(found.symbols.rows(), expected.symbols.rows());
+    rows(found.frames.rows(), expected.frames.rows());
+    rows(found.locations.rows(), expected.locations.rows());
+    assert!(found == expected, "texts or images differ");
+}
+
+fn cache_of(scratch: &Scratch) -> Cache {
+    Cache::at(&scratch.path("cache"))
+}
+
+/// Addresses answered by the cache, and addresses that files were read for.
+fn counts(summary: &Summary) -> (u64, u64) {
+    let [ImageOutcome { recalled, read, .. }] = &summary.images[..] else {
+        panic!("one image: {summary:?}");
+    };
+    (*recalled, *read)
+}
+
+fn entry_file(cache: &Cache) -> PathBuf {
+    let entries = cache.entries().unwrap();
+    let [entry] = &entries[..] else {
+        panic!("one entry: {entries:?}");
+    };
+    entry.path.clone()
+}
+
+#[test]
+fn a_second_run_reads_nothing_and_says_the_same() {
+    let scratch = Scratch::new();
+    scratch.write("main.rs", RUST);
+    scratch.run("rustc -O -C debuginfo=1 -C link-arg=-Wl,--build-id main.rs -o program");
+    let program = scratch.path("program");
+    let cache = cache_of(&scratch);
+    let (plain, without) = name_with(&program, 40, Symbolizer::new());
+    let all = without.locations;
+    assert_eq!(counts(&without), (0, all));
+    let (first, summary) = name(&program, 40, &cache);
+    assert_eq!(counts(&summary), (0, all));
+    let (second, summary) = name(&program, 40, &cache);
+    assert_eq!(counts(&summary), (all, 0), "nothing is read again");
+    assert_eq!(summary.images[0].sources, without.images[0].sources);
+    assert_same(&first, &plain);
+    assert_same(&second, &plain);
+
+    // More addresses: those known stay, the others are added.
+    let (more, summary) = name(&program, 20, &cache);
+    assert_eq!(counts(&summary), (all, summary.locations - all));
+    assert_same(&more, &name_with(&program, 20, Symbolizer::new()).0);
+    let (_, summary) = name(&program, 20, &cache);
+    assert_eq!(counts(&summary), (summary.locations, 0), "both were kept");
+
+    let entries = cache.entries().unwrap();
+    let content = entries[0].content.as_ref().expect("a whole entry");
+    assert_eq!(content.image, program.to_str().unwrap());
+    assert_eq!(content.names, summary.locations);
+}
+
+#[test]
+fn one_symbolizer_asks_the_cache_once_and_adds_to_it() {
+    let scratch = Scratch::new();
+    let program = c_program(&scratch, "-g");
+    let cache = cache_of(&scratch);
+    let mut symbolizer = Symbolizer::new().with_cache(cache.clone());
+    for (step, expected) in [(64, None), (64, Some((0, 0))), (16, None)] {
+        let mut profile = Profile::default();
+        add_text(&mut profile, &program, step);
+        let summary = symbolizer.symbolize(&mut profile);
+        let expected = expected.unwrap_or((0, counts(&summary).1));
+        assert_eq!(counts(&summary), expected, "every {step}th byte");
+    }
+    let addresses: Vec<u64> = (0x1040..0x1200).step_by(3).collect();
+    let by_one = symbolizer
+        .symbolize_addresses(&program, &addresses)
+        .unwrap();
+    let mut another = Symbolizer::new().with_cache(cache);
+    let by_another = another.symbolize_addresses(&program, &addresses);
+    assert_eq!(by_one, by_another.unwrap());
+    let (_, summary) = name_with(&program, 16, another);
+    assert_eq!(counts(&summary).1, 0, "all were kept");
+}
+
+#[test]
+fn installing_and_removing_debug_symbols_shows_at_once() {
+    let scratch = Scratch::new();
+    let program = c_program(&scratch, "-g");
+    scratch.run("objcopy --only-keep-debug program kept");
+    scratch.run("objcopy --strip-debug --add-gnu-debuglink=kept program");
+    let debug = scratch.path("program.debug");
+    scratch.run("objcopy --remove-section=.gnu_debuglink program");
+    std::fs::rename(scratch.path("kept"), &debug).unwrap();
+    scratch.run("objcopy --add-gnu-debuglink=program.debug program");
+    let away = scratch.path("away");
+    std::fs::rename(&debug, &away).unwrap();
+    let cache = cache_of(&scratch);
+    let by_dwarf = || {
+        let (profile, summary) = name(&program, 8, &cache);
+        let mut functions = profile.functions.rows().iter();
+        let by_dwarf = functions.any(|function| function.source == Source::Dwarf);
+        (by_dwarf, counts(&summary).1 > 0)
+    };
+    assert_eq!(by_dwarf(), (false, true), "by the symbol table, read");
+    assert_eq!(by_dwarf(), (false, false), "by the symbol table, kept");
+    std::fs::rename(&away, &debug).unwrap();
+    assert_eq!(by_dwarf(), (true, true), "the debug file has come");
+    assert_eq!(by_dwarf(), (true, false));
+    std::fs::rename(&debug, &away).unwrap();
+    assert_eq!(by_dwarf(), (false, true), "the debug file has gone");
+
+    let elsewhere = DebugPlaces {
+        folders: vec![PathBuf::from("/nowhere")],
+        ..DebugPlaces::default()
+    };
+    let symbolizer = Symbolizer::with_debug_places(elsewhere).with_cache(cache.clone());
+    let (_, summary) = name_with(&program, 8, symbolizer);
+    assert!(counts(&summary).1 > 0, "other places are another question");
+}
+
+#[test]
+fn another_build_at_the_same_path_is_another_image() {
+    let scratch = Scratch::new();
+    let program = c_program(&scratch, "-g");
+    let cache = cache_of(&scratch);
+    let (recorded, _) = name(&program, 8, &cache);
+    c_program(&scratch, "-g -O1");
+    let (rebuilt, summary) = name(&program, 8, &cache);
+    assert!(counts(&summary).1 > 0, "read");
+    assert_same(&rebuilt, &name_with(&program, 8, Symbolizer::new()).0);
+    // The recording of the first build is still refused: the file at its path is another.
+    let mut old = Profile::default();
+    let path = old.strings.intern(program.to_str().unwrap());
+    let build_id = recorded.images.rows()[0].build_id.clone();
+    let kind = ImageKind::Elf;
+    let image = old.images.push(Image {
+        path,
+        build_id,
+        kind,
+    });
+    let row = Location::unresolved(Some(image), 0x1040, AddressKind::Ip);
+    old.locations.push(row);
+    let summary = Symbolizer::new().with_cache(cache).symbolize(&mut old);
+    assert_eq!((summary.resolved, summary.problems().count()), (0, 1));
+}
+
+#[test]
+fn damaged_entries_cost_time_alone() {
+    let scratch = Scratch::new();
+    let program = c_program(&scratch, "-g");
+    let cache = cache_of(&scratch);
+    let (expected, _) = name(&program, 32, &cache);
+    let file = entry_file(&cache);
+    let whole = std::fs::read(&file).unwrap();
+    let places = [0, 7, 8, 11, 12, 40, whole.len() / 2, whole.len() - 1];
+    let cut = places.map(|place| whole[..place].to_vec());
+    let flipped = places.map(|place| {
+        let mut bytes = whole.clone();
+        bytes[place] ^= 0x10;
+        bytes
+    });
+    for damaged in cut.into_iter().chain(flipped) {
+        std::fs::write(&file, &damaged).unwrap();
+        let entries = cache.entries().unwrap();
+        assert_eq!(entries[0].content, None, "told as damaged");
+        let (profile, summary) = name(&program, 32, &cache);
+        assert_eq!(counts(&summary), (0, summary.locations), "a miss");
+        assert_same(&profile, &expected);
+        assert_eq!(std::fs::read(&file).unwrap(), whole, "made whole again");
+    }
+}
+
+#[test]
+fn many_at_once_leave_a_whole_entry() {
+    let scratch = Scratch::new();
+    let program = c_program(&scratch, "-g");
+    let cache = cache_of(&scratch);
+    let expected: Vec<Profile> = (3..9)
+        .map(|step| name_with(&program, step, Symbolizer::new()).0)
+        .collect();
+    std::thread::scope(|scope| {
+        for (profile, step) in expected.iter().zip(3..) {
+            let (cache, program) = (&cache, &program);
+            scope.spawn(move || {
+                for _ in 0..20 {
+                    assert_same(&name(program, step, cache).0, profile);
+                }
+            });
+        }
+    });
+    let entries = cache.entries().unwrap();
+    assert!(entries.iter().all(|entry| entry.content.is_some()));
+    assert_eq!(entries.len(), 1);
+    let left = std::fs::read_dir(cache.folder()).unwrap().count();
+    assert_eq!(left, 1, "nothing half written is left");
+}
+
+#[test]
+fn a_folder_that_cannot_be_made_is_said_once_and_names_are_right() {
+    let scratch = Scratch::new();
+    let program = c_program(&scratch, "-g");
+    let file = scratch.write("file", "in the way");
+    let cache = Cache::at(&file.join("cache"));
+    let (profile, summary) = name(&program, 16, &cache);
+    assert_same(&profile, &name_with(&program, 16, Symbolizer::new()).0);
+    let said = summary.unkept.expect("it is said");
+    assert!(said.contains("HOTPROOF_CACHE"), "{said}");
+    assert!(said.contains(cache.folder().to_str().unwrap()), "{said}");
+}
+
+#[test]
+fn an_image_with_a_problem_is_read_each_time() {
+    let scratch = Scratch::new();
+    let program = c_program(&scratch, "-g");
+    scratch.run("objcopy --only-keep-debug program program.debug");
+    scratch.run("objcopy --strip-debug --add-gnu-debuglink=program.debug program");
+    // Another build's debug file.
+    c_program_debug(&scratch);
+    let cache = cache_of(&scratch);
+    for _ in 0..2 {
+        let (_, summary) = name(&program, 16, &cache);
+        assert_eq!(summary.problems().count(), 1, "{summary:?}");
+        assert_eq!(counts(&summary), (0, summary.locations));
+    }
+    assert_eq!(cache.entries().unwrap(), []);
+}
+
+fn c_program_debug(scratch: &Scratch) {
+    scratch.run("gcc -O1 -g main.c other.c -o another");
+    scratch.run("objcopy --only-keep-debug another program.debug");
+}
+
+#[test]
+fn the_kernels_list_is_read_once_a_boot() {
+    let list = match hotproof_image::kernel::Kallsyms::read() {
+        Ok(list) => list,
+        Err(error) => return crate::skip("the_kernels_list_is_read_once_a_boot", &error),
+    };
+    if !Path::new("/proc/sys/kernel/random/boot_id").exists() {
+        return crate::skip("the_kernels_list_is_read_once_a_boot", &"no boot_id");
+    }
+    let scratch = Scratch::new();
+    let cache = cache_of(&scratch);
+    let own = list.address_of("_stext").zip(list.address_of("_etext"));
+    let (first, last) = own.expect("every kernel has these two");
+    let starts = list.starts().map(|(start, _)| start + 1);
+    let starts = starts.filter(|start| (first..last).contains(start));
+    let addresses: Vec<u64> = starts.step_by(50).collect();
+    assert!(addresses.len() > 100);
+    let name = |symbolizer: &mut Symbolizer| {
+        let mut profile = Profile::default();
+        let path = profile.strings.intern("[kernel]");
+        let kind = ImageKind::Kernel;
+        let build_id = Vec::new();
+        let image = profile.images.push(Image {
+            path,
+            build_id,
+            kind,
+        });
+        for &address in &addresses {
+            let row = Location::unresolved(Some(image), address, AddressKind::Ip);
+            profile.locations.push(row);
+        }
+        let summary = symbolizer.symbolize(&mut profile);
+        (profile, counts(&summary))
+    };
+    let all = addresses.len() as u64;
+    let (expected, _) = name(&mut Symbolizer::new());
+    let cached = || Symbolizer::new().with_cache(cache.clone());
+    let first = name(&mut cached());
+    assert_same(&first.0, &expected);
+    assert_eq!(first.1, (0, all));
+    let second = name(&mut cached());
+    assert_same(&second.0, &expected);
+    assert_eq!(second.1, (all, 0));
+    let content = cache.entries().unwrap()[0].content.clone();
+    assert_eq!(content.expect("whole").image, "[kernel]");
+}
