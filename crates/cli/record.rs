@@ -33,11 +33,14 @@ pub(crate) fn run(arguments: &Record, voice: Voice) -> Outcome {
     }
     let file = PendingFile::create(&arguments.output)?;
     let mut profile = Profile::default();
-    let recording = sample(arguments, &mut profile, voice)?;
+    let mut recorder = Recorder::new();
+    let recording = sample(arguments, &mut recorder, &mut profile, voice)?;
     if let Sampled::No(refusal) = &recording.sampled {
         return Err(refused(refusal));
     }
-    let named = Symbolizer::new().symbolize(&mut profile);
+    let mut symbolizer = Symbolizer::new();
+    symbolizer.hold(recorder.take_held_files());
+    let named = symbolizer.symbolize(&mut profile);
     let file_bytes =
         file.finish_or_rescue(|out| Ok(hotproof_formats::native::write(&profile, out)?))?;
 
@@ -57,7 +60,12 @@ pub(crate) fn run(arguments: &Record, voice: Voice) -> Outcome {
 /// From here on the target is interrupted more often than every 50 microseconds.
 const DISTURBING_HZ: u64 = 20_000;
 
-fn sample(arguments: &Record, profile: &mut Profile, voice: Voice) -> Result<Recording, Failure> {
+fn sample(
+    arguments: &Record,
+    recorder: &mut Recorder,
+    profile: &mut Profile,
+    voice: Voice,
+) -> Result<Recording, Failure> {
     let (stop, stop_now) = interrupt::flags()?;
     let request = Request {
         rate_hz: arguments.rate_hz,
@@ -81,9 +89,9 @@ fn sample(arguments: &Record, profile: &mut Profile, voice: Voice) -> Result<Rec
         });
     };
     let recording = if arguments.pids.is_empty() {
-        Recorder::new().record(&request, profile, &mut show)
+        recorder.record(&request, profile, &mut show)
     } else {
-        Recorder::new().attach(&attachment(arguments, &request), profile, &mut show)
+        recorder.attach(&attachment(arguments, &request), profile, &mut show)
     };
     ticker.finish();
     recording.map_err(|error| cannot_record(&error))

@@ -2,7 +2,7 @@
 
 use crate::id::{FunctionId, ImageId, LocationId};
 use crate::profile::Profile;
-use crate::rows::LocationState;
+use crate::rows::{ImageKind, LocationState};
 
 /// Whose code an address belongs to: a function, or as much as is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -48,6 +48,8 @@ impl Profile {
     pub fn code_name(&self, code: Code) -> String {
         match code {
             Code::Function(id) => self.strings[self.functions[id].name].to_owned(),
+            // Its path has a process number, which differs from run to run.
+            Code::Unnamed(id) if self.images[id].kind == ImageKind::Jit => "[jit]".to_owned(),
             Code::Unnamed(id) => {
                 let path = &self.strings[self.images[id].path];
                 if path.starts_with('[') {

@@ -339,7 +339,7 @@ pub struct Location {
     /// The image; `None` when the address lies in no known mapping.
     pub image: Option<ImageId>,
     /// Address relative to the image's base (the lowest loadable address of an ELF file), or the
-    /// address at run time when `image` is `None` or is the kernel.
+    /// address at run time when `image` is `None`, the kernel or run-time code.
     pub address: u64,
     /// How it was obtained.
     pub kind: AddressKind,

@@ -6,11 +6,12 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use hotproof_image::ImageFile;
+use hotproof_image::{HeldFiles, ImageError, ImageFile};
 use hotproof_profile::ImageKind;
 use rustc_hash::FxHashMap;
 
 use crate::decode::Mmap;
+use crate::run_time::{self, CodeFiles};
 
 /// Number of a binary within its [`Binaries`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -80,6 +81,8 @@ pub(crate) struct Binaries {
     rows: Vec<Binary>,
     by_file: FxHashMap<FileKey, BinaryId>,
     by_name: FxHashMap<String, BinaryId>,
+    /// What names the run-time code of the processes of this run.
+    code: CodeFiles,
 }
 
 /// A file and its state: another inode, size or change makes it another binary.
@@ -102,6 +105,13 @@ impl FileKey {
             changed: (facts.ctime(), facts.ctime_nsec()),
         }
     }
+
+    /// Whether the path still leads to it.
+    fn is_current(&self) -> bool {
+        use std::os::unix::ffi::OsStrExt;
+        let path = Path::new(std::ffi::OsStr::from_bytes(&self.path));
+        std::fs::metadata(path).is_ok_and(|facts| FileKey::new(&self.path, &facts) == *self)
+    }
 }
 
 impl Binaries {
@@ -109,13 +119,47 @@ impl Binaries {
     pub(crate) fn of_mapping(&mut self, mmap: &Mmap) -> BinaryId {
         match mmap.path.as_slice() {
             b"[vdso]" => self.named("[vdso]", ImageKind::Vdso, hotproof_image::vdso),
-            b"" | b"//anon" => self.named("[anonymous]", ImageKind::Anonymous, || None),
+            path if run_time::is_nameless(path) => self.run_time(mmap.pid),
             [b'[', ..] => {
                 let name = String::from_utf8_lossy(&mmap.path).into_owned();
                 self.named(&name, ImageKind::Anonymous, || None)
             }
+            path if run_time::is_dump(path) => {
+                self.code.open_dump(mmap);
+                let name = String::from_utf8_lossy(path).into_owned();
+                self.named(&name, ImageKind::Jit, || None)
+            }
             _ => self.of_file(mmap),
         }
+    }
+
+    /// The code that a process makes at run time.
+    fn run_time(&mut self, pid: u32) -> BinaryId {
+        self.code.look(pid);
+        self.named(&run_time::image_path(pid), ImageKind::Jit, || None)
+    }
+
+    /// What is open of this run and would not be found by its path any more; the next run begins
+    /// anew.
+    pub(crate) fn take_held(&mut self) -> HeldFiles {
+        let mut held = HeldFiles::default();
+        std::mem::take(&mut self.code).hand_over(&mut held);
+        let mut opened: Vec<(&FileKey, BinaryId)> =
+            self.by_file.iter().map(|(key, &id)| (key, id)).collect();
+        opened.sort_unstable_by_key(|&(_, id)| id);
+        // Of the files without a build-id that had one path, the last one counts.
+        let mut last: FxHashMap<(&str, &[u8]), (&FileKey, BinaryId)> = FxHashMap::default();
+        for (key, id) in opened {
+            let row = &self[id];
+            last.insert((&row.path, &row.build_id), (key, id));
+        }
+        for (key, id) in last.into_values() {
+            let row = &self[id];
+            if let Some(file) = row.file.as_deref().filter(|_| !key.is_current()) {
+                held.hold_image(&row.path, file);
+            }
+        }
+        held
     }
 
     /// The kernel.
@@ -145,6 +189,11 @@ impl Binaries {
         id
     }
 
+    /// The run-time code of a process that a recording names.
+    pub(crate) fn recorded_run_time(&mut self, pid: u32) -> BinaryId {
+        self.named(&run_time::image_path(pid), ImageKind::Jit, || None)
+    }
+
     /// A binary that a recording names, a new row with each call. Its file is used when it has the
     /// build-id that was recorded, or when none was (`build_id` is empty).
     pub(crate) fn recorded(
@@ -157,8 +206,8 @@ impl Binaries {
         let name = String::from_utf8_lossy(path).into_owned();
         let (kind, file) = match path {
             b"[vdso]" => (ImageKind::Vdso, hotproof_image::vdso()),
-            b"" | b"//anon" => return self.named("[anonymous]", ImageKind::Anonymous, || None),
             [b'[', ..] => return self.named(&name, ImageKind::Anonymous, || None),
+            path if run_time::is_dump(path) => return self.named(&name, ImageKind::Jit, || None),
             _ => {
                 let place = Path::new(std::ffi::OsStr::from_bytes(path));
                 (ImageKind::Elf, ImageFile::open(place).ok())
@@ -210,7 +259,14 @@ impl Binaries {
     fn of_file(&mut self, mmap: &Mmap) -> BinaryId {
         let name = String::from_utf8_lossy(&mmap.path).into_owned();
         let Some((place, facts)) = find_file(mmap) else {
-            return self.named(&name, ImageKind::Elf, || None);
+            if run_time::may_be_made(&mmap.path) {
+                return self.run_time(mmap.pid);
+            }
+            let gone = match name.ends_with(DELETED) {
+                true => name,
+                false => name + DELETED,
+            };
+            return self.named(&gone, ImageKind::Elf, || None);
         };
         let key = FileKey::new(&mmap.path, &facts);
         if let Some(&id) = self.by_file.get(&key) {
@@ -218,6 +274,10 @@ impl Binaries {
         }
         let file = match ImageFile::open(&place) {
             Ok(file) => Some(Arc::new(file)),
+            // Memory that two mappings share is how some run-time compilers keep code unwritable.
+            Err(ImageError::NotElf { .. }) if run_time::may_be_made(&mmap.path) => {
+                return self.run_time(mmap.pid);
+            }
             Err(error) => {
                 tracing::debug!("{error}");
                 None
@@ -250,11 +310,15 @@ impl std::ops::Index<BinaryId> for Binaries {
     }
 }
 
-/// The file behind a mapping, from here: its path, its path in the target's root, or the kernel's
-/// own link to it (for deleted and nameless files, root only).
+/// What the kernel writes behind the path of a file that is gone.
+const DELETED: &str = " (deleted)";
+
+/// The file behind a mapping, from here: its path, its path in the target's root, the program of
+/// the target, or the kernel's own link to the mapping (for deleted and nameless files, root only).
 ///
-/// The place whose inode agrees with the mapping is preferred. On overlay file systems none does,
-/// because the mapping names the inode below; then the path itself is taken.
+/// The place whose inode agrees with the mapping is taken. On stacked file systems none does,
+/// because the mapping names the inode below; then the path itself is. Anywhere else another inode
+/// is another file, which has replaced the one that was mapped.
 fn find_file(mmap: &Mmap) -> Option<(PathBuf, Metadata)> {
     use std::os::unix::ffi::OsStrExt;
     let seen = Path::new(std::ffi::OsStr::from_bytes(&mmap.path));
@@ -263,22 +327,35 @@ fn find_file(mmap: &Mmap) -> Option<(PathBuf, Metadata)> {
     let places = [
         seen.to_owned(),
         proc.join("root").join(below_root),
+        proc.join("exe"),
         proc.join(format!("map_files/{:x}-{:x}", mmap.start, mmap.end)),
     ];
     let mut fallback = None;
-    for place in places {
+    for (number, place) in places.into_iter().enumerate() {
         let Ok(facts) = std::fs::metadata(&place) else {
             continue;
         };
         if !facts.is_file() {
             continue;
         }
-        if mmap.inode == 0 || facts.ino() == mmap.inode {
+        let is_path = number < 2;
+        if facts.ino() == mmap.inode || (mmap.inode == 0 && is_path) {
             return Some((place, facts));
         }
-        fallback = fallback.or(Some((place, facts)));
+        let is_link_to_mapping = number == 3;
+        if is_link_to_mapping || (is_path && is_stacked(&place)) {
+            fallback = fallback.or(Some((place, facts)));
+        }
     }
     fallback
+}
+
+/// Whether a file lies on a file system that shows the files of another under inodes of its own.
+fn is_stacked(place: &Path) -> bool {
+    /// `OVERLAYFS_SUPER_MAGIC` and its kin, from the kernel's `magic.h`: overlay, FUSE, eCryptfs,
+    /// AUFS.
+    const STACKED: [u64; 4] = [0x794c_7630, 0x6573_5546, 0xf15f, 0x6175_6673];
+    rustix::fs::statfs(place).is_ok_and(|facts| STACKED.contains(&(facts.f_type as u64)))
 }
 
 /// The entry of a dynamic loader, known by its name: `ld-linux-x86-64.so.2`, `ld-2.31.so`.
@@ -342,6 +419,13 @@ impl Binary {
             base_avma: mmap.start.wrapping_sub(mmap.file_offset),
             base_svma: 0,
         };
+        if self.kind == ImageKind::Jit {
+            // Run-time code is written down by the addresses that it has.
+            return Placement {
+                base_avma: 0,
+                base_svma: 0,
+            };
+        }
         let Some(file) = &self.file else {
             return from_file;
         };

@@ -52,6 +52,7 @@ pub mod replay;
 mod request;
 mod ring;
 mod rings;
+mod run_time;
 mod sampler;
 mod space;
 mod stacks;

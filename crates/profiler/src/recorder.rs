@@ -3,6 +3,7 @@
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use hotproof_image::HeldFiles;
 use hotproof_profile::{Exit, Host, Lost, Meta, Sink, SinkError, Unit, Weight};
 use rustix::event::{PollFd, PollFlags};
 use rustix::time::{ClockId, clock_gettime};
@@ -41,6 +42,13 @@ impl Recorder {
     /// A recorder that knows nothing yet.
     pub fn new() -> Recorder {
         Recorder::default()
+    }
+
+    /// What it has open of the last recording that paths do not lead to any more: binaries that
+    /// were deleted, replaced or never had a path, and the files that name run-time code. A
+    /// symbolizer takes them; call it before the next recording.
+    pub fn take_held_files(&mut self) -> HeldFiles {
+        self.knowledge.binaries.take_held()
     }
 
     /// Runs the command to its end and sends what it sees to `sink`.

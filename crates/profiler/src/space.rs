@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use framehop::{ExplicitModuleSectionInfo, MayAllocateDuringUnwind, Module, Unwinder};
 
+use hotproof_profile::ImageKind;
+
 use crate::binary::{Binaries, BinaryId, Placement, SectionBytes};
 use crate::decode::Mmap;
 
@@ -73,12 +75,17 @@ impl AddressSpace {
 
     /// Adds a mapping; what it covers of older ones is gone, because the kernel tells of no unmap.
     pub(crate) fn insert(&mut self, mmap: &Mmap, binary: BinaryId, binaries: &Binaries) -> Map {
+        let placement = binaries[binary].placement(mmap);
         let map = Map {
             start: mmap.start,
             end: mmap.end,
-            file_offset: mmap.file_offset,
+            file_offset: match binaries[binary].kind {
+                // Its "file" is the memory itself.
+                ImageKind::Jit => mmap.start,
+                _ => mmap.file_offset,
+            },
             binary,
-            placement: binaries[binary].placement(mmap),
+            placement,
             unwindable: binaries[binary].unwind.exist(),
         };
         for rest in self.cut(mmap.start, mmap.end) {

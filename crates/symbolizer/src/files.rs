@@ -16,6 +16,8 @@ pub(crate) struct Wanted {
     pub(crate) build_id: Vec<u8>,
     pub(crate) kind: ImageKind,
     pub(crate) places: DebugPlaces,
+    /// The file itself, when a recorder still has it.
+    pub(crate) held: Option<ImageFile>,
 }
 
 /// The opened files.
@@ -38,10 +40,13 @@ impl Files {
     ///
     /// The error says why the image cannot name anything.
     pub(crate) fn open(wanted: &Wanted) -> Result<Files, Problem> {
-        let image = match wanted.kind {
-            ImageKind::Vdso => hotproof_image::vdso().ok_or_else(|| Problem::Unreadable {
-                detail: "this process has no vdso".to_owned(),
-            })?,
+        let image = match (wanted.kind, &wanted.held) {
+            (_, Some(held)) => held.clone(),
+            (ImageKind::Vdso, None) => {
+                hotproof_image::vdso().ok_or_else(|| Problem::Unreadable {
+                    detail: "this process has no vdso".to_owned(),
+                })?
+            }
             _ => ImageFile::open(&wanted.path).map_err(|error| Problem::Unreadable {
                 detail: error.to_string(),
             })?,

@@ -52,6 +52,7 @@ mod names;
 mod path;
 mod plt;
 mod recall;
+mod run_time;
 mod summary;
 mod symbolizer;
 mod symbols;

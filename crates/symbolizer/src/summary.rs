@@ -36,7 +36,7 @@ pub enum Problem {
         reason: String,
     },
     /// Debug information or a symbol table could not be read, or not all of it.
-    #[error("{what} cannot be read: {detail}")]
+    #[error("{what} cannot be read, or not all of it: {detail}")]
     Damaged {
         /// Which part.
         what: &'static str,
@@ -61,7 +61,10 @@ pub enum Problem {
         detail: String,
     },
     /// Nothing names this kind of code.
-    #[error("code made at run time has no file that could name it")]
+    #[error(
+        "code made at run time, of which its maker wrote no perf map and no jitdump: run node with \
+         --perf-basic-prof, python with -X perf, or the like"
+    )]
     NoFile,
     /// Reading the image ended in a panic of a reader, or no thread could be started for it.
     #[error("its reader failed: {detail}")]

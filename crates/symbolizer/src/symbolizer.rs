@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use hotproof_image::DebugPlaces;
+use hotproof_image::{DebugPlaces, HeldFiles};
 use hotproof_profile::{ImageId, ImageKind, LocationId, LocationState, Profile};
 use rustc_hash::FxHashMap;
 
@@ -13,6 +13,7 @@ use crate::cache::{Cache, CacheError};
 use crate::files::Wanted;
 use crate::kernel::{self, KernelNames};
 use crate::recall::Recall;
+use crate::run_time::{RunTimeNames, sources_of};
 use crate::summary::{ImageOutcome, Problem, Summary};
 use crate::worker::Worker;
 use crate::writer::{FunctionRows, Writer};
@@ -61,6 +62,9 @@ pub struct Symbolizer {
     cache: Option<Cache>,
     /// Why names could not be kept since this was last reported.
     unkept: Option<CacheError>,
+    /// By image; only while a profile is named.
+    run_time: FxHashMap<ImageKey, RunTimeNames>,
+    held: HeldFiles,
 }
 
 /// The unresolved locations of one image row.
@@ -98,6 +102,11 @@ impl Symbolizer {
         }
     }
 
+    /// Gives it what a recorder still has open: it is preferred to what lies at the same paths now.
+    pub fn hold(&mut self, files: HeldFiles) {
+        self.held = files;
+    }
+
     /// Gives every unresolved location its symbol and frames, or marks it unknown.
     ///
     /// It never fails as a whole: an image that cannot be read is reported in the summary, and the
@@ -124,6 +133,9 @@ impl Symbolizer {
         }
         let unkept = self.unkept.take();
         summary.unkept = unkept.map(|error| error.to_string());
+        // What names run-time code may have grown when it is asked again.
+        self.images.retain(|key, _| key.kind != ImageKind::Jit);
+        self.run_time.clear();
         summary
     }
 
@@ -142,7 +154,7 @@ impl Symbolizer {
         let key = key(text, Vec::new(), ImageKind::Elf);
         let state = self.images.entry(key.clone()).or_default();
         let unknown = state.unknown(relative_addresses);
-        state.ask(&key, &self.places, self.cache.as_ref(), unknown);
+        state.ask(&key, &self.places, &self.held, self.cache.as_ref(), unknown);
         state.receive();
         // The names are right whether or not they could be kept.
         self.unkept = state.save().err();
@@ -170,11 +182,11 @@ impl Symbolizer {
             let row = &profile.images[image];
             let path = profile.strings[row.path].to_owned();
             let refused = match row.kind {
-                ImageKind::Elf | ImageKind::Vdso => None,
+                ImageKind::Elf | ImageKind::Vdso | ImageKind::Jit => None,
                 ImageKind::Kernel | ImageKind::Module => {
                     kernel::check_same_boot(&profile.meta).err()
                 }
-                ImageKind::Jit | ImageKind::Anonymous => Some(Problem::NoFile),
+                ImageKind::Anonymous => Some(Problem::NoFile),
             };
             Work {
                 image,
@@ -197,12 +209,22 @@ impl Symbolizer {
         let address = |&id: &LocationId| profile.locations[id].lookup_address();
         let addresses: Vec<u64> = work.locations.iter().map(address).collect();
         let addresses = state.unknown(&addresses);
-        if work.key.kind == ImageKind::Kernel {
-            let cache = self.cache.as_ref();
-            let unkept = state.ask_kernel(&mut self.kernel, cache, &addresses);
-            self.unkept = unkept.or(self.unkept.take());
-        } else {
-            state.ask(&work.key, &self.places, self.cache.as_ref(), addresses);
+        match work.key.kind {
+            ImageKind::Kernel => {
+                let cache = self.cache.as_ref();
+                let unkept = state.ask_kernel(&mut self.kernel, cache, &addresses);
+                self.unkept = unkept.or(self.unkept.take());
+            }
+            ImageKind::Jit => {
+                let sources = || sources_of(profile, work.image, &self.held);
+                let names = self.run_time.entry(work.key.clone());
+                let names = names.or_insert_with(|| RunTimeNames::read(&sources()));
+                state.ask_run_time(names, &addresses);
+            }
+            _ => {
+                let cache = self.cache.as_ref();
+                state.ask(&work.key, &self.places, &self.held, cache, addresses);
+            }
         }
     }
 
@@ -281,9 +303,13 @@ impl ImageState {
         &mut self,
         key: &ImageKey,
         places: &DebugPlaces,
+        held: &HeldFiles,
         cache: Option<&Cache>,
         mut addresses: Vec<u64>,
     ) {
+        // What is held is not what the path leads to now, and the cache goes by the path.
+        let held = held.image(&key.path, &key.build_id);
+        let cache = cache.filter(|_| held.is_none());
         self.remember(key, places, cache, &mut addresses);
         if addresses.is_empty() {
             return;
@@ -294,6 +320,7 @@ impl ImageState {
                 build_id: key.build_id.clone(),
                 kind: key.kind,
                 places: places.clone(),
+                held: held.cloned(),
             });
             match started {
                 Ok(worker) => {
@@ -338,6 +365,13 @@ impl ImageState {
             }
         }
         self.asked.clear();
+    }
+
+    fn ask_run_time(&mut self, names: &mut RunTimeNames, addresses: &[u64]) {
+        self.problems = names.problems().to_vec();
+        let (answers, rows) = names.name_all(addresses);
+        self.tables.append(rows);
+        self.answers.extend(addresses.iter().copied().zip(answers));
     }
 
     /// Takes the addresses that the cache on disk answers.

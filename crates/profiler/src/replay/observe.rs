@@ -14,6 +14,7 @@ use super::{Counted, ReplayError};
 use crate::binary::{Binaries, BinaryId, Unwinding};
 use crate::decode::Mmap;
 use crate::registers::Registers;
+use crate::run_time;
 use crate::space::AddressSpace;
 use crate::unwind::{Code, StackCopy, StackUnwinder};
 use crate::world::{Exec, Owner, Task, World};
@@ -222,6 +223,8 @@ impl Observer {
         let key = (mmap.path.clone(), mmap.inode, told.unwrap_or_default());
         let binary = match self.known.get(&key) {
             Some(&id) => id,
+            // Its addresses are those of one process.
+            None if run_time::is_nameless(&mmap.path) => self.binaries.recorded_run_time(mmap.pid),
             None => {
                 let id = self.binaries.recorded(&key.0, &key.2, self.unwinding);
                 self.known.insert(key, id);
