@@ -103,12 +103,11 @@ impl RunTimeNames {
         };
         if let Some(detail) = told {
             self.problems.push(Problem::Damaged {
-                what: if is_dump {
-                    "its jitdump"
-                } else {
-                    "its perf map"
+                what: match source {
+                    Source::Jitdump => "its jitdump",
+                    _ => "its perf map",
                 },
-                detail: format!("{}: {detail}", path.display()),
+                detail,
             });
         }
         let map = collector.finish();
@@ -161,7 +160,7 @@ impl RunTimeNames {
         });
         Answer {
             symbol: Some(symbol),
-            frames: Box::new([frame]),
+            frame: Some(self.rows.lone_frame(frame)),
         }
     }
 }
