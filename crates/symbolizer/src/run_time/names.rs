@@ -157,6 +157,7 @@ impl RunTimeNames {
             linkage_name: name,
             address: start,
             size,
+            aliases: Vec::new(),
         });
         Answer {
             symbol: Some(symbol),
