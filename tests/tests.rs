@@ -6,5 +6,6 @@ mod layering;
 mod recording;
 mod references;
 mod run;
+mod stops;
 mod transforms;
 mod verdicts;

@@ -75,11 +75,14 @@ Examples:
   hotproof record -F 4999 -o parse.hotproof -- python3 bench.py
   hotproof record -p 4242 -d 10")]
 pub(crate) struct Record {
-    /// Samples a second of CPU time
+    /// Samples a second of CPU time [default: 997 by perf events, 397 by ptrace]
     #[arg(short = 'F', long = "freq", visible_alias = "rate", value_name = "RATE",
-          default_value_t = hotproof_profiler::DEFAULT_RATE_HZ,
           value_parser = clap::value_parser!(u64).range(1..=100_000))]
-    pub(crate) rate_hz: u64,
+    pub(crate) rate_hz: Option<u64>,
+    /// How to sample: auto (perf events, or where they are refused by ptrace), perf, or ptrace
+    /// (running threads are stopped for a moment; needs no privilege for a command of your own)
+    #[arg(long, value_name = "HOW", default_value = "auto", value_parser = crate::record::sampling)]
+    pub(crate) sampler: hotproof_profiler::Sampling,
     /// Where to write the profile
     #[arg(short, long, value_name = "FILE", default_value = "profile.hotproof")]
     pub(crate) output: PathBuf,

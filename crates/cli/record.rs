@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use hotproof_profile::{Exit as TargetExit, Profile};
 use hotproof_profiler::{
-    Attach, Ended, Group, Ladder, Progress, RecordError, Recorder, Recording, Request, Sampled,
-    StackMode,
+    Attach, DEFAULT_RATE_HZ, DEFAULT_STOPS_RATE_HZ, Ended, Group, Progress, RecordError, Recorder,
+    Recording, Request, Sampled, Sampling, StackMode, Unsampled,
 };
 use hotproof_report::record::RecordFacts;
 use hotproof_symbolizer::{Summary, Symbolizer};
@@ -23,10 +23,7 @@ pub(crate) fn run(arguments: &Record, voice: Voice) -> Outcome {
         let what = "a profile cannot be written to standard output, which is the target's own";
         return Err(Failure::new(Code::Usage, what).remedy("name a file with -o"));
     }
-    if let Ladder::Refused(refusal) = hotproof_profiler::probe() {
-        return Err(refused(&refusal));
-    }
-    if arguments.rate_hz > DISTURBING_HZ {
+    if arguments.rate_hz.is_some_and(|rate| rate > DISTURBING_HZ) {
         voice.notice(&format!(
             "  note     above {DISTURBING_HZ} Hz the kernel's work for the samples is a large part of what is measured"
         ));
@@ -68,7 +65,10 @@ fn sample(
 ) -> Result<Recording, Failure> {
     let (stop, stop_now) = interrupt::flags()?;
     let request = Request {
-        rate_hz: arguments.rate_hz,
+        sampling: arguments.sampler,
+        rate_hz: arguments.rate_hz.unwrap_or(DEFAULT_RATE_HZ),
+        stops_rate_hz: arguments.rate_hz.unwrap_or(DEFAULT_STOPS_RATE_HZ),
+        unsampled: Unsampled::Refuse,
         stacks: arguments.stacks,
         group: Group::Inherit,
         stop,
@@ -79,10 +79,9 @@ fn sample(
     let mut show = |progress: &Progress| {
         ticker.say(|| {
             format!(
-                "{}  {} samples at {} Hz  {} lost  {} threads",
+                "{}  {} samples  {} lost  {} threads",
                 clock(progress.elapsed),
                 progress.samples,
-                arguments.rate_hz,
                 progress.lost,
                 progress.threads
             )
@@ -119,7 +118,9 @@ const PROBLEMS: usize = 3;
 
 fn attachment(arguments: &Record, request: &Request) -> Attach {
     Attach {
+        sampling: request.sampling,
         rate_hz: request.rate_hz,
+        stops_rate_hz: request.stops_rate_hz,
         stacks: request.stacks,
         duration: arguments.duration.map(Duration::from_secs_f64),
         stop: Arc::clone(&request.stop),
@@ -131,13 +132,15 @@ fn cannot_record(error: &RecordError) -> Failure {
     let code = match error {
         RecordError::NotFound { .. } | RecordError::NotExecutable { .. } => Code::TargetFailed,
         RecordError::EmptyCommand | RecordError::NoProcess { .. } => Code::Usage,
-        RecordError::CannotAttach(refusal) => return refused(refusal),
+        RecordError::CannotAttach(refusal) | RecordError::NotSampled(refusal) => {
+            return refused(refusal);
+        }
         _ => Code::Failure,
     };
     Failure::new(code, error.to_string())
 }
 
-/// Perf events are not to be had.
+/// Neither perf events nor ptrace are to be had.
 pub(crate) fn refused(refusal: &hotproof_profiler::Refusal) -> Failure {
     Failure::new(Code::Refused, &refusal.what)
         .read(&refusal.read)
@@ -167,6 +170,16 @@ fn ending(arguments: &Record, recording: &Recording) -> Exit {
 pub(crate) fn clock(elapsed: Duration) -> String {
     let seconds = elapsed.as_secs();
     format!("{:02}:{:02}", seconds / 60, seconds % 60)
+}
+
+/// `auto`, `perf` or `ptrace`.
+pub(crate) fn sampling(text: &str) -> Result<Sampling, String> {
+    match text {
+        "auto" => Ok(Sampling::Events),
+        "perf" => Ok(Sampling::EventsOnly),
+        "ptrace" => Ok(Sampling::Stops),
+        _ => Err("expected auto, perf or ptrace".to_owned()),
+    }
 }
 
 /// `dwarf[,BYTES]`, `fp` or `none`.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use hotproof_diff::changes::Joiner;
 use hotproof_diff::{Comparison, Function, Metrics, Run, Side, Tally};
 use hotproof_profile::Profile;
-use hotproof_profiler::{DEFAULT_RATE_HZ, Sampled, Sampling};
+use hotproof_profiler::{DEFAULT_RATE_HZ, Rung, Sampled, Sampling};
 use hotproof_symbolizer::Symbolizer;
 
 use crate::build::Place;
@@ -130,9 +130,17 @@ fn tell_machine(
 ) {
     let machine = &mut comparison.machine;
     match &pairs.sampled {
-        Some(Sampled::Yes { event, rung, .. }) => {
+        Some(Sampled::Yes {
+            event,
+            rung,
+            rate_hz,
+        }) => {
             machine.event = Some(event.clone());
-            machine.rate_hz = Some(fixed.rate_hz);
+            machine.rate_hz = Some(match rung {
+                // Threads are stopped at a rate of their own.
+                Rung::Stops => *rate_hz,
+                Rung::KernelAndUser | Rung::UserOnly => fixed.rate_hz,
+            });
             machine.rung = rung.description().to_owned();
         }
         Some(Sampled::No(refusal)) => {

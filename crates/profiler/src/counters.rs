@@ -90,7 +90,7 @@ impl Counters {
         let mut sum = Counters::default().read(&nothing);
         sum.cpu_source = CpuSource::TaskClock;
         let mut partial = false;
-        for counters in all {
+        for counters in &mut *all {
             let one = counters.read(&nothing);
             partial |= counters.instructions.is_some() && one.instructions.is_none();
             sum.cpu_ns += one.cpu_ns;
@@ -104,6 +104,11 @@ impl Counters {
         }
         if partial {
             sum.instructions = None;
+        }
+        if all.is_empty() {
+            // Nothing could be counted but what the kernel counts for everybody.
+            sum.cpu_ns = used.user_ns + used.system_ns;
+            sum.cpu_source = CpuSource::Wait4;
         }
         sum.user_ns = used.user_ns;
         sum.system_ns = used.system_ns;

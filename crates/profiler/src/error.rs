@@ -37,9 +37,12 @@ pub enum RecordError {
         /// What the system said.
         source: io::Error,
     },
-    /// Processes that run already can only be watched by perf events.
+    /// Neither perf events nor ptrace may watch the process.
     #[error("cannot attach: {0}")]
     CannotAttach(Refusal),
+    /// The command was not run, because it cannot be sampled.
+    #[error("not sampled, and not run: {0}")]
+    NotSampled(Refusal),
     /// An argument or a variable cannot be handed over.
     #[error("{text} holds a NUL byte, which no program can be given")]
     NulByte {

@@ -69,8 +69,13 @@ pub(crate) struct EventPlan {
 }
 
 impl EventPlan {
-    /// Nanoseconds between samples; `None` for cycles, whose period the kernel adapts to the rate.
+    /// Nanoseconds between samples; `None` for cycles, whose period the kernel adapts to the rate,
+    /// and for stops.
     pub(crate) fn period(&self) -> Option<u64> {
+        if self.permitted.rung == Rung::Stops {
+            // Each sample weighs what its thread has used.
+            return None;
+        }
         match self.permitted.kind {
             EventKind::CpuClock => Some(1_000_000_000 / self.rate_hz.max(1)),
             EventKind::Cycles => None,
@@ -80,7 +85,10 @@ impl EventPlan {
     /// What to tell of it when its events are open.
     pub(crate) fn sampled(&self) -> Sampled {
         Sampled::Yes {
-            event: self.permitted.kind.name().to_owned(),
+            event: match self.permitted.rung {
+                Rung::Stops => "ptrace".to_owned(),
+                Rung::KernelAndUser | Rung::UserOnly => self.permitted.kind.name().to_owned(),
+            },
             rung: self.permitted.rung,
             rate_hz: self.rate_hz,
         }

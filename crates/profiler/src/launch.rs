@@ -7,7 +7,9 @@ use std::io::{self, Read};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags};
 use rustix::fs::{Access, AtFlags, CWD};
 use rustix::pipe::PipeFlags;
 use rustix::process::{Pid, Signal};
@@ -17,9 +19,13 @@ use crate::error::RecordError;
 use crate::machine;
 use crate::request::{Environment, Group, Request, Stderr, Stdin, Stdout};
 use crate::sys::{self, ChildPlan, Numbers, Step};
+use crate::target::poll;
 
 /// Where programs are searched for when the environment has no `PATH`, as in glibc's `execvp`.
 const DEFAULT_PATH: &str = "/bin:/usr/bin";
+
+/// A child that is watched by ptrace stops at signals before its exec, which is looked for so often.
+const SERVICE: Duration = Duration::from_millis(10);
 
 /// A child that waits before its exec. Dropped, it is killed and reaped.
 #[derive(Debug)]
@@ -117,11 +123,20 @@ impl HeldChild {
         machine::peak_rss_bytes(self.pid)
     }
 
-    /// Lets it go on, and returns when it has executed the program.
-    pub(crate) fn release(mut self) -> Result<Pid, RecordError> {
+    /// Lets it go on, and returns when it has executed the program. Until then, `serve` is called
+    /// now and then.
+    pub(crate) fn release(mut self, serve: &mut dyn FnMut()) -> Result<Pid, RecordError> {
         // A child that is dead already has no reader; the report tells why.
         let released = rustix::io::write(&self.release, b"x");
         let mut report = [0; 5];
+        loop {
+            let mut readable = [PollFd::new(&self.report, PollFlags::IN)];
+            match poll(&mut readable, SERVICE) {
+                Ok(0) => serve(),
+                // What is wrong, reading tells.
+                Ok(_) | Err(_) => break,
+            }
+        }
         let got =
             read_report(&mut self.report, &mut report).map_err(|source| RecordError::System {
                 what: "reading the child's report",

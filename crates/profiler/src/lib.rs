@@ -8,14 +8,19 @@
 //!
 //! [`replay`] reads recordings of perf through the same state.
 //!
+//! Where perf events are refused, as Debian and containers refuse them to ordinary users, it stops
+//! running threads for a moment by ptrace and looks at them ([`Rung::Stops`]); what it tells of
+//! such a recording names the value that was read and the remedy.
+//!
 //! It names nothing: addresses stay addresses (the symbolizer names them), and it writes no file
-//! (a sink may). It does not decide: when perf events are refused, it runs and counts the command
+//! (a sink may). It does not decide: when ptrace is refused too, it runs and counts the command
 //! all the same and says why there are no samples.
 //!
 //! Data goes: ring bytes (`ring`) to copied records (`batch`), in time order over all rings, to
 //! decoded records (`decode`), to processes, threads and mappings (`world`, `space`), registers and
 //! stack bytes to return addresses (`unwind`), raw chains to stacks (`stacks`), to the sink
-//! (`observer`).
+//! (`observer`). Stopped threads (`stops`) enter in the middle: registers and a stack that is read as
+//! far as the unwinder asks.
 //!
 //! ```
 //! use hotproof_profile::Profile;
@@ -56,6 +61,7 @@ mod run_time;
 mod sampler;
 mod space;
 mod stacks;
+mod stops;
 mod sys;
 mod target;
 mod unwind;
@@ -68,7 +74,7 @@ pub use recording::{
     Counts, CpuSource, Ended, Ladder, Progress, Recording, Refusal, Rung, Sampled,
 };
 pub use request::{
-    Attach, DEFAULT_RATE_HZ, DEFAULT_STACK_BYTES, Environment, Group, Request, Sampling, StackMode,
-    Stderr, Stdin, Stdout,
+    Attach, DEFAULT_RATE_HZ, DEFAULT_STACK_BYTES, DEFAULT_STOPS_RATE_HZ, Environment, Group,
+    Request, Sampling, StackMode, Stderr, Stdin, Stdout, Unsampled,
 };
 pub use sys::keep_children_waitable;

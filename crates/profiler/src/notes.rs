@@ -5,6 +5,7 @@ use crate::observer::Observer;
 use crate::recording::{Counts, CpuSource, Ended, Recording, Rung, Sampled};
 use crate::request::StackMode;
 use crate::sampler::{ScopeKind, Watch};
+use crate::stops::Stops;
 
 /// Below this share of the counted CPU time, the samples do not stand for the whole run.
 const LOW_COVERAGE: f64 = 0.9;
@@ -16,7 +17,7 @@ pub(crate) fn notes(recording: &Recording, watch: &Watch, observer: &Observer<'_
     let mut notes = Vec::new();
     match recording.ended {
         Ended::Exited => {}
-        Ended::TimedOut if watch.scope == ScopeKind::Attached => {}
+        Ended::TimedOut if watch.attached => {}
         Ended::TimedOut => notes.push("The target ran into its time limit and was killed.".into()),
         Ended::Interrupted => notes.push("The recording was interrupted.".into()),
     }
@@ -27,8 +28,12 @@ pub(crate) fn notes(recording: &Recording, watch: &Watch, observer: &Observer<'_
         notes.extend(count_note(recording));
         return notes;
     };
-    if rung == Rung::UserOnly {
-        notes.push("Time in the kernel was not sampled: it is not permitted here.".into());
+    match rung {
+        Rung::KernelAndUser => {}
+        Rung::UserOnly => {
+            notes.push("Time in the kernel was not sampled: it is not permitted here.".into());
+        }
+        Rung::Stops => notes.extend(stops_notes(watch)),
     }
     notes.extend(coverage_note(recording, watch, observer.period_sum));
     if recording.lost.samples > 0 {
@@ -43,12 +48,30 @@ pub(crate) fn notes(recording: &Recording, watch: &Watch, observer: &Observer<'_
             recording.lost.records
         ));
     }
-    if watch.scope != ScopeKind::Attached {
+    if !watch.attached {
         // The target itself is reaped by now, so that it is none of them.
         let alive = observer.live_processes().filter(|&pid| runs(pid)).count();
         notes.extend(left_behind_note(alive));
     }
     notes.extend(count_note(recording));
+    notes
+}
+
+fn stops_notes(watch: &Watch) -> Vec<String> {
+    let mut notes = Vec::new();
+    if let Some(refusal) = &watch.refusal {
+        notes.push(format!(
+            "No perf events: {refusal}. Instead, running threads were stopped for a moment by \
+             ptrace, at most {} times a second.",
+            watch.plan.rate_hz
+        ));
+    }
+    notes.push(
+        "Time in the kernel counts where the program called it, and the stops themselves are a \
+         part of what was measured."
+            .into(),
+    );
+    notes.extend(watch.stops.iter().flat_map(Stops::notes));
     notes
 }
 
@@ -108,9 +131,13 @@ fn coverage_note(recording: &Recording, watch: &Watch, period_sum: u64) -> Optio
     }
     let counted_ns = recording.counts.cpu_ns;
     let coverage = period_sum as f64 / counted_ns as f64;
-    let enough = counted_ns / plan.period()?.max(1) >= FEWEST_PERIODS;
+    let period_ns = 1_000_000_000 / plan.rate_hz.max(1);
+    let enough = counted_ns / period_ns.max(1) >= FEWEST_PERIODS;
     (enough && coverage < LOW_COVERAGE).then(|| {
         let cause = match (plan.permitted.rung, watch.scope) {
+            (Rung::Stops, _) | (_, ScopeKind::Stopped) => {
+                "the rest ran in threads that ended, or began to wait, before they were stopped"
+            }
             (Rung::UserOnly, _) => "the rest ran in the kernel or in tasks shorter than a period",
             (_, ScopeKind::Tasks | ScopeKind::Attached) => {
                 "tasks shorter than a sampling period are mostly missed"
@@ -127,6 +154,9 @@ fn coverage_note(recording: &Recording, watch: &Watch, period_sum: u64) -> Optio
 /// How stacks were taken, in words.
 pub(crate) fn unwinder(plan: &EventPlan) -> String {
     let bytes = f64::from(plan.stack_bytes());
+    if plan.permitted.rung == Rung::Stops && plan.stacks != StackMode::None {
+        return "registers and the whole stack of the stopped thread, unwound by CFI".to_owned();
+    }
     match plan.stacks {
         StackMode::Dwarf { .. } => format!(
             "registers and {:.1} KiB of stack, unwound by CFI",

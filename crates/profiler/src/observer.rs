@@ -2,6 +2,8 @@
 
 use hotproof_profile::{AddressKind, Lost, Sample as Row, Sink, SinkError, StackEnd, StackId};
 
+use rustc_hash::FxHashMap;
+
 use crate::attach::{Running, executable_maps};
 use crate::batch::RawRecord;
 use crate::binary::Binaries;
@@ -10,6 +12,8 @@ use crate::space::AddressSpace;
 use crate::stacks::{Place, Stacks};
 use crate::unwind::{Code, StackCopy, StackUnwinder};
 use crate::world::{Exec, Owner, Task, World};
+
+mod stopped;
 
 /// Context markers in a callchain are the highest numbers (`PERF_CONTEXT_MAX`).
 const FIRST_MARKER: u64 = -4095_i64 as u64;
@@ -53,6 +57,8 @@ pub(crate) struct Observer<'k> {
     chain: Vec<u64>,
     /// Positions in `chain` of user frames that a signal interrupted.
     interrupted: Vec<usize>,
+    /// When the mappings of a process were read without finding anything new.
+    maps_read: FxHashMap<u32, u64>,
     /// Samples so far.
     pub(crate) samples: u64,
     /// Of them, those whose stack is whole.
@@ -81,6 +87,7 @@ impl<'k> Observer<'k> {
             stacks: Stacks::default(),
             chain: Vec::new(),
             interrupted: Vec::new(),
+            maps_read: FxHashMap::default(),
             samples: 0,
             complete_samples: 0,
             period_sum: 0,
@@ -181,23 +188,36 @@ impl<'k> Observer<'k> {
         };
         let owner = self.world.owner(task, &self.knowledge.binaries, sink)?;
         let end = self.fill_chain(sample, &owner.space);
+        self.store(time_ns, &owner, Some(sample.cpu), sample.period, end, sink)
+    }
+
+    /// Sends the sample whose chain is in `self.chain`.
+    fn store(
+        &mut self,
+        time_ns: u64,
+        owner: &Owner,
+        cpu: Option<u32>,
+        period: u64,
+        end: StackEnd,
+        sink: &mut dyn Sink,
+    ) -> Result<(), SinkError> {
         let stack = match self.stacks.find(&self.chain) {
             Some(stack) => stack,
-            None => self.intern(&owner, sink)?,
+            None => self.intern(owner, sink)?,
         };
-        let period = i64::try_from(sample.period).unwrap_or(i64::MAX);
+        let weight = i64::try_from(period).unwrap_or(i64::MAX);
         sink.sample(&Row {
             thread: owner.thread,
             time_ns,
             stack,
-            weights: &[1, period],
-            cpu: Some(sample.cpu),
+            weights: &[1, weight],
+            cpu,
             end,
             labels: None,
         })?;
         self.samples += 1;
         self.complete_samples += u64::from(end == StackEnd::Complete);
-        self.period_sum = self.period_sum.saturating_add(sample.period);
+        self.period_sum = self.period_sum.saturating_add(period);
         Ok(())
     }
 

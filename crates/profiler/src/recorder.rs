@@ -19,9 +19,10 @@ use crate::notes;
 use crate::observer::{Knowledge, Observer, UserStacks};
 use crate::recording::{Counts, Ended, Progress, Recording, Sampled};
 use crate::refusal::Facts;
-use crate::request::{Attach, Request, StackMode};
+use crate::request::{Attach, Request, StackMode, Unsampled};
 use crate::rings::Rings;
-use crate::sampler::{Sampler, Watch};
+use crate::sampler::{Sampler, Watch, threads_of};
+use crate::stops::{Failed, Sight, Stops};
 use crate::target::{Subject, Target, exit_of};
 
 /// Progress is told, and the stop flag looked at, at least this often.
@@ -58,8 +59,9 @@ impl Recorder {
     ///
     /// # Errors
     /// When the command cannot be run, when a system call fails that nothing can replace, or when
-    /// the sink refuses a row (the target is then killed). Refused perf events are no error: the
-    /// command runs, and [`Recording::sampled`] says why it was not sampled.
+    /// the sink refuses a row (the target is then killed). Where perf events are refused, running
+    /// threads are stopped for a moment instead ([`crate::Rung::Stops`]); where that is refused
+    /// too, the command runs, and [`Recording::sampled`] says why it was not sampled.
     pub fn record(
         &mut self,
         request: &Request,
@@ -70,6 +72,9 @@ impl Recorder {
         let child = HeldChild::fork(request, self.sampler.group())?;
         let mut counters = Counters::open(child.pid().as_raw_nonzero().get());
         let mut watch = self.sampler.open(&child, request);
+        if let (Sampled::No(refusal), Unsampled::Refuse) = (&watch.sampled, request.unsampled) {
+            return Err(RecordError::NotSampled(refusal.clone()));
+        }
         sink.weights(&weights(watch.plan.permitted.kind))
             .map_err(RecordError::Sink)?;
         let host = self.host.get_or_insert_with(machine::host).clone();
@@ -77,7 +82,7 @@ impl Recorder {
             .enable()
             .map_err(system("enabling the sampling event"))?;
         let words = request.command.iter();
-        let run = Run {
+        let mut run = Run {
             command: words
                 .map(|word| word.to_string_lossy().into_owned())
                 .collect(),
@@ -90,7 +95,12 @@ impl Recorder {
         let in_cgroup = child.is_in_cgroup();
         let group_before_ns = self.sampler.group_cpu_ns(in_cgroup);
         let started = Instant::now();
-        let pid = child.release()?;
+        let held = child.pid().as_raw_nonzero().get();
+        let pid = child.release(&mut || {
+            if let Some(stops) = &mut run.watch.stops {
+                stops.serve_held(held);
+            }
+        })?;
         let target = Target::new(pid, started, request);
         let plan = &run.watch.plan;
         let format = plan.format();
@@ -133,7 +143,7 @@ impl Recorder {
     ///
     /// # Errors
     /// [`RecordError::NoProcess`] when one of them is not there, [`RecordError::CannotAttach`] when
-    /// perf events are refused, and as for [`Recorder::record`].
+    /// perf events and ptrace are refused, and as for [`Recorder::record`].
     pub fn attach(
         &mut self,
         attach: &Attach,
@@ -144,17 +154,15 @@ impl Recorder {
         let processes = find_running(&attach.pids)?;
         let started = Instant::now();
         let attached = Attached::new(attach, started)?;
-        let threads: Vec<i32> = processes
-            .iter()
-            .flat_map(|process| &process.threads)
-            .filter_map(|thread| thread.0.try_into().ok())
-            .collect();
         let mut watch = self
             .sampler
-            .attach(attach, &threads)
+            .attach(attach, &processes)
             .map_err(RecordError::CannotAttach)?;
-        let mut counters = Counters::attach(&threads)
-            .map_err(|errno| RecordError::CannotAttach(Facts::read(errno).refusal()))?;
+        let mut counters = match watch.stops {
+            Some(_) => Vec::new(),
+            None => Counters::attach(&threads_of(&processes))
+                .map_err(|errno| RecordError::CannotAttach(Facts::read(errno).refusal()))?,
+        };
         sink.weights(&weights(watch.plan.permitted.kind))
             .map_err(RecordError::Sink)?;
         let host = self.host.get_or_insert_with(machine::host).clone();
@@ -163,7 +171,7 @@ impl Recorder {
         watch
             .enable()
             .map_err(system("enabling the sampling event"))?;
-        let run = Run {
+        let mut run = Run {
             command: attach.pids.iter().map(|pid| format!("pid {pid}")).collect(),
             watch,
             host,
@@ -234,8 +242,36 @@ struct Outcome {
 }
 
 impl Run {
-    /// Drains the rings until the subject has ended.
+    /// Watches the subject until it has ended.
     fn follow<S: Subject>(
+        &mut self,
+        mut target: S,
+        stop: &AtomicBool,
+        rings: &mut Rings,
+        observer: &mut Observer<'_>,
+        sink: &mut dyn Sink,
+        progress: &mut dyn FnMut(&Progress),
+    ) -> Result<Finished<S>, RecordError> {
+        let Some(stops) = &mut self.watch.stops else {
+            return self.drain(target, stop, rings, observer, sink, progress);
+        };
+        let mut sight = Sight {
+            observer,
+            sink,
+            now_ns: || clock_ns(ClockId::Monotonic),
+        };
+        let watched = follow_stops(stops, &mut target, stop, &mut sight, progress);
+        // Before the target is reaped or killed: a thread that is watched has to be reaped first.
+        stops.let_go();
+        Ok(Finished {
+            wall: watched?,
+            subject: target,
+            broken_rings: 0,
+        })
+    }
+
+    /// Drains the rings until the subject has ended.
+    fn drain<S: Subject>(
         &self,
         mut target: S,
         stop: &AtomicBool,
@@ -290,6 +326,37 @@ impl Run {
                 .wait(readable, next_tick.saturating_sub(wall))
                 .map_err(system("poll"))?;
         }
+    }
+}
+
+/// Stops threads until the subject has ended; returns how long that took.
+fn follow_stops(
+    stops: &mut Stops,
+    target: &mut impl Subject,
+    stop: &AtomicBool,
+    sight: &mut Sight<'_, '_>,
+    progress: &mut dyn FnMut(&Progress),
+) -> Result<Duration, RecordError> {
+    let mut next_tick = TICK;
+    loop {
+        let ended = target.has_ended().map_err(system("waitid"))?;
+        let wall = target.elapsed();
+        if ended {
+            return Ok(wall);
+        }
+        if wall >= next_tick {
+            progress(&observer_progress(wall, sight.observer));
+            next_tick = wall + TICK;
+        }
+        target.press(stop);
+        let until = Instant::now() + next_tick.saturating_sub(wall);
+        stops.step(until, sight).map_err(|failed| match failed {
+            Failed::System(source) => RecordError::System {
+                what: "watching by ptrace",
+                source,
+            },
+            Failed::Sink(error) => RecordError::Sink(error),
+        })?;
     }
 }
 

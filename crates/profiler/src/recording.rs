@@ -95,9 +95,9 @@ pub enum CpuSource {
 /// Whether and how a run was sampled.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Sampled {
-    /// With perf events.
+    /// It was.
     Yes {
-        /// `cycles` or `cpu-clock`.
+        /// `cycles` or `cpu-clock`; `ptrace` for [`Rung::Stops`].
         event: String,
         /// What was permitted.
         rung: Rung,
@@ -110,13 +110,16 @@ pub enum Sampled {
     No(Refusal),
 }
 
-/// How much of the machine perf events may see.
+/// How samples are taken, and what of the machine they may see.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rung {
     /// User code and the kernel.
     KernelAndUser,
     /// User code only.
     UserOnly,
+    /// No perf events at all: running threads are stopped by ptrace and looked at. Time in the
+    /// kernel counts where the program called it.
+    Stops,
 }
 
 impl Rung {
@@ -125,6 +128,7 @@ impl Rung {
         match self {
             Rung::KernelAndUser => "perf events, kernel and user",
             Rung::UserOnly => "perf events, user only",
+            Rung::Stops => "running threads stopped by ptrace, user only",
         }
     }
 }

@@ -126,6 +126,33 @@ impl Cause {
     }
 }
 
+/// Why threads cannot be stopped either, behind why perf events were refused.
+pub(crate) fn of_stops(error: &std::io::Error, before: Option<Refusal>) -> Refusal {
+    let scope = std::fs::read_to_string("/proc/sys/kernel/yama/ptrace_scope");
+    let scope = scope.map_or("absent".to_owned(), |text| text.trim().to_owned());
+    let answer = match Errno::from_io_error(error) {
+        Some(errno) => errno_name(errno),
+        None => error.to_string(),
+    };
+    let read = format!("ptrace: {answer}; yama/ptrace_scope {scope}");
+    let what = "ptrace may not watch it either";
+    match before {
+        Some(refusal) => Refusal {
+            what: format!("{}, and {what}", refusal.what),
+            read: format!("{}; {read}", refusal.read),
+            remedy: refusal.remedy,
+        },
+        None => Refusal {
+            what: "ptrace may not watch it".to_owned(),
+            read,
+            remedy: "watch a process of your own, or one that hotproof starts itself; run as root \
+                     or with CAP_SYS_PTRACE; allow the system call ptrace in the container's \
+                     seccomp profile"
+                .to_owned(),
+        },
+    }
+}
+
 fn errno_name(errno: Errno) -> String {
     let name = match errno {
         Errno::ACCESS => "EACCES",
@@ -138,6 +165,7 @@ fn errno_name(errno: Errno) -> String {
         Errno::NFILE => "ENFILE",
         Errno::INVAL => "EINVAL",
         Errno::NOMEM => "ENOMEM",
+        Errno::SRCH => "ESRCH",
         other => return format!("errno {}", other.raw_os_error()),
     };
     name.to_owned()

@@ -67,6 +67,27 @@ impl Registers {
         })
     }
 
+    /// The registers of a stopped thread.
+    #[cfg(target_arch = "x86_64")]
+    pub(crate) fn of_user(raw: &libc::user_regs_struct) -> Registers {
+        Registers {
+            ip: raw.rip,
+            sp: raw.rsp,
+            fp: raw.rbp,
+        }
+    }
+
+    /// The registers of a stopped thread.
+    #[cfg(target_arch = "aarch64")]
+    pub(crate) fn of_user(raw: &libc::user_regs_struct) -> Registers {
+        Registers {
+            ip: raw.pc,
+            sp: raw.sp,
+            fp: raw.regs[29],
+            lr: raw.regs[30],
+        }
+    }
+
     /// The registers of a sample; `None` when one is missing.
     pub(crate) fn of(regs: &Regs<'_>) -> Option<Registers> {
         Some(Registers {

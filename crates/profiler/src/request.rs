@@ -29,6 +29,10 @@ pub struct Request {
     pub sampling: Sampling,
     /// Samples to take in each second of CPU time of each thread.
     pub rate_hz: u64,
+    /// The same where threads are stopped for it ([`crate::Rung::Stops`]), which costs more.
+    pub stops_rate_hz: u64,
+    /// What to do when it cannot be sampled.
+    pub unsampled: Unsampled,
     /// How stacks are taken.
     pub stacks: StackMode,
     /// Kills the target after this time; with [`Group::Own`] together with everything that it
@@ -51,8 +55,12 @@ pub struct Request {
 pub struct Attach {
     /// Their numbers.
     pub pids: Vec<u32>,
+    /// How to sample; [`Sampling::Off`] is taken for [`Sampling::Events`].
+    pub sampling: Sampling,
     /// Samples to take in each second of CPU time of each thread.
     pub rate_hz: u64,
+    /// As [`Request::stops_rate_hz`].
+    pub stops_rate_hz: u64,
     /// How stacks are taken.
     pub stacks: StackMode,
     /// How long to watch; `None` until all of `pids` have ended.
@@ -66,7 +74,9 @@ impl Attach {
     pub fn new(pids: impl IntoIterator<Item = u32>) -> Attach {
         Attach {
             pids: pids.into_iter().collect(),
+            sampling: Sampling::Events,
             rate_hz: DEFAULT_RATE_HZ,
+            stops_rate_hz: DEFAULT_STOPS_RATE_HZ,
             stacks: StackMode::Dwarf {
                 bytes: DEFAULT_STACK_BYTES,
             },
@@ -79,6 +89,10 @@ impl Attach {
 /// The rate that is used when nobody asks for another: close to 1,000 a second, and prime, so
 /// that it does not beat against the usual timers.
 pub const DEFAULT_RATE_HZ: u64 = 997;
+
+/// The rate at which threads are stopped when nobody asks for another: a stop costs its thread some
+/// tens of microseconds.
+pub const DEFAULT_STOPS_RATE_HZ: u64 = 397;
 
 /// Bytes of stack that are copied with each sample when nobody asks for another size: the kernel's
 /// ceiling.
@@ -100,6 +114,8 @@ impl Request {
             stderr: Stderr::Inherit,
             sampling: Sampling::Events,
             rate_hz: DEFAULT_RATE_HZ,
+            stops_rate_hz: DEFAULT_STOPS_RATE_HZ,
+            unsampled: Unsampled::Run,
             stacks: StackMode::Dwarf {
                 bytes: DEFAULT_STACK_BYTES,
             },
@@ -162,11 +178,26 @@ pub enum Stderr {
 /// Whether a run is sampled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Sampling {
-    /// With perf events.
+    /// With perf events, or where those are refused by stopping running threads for a moment
+    /// ([`crate::Rung::Stops`]).
     #[default]
     Events,
+    /// With perf events or not at all.
+    EventsOnly,
+    /// By stopping running threads, whatever the machine permits.
+    Stops,
     /// Not at all: the target is only run and counted.
     Off,
+}
+
+/// What to do with a command that cannot be sampled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Unsampled {
+    /// Run and count it all the same.
+    #[default]
+    Run,
+    /// Do not run it: [`crate::RecordError::NotSampled`].
+    Refuse,
 }
 
 /// How stacks are taken.

@@ -1,16 +1,20 @@
 //! Opens the sampling events of each run, and keeps what can be kept between runs.
 
+use std::io;
+
 use perf_event::Counter;
 use rustix::io::Errno;
 
+use crate::attach::Running;
 use crate::cgroup::TargetGroup;
 use crate::events::{self, EventKind, EventPlan, Permitted, Scope};
 use crate::launch::HeldChild;
 use crate::machine;
 use crate::recording::{Refusal, Rung, Sampled};
-use crate::refusal::Facts;
+use crate::refusal::{self, Facts};
 use crate::request::{Attach, Request, Sampling, StackMode};
 use crate::rings::Rings;
+use crate::stops::Stops;
 
 /// Size of a sample without its stack: header, fields, a deep kernel callchain.
 const SAMPLE_BYTES_WITHOUT_STACK: u64 = 300;
@@ -53,6 +57,8 @@ pub(crate) enum ScopeKind {
     Attached,
     /// Whoever is in the control group; enabled by [`Watch::enable`].
     Group,
+    /// Threads that are stopped again and again; there are no events.
+    Stopped,
 }
 
 impl ScopeKind {
@@ -62,6 +68,7 @@ impl ScopeKind {
             ScopeKind::Tasks => "inherited from task to task",
             ScopeKind::Attached => "attached to running threads, inherited from task to task",
             ScopeKind::Group => "per CPU within a control group",
+            ScopeKind::Stopped => "followed from task to task",
         }
     }
 }
@@ -77,6 +84,56 @@ pub(crate) struct Watch {
     pub(crate) sampled: Sampled,
     /// Whom the events watch.
     pub(crate) scope: ScopeKind,
+    /// What is stopped instead, where there are no events.
+    pub(crate) stops: Option<Stops>,
+    /// Why there are none, although they were asked for.
+    pub(crate) refusal: Option<Refusal>,
+    /// Whether attached processes are watched, which nobody waits for.
+    pub(crate) attached: bool,
+}
+
+impl Watch {
+    fn new(plan: EventPlan, scope: ScopeKind) -> Watch {
+        Watch {
+            plan,
+            events: Vec::new(),
+            sampled: Sampled::Off,
+            attached: scope == ScopeKind::Attached,
+            scope,
+            stops: None,
+            refusal: None,
+        }
+    }
+
+    /// Samples by stopping threads that `seize` begins to watch, because perf events are refused or
+    /// not wanted.
+    fn stop_instead(
+        &mut self,
+        rate_hz: u64,
+        refusal: Option<Refusal>,
+        seize: impl FnOnce(&mut Stops) -> io::Result<()>,
+    ) -> Result<(), Refusal> {
+        let begin = || {
+            let mut stops = Stops::new(rate_hz)?;
+            seize(&mut stops)?;
+            Ok(stops)
+        };
+        match begin() {
+            Ok(stops) => {
+                self.plan.permitted = Permitted {
+                    kind: EventKind::CpuClock,
+                    rung: Rung::Stops,
+                };
+                self.plan.rate_hz = rate_hz.max(1);
+                self.scope = ScopeKind::Stopped;
+                self.events.clear();
+                self.stops = Some(stops);
+                self.refusal = refusal;
+                Ok(())
+            }
+            Err(error) => Err(refusal::of_stops(&error, refusal)),
+        }
+    }
 }
 
 impl Sampler {
@@ -112,18 +169,26 @@ impl Sampler {
 
     /// Opens the events for a held child.
     pub(crate) fn open(&mut self, child: &HeldChild, request: &Request) -> Watch {
-        let mut watch = Watch {
-            plan: plan_of(request.rate_hz, request.stacks),
-            events: Vec::new(),
-            sampled: Sampled::Off,
-            scope: ScopeKind::Tasks,
+        let plan = plan_of(request.rate_hz, request.stacks);
+        let mut watch = Watch::new(plan, ScopeKind::Tasks);
+        let by_stops = |watch: &mut Watch, refusal| {
+            let pid = child.pid().as_raw_nonzero().get();
+            watch.stop_instead(request.stops_rate_hz, refusal, |stops| {
+                stops.seize_child(pid)
+            })
         };
-        if request.sampling == Sampling::Events {
-            watch.sampled = match self.try_open(child, &mut watch) {
-                Ok(()) => watch.plan.sampled(),
-                Err(refusal) => Sampled::No(refusal),
-            };
-        }
+        let opened = match request.sampling {
+            Sampling::Off => return watch,
+            Sampling::EventsOnly => self.try_open(child, &mut watch),
+            Sampling::Stops => by_stops(&mut watch, None),
+            Sampling::Events => self
+                .try_open(child, &mut watch)
+                .or_else(|refusal| by_stops(&mut watch, Some(refusal))),
+        };
+        watch.sampled = match opened {
+            Ok(()) => watch.plan.sampled(),
+            Err(refusal) => Sampled::No(refusal),
+        };
         watch
     }
 
@@ -162,16 +227,33 @@ impl Sampler {
     }
 
     /// Opens the events for threads that run; those that have ended meanwhile are left out.
-    pub(crate) fn attach(&mut self, attach: &Attach, threads: &[i32]) -> Result<Watch, Refusal> {
-        let refused = |errno| Facts::read(errno).refusal();
-        let mut watch = Watch {
-            plan: plan_of(attach.rate_hz, attach.stacks),
-            events: Vec::new(),
-            sampled: Sampled::Off,
-            scope: ScopeKind::Attached,
+    pub(crate) fn attach(
+        &mut self,
+        attach: &Attach,
+        processes: &[Running],
+    ) -> Result<Watch, Refusal> {
+        let plan = plan_of(attach.rate_hz, attach.stacks);
+        let mut watch = Watch::new(plan, ScopeKind::Attached);
+        let by_stops = |watch: &mut Watch, refusal| {
+            watch.stop_instead(attach.stops_rate_hz, refusal, |stops| {
+                stops.seize_running(processes)
+            })
         };
+        match attach.sampling {
+            Sampling::EventsOnly => self.try_attach(processes, &mut watch),
+            Sampling::Stops => by_stops(&mut watch, None),
+            Sampling::Events | Sampling::Off => self
+                .try_attach(processes, &mut watch)
+                .or_else(|refusal| by_stops(&mut watch, Some(refusal))),
+        }?;
+        watch.sampled = watch.plan.sampled();
+        Ok(watch)
+    }
+
+    fn try_attach(&mut self, processes: &[Running], watch: &mut Watch) -> Result<(), Refusal> {
+        let refused = |errno| Facts::read(errno).refusal();
         self.prepare(&mut watch.plan).map_err(refused)?;
-        for &tid in threads {
+        for tid in threads_of(processes) {
             match self.open_all(&watch.plan, Scope::Thread(tid)) {
                 Ok(events) => watch.events.extend(events),
                 Err(Errno::SRCH) => {}
@@ -181,8 +263,7 @@ impl Sampler {
         if watch.events.is_empty() {
             return Err(refused(Errno::SRCH));
         }
-        watch.sampled = watch.plan.sampled();
-        Ok(watch)
+        Ok(())
     }
 
     fn open_all(&self, plan: &EventPlan, scope: Scope<'_>) -> Result<Vec<Counter>, Errno> {
@@ -209,6 +290,14 @@ impl Sampler {
         self.permitted = Some(permitted);
         Ok(permitted)
     }
+}
+
+/// The numbers of all threads.
+pub(crate) fn threads_of(processes: &[Running]) -> Vec<i32> {
+    let threads = processes.iter().flat_map(|process| &process.threads);
+    threads
+        .filter_map(|thread| thread.0.try_into().ok())
+        .collect()
 }
 
 /// A plan of which it is not settled yet what is permitted.
@@ -244,7 +333,7 @@ impl Watch {
     }
 
     /// Enables events that no exec enables; called just before the target is released.
-    pub(crate) fn enable(&mut self) -> std::io::Result<()> {
+    pub(crate) fn enable(&mut self) -> io::Result<()> {
         if self.scope != ScopeKind::Tasks {
             for event in &mut self.events {
                 event.enable()?;

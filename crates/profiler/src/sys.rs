@@ -1,9 +1,12 @@
-//! System calls that have no safe wrapper: fork with a child that waits, wait4, one perf ioctl.
+//! System calls that have no safe wrapper: fork with a child that waits, wait4, ptrace, a
+//! timer, one perf ioctl.
 #![allow(unsafe_code)]
 
 mod fork;
 mod maps;
+pub(crate) mod ptrace;
 mod sigchld;
+mod tick;
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
@@ -13,6 +16,7 @@ use rustix::process::Pid;
 
 pub(crate) use fork::{ChildPlan, Numbers, Step, fork_held};
 pub use sigchld::keep_children_waitable;
+pub(crate) use tick::Tick;
 
 /// `PERF_EVENT_IOC_SET_OUTPUT`, `_IO('$', 5)` in `linux/perf_event.h`.
 const IOC_SET_OUTPUT: libc::Ioctl = 0x2405;

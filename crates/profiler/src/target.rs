@@ -163,7 +163,11 @@ impl Subject for Target {
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
         loop {
             match rustix::process::waitid(WaitId::Pid(self.pid), options) {
-                Ok(status) => return Ok(status.is_some()),
+                // Stops of a process that we watch by ptrace are told whatever is asked for
+                // (wait_task_stopped in kernel/exit.c).
+                Ok(status) => {
+                    return Ok(status.is_some_and(|s| s.exited() || s.killed() || s.dumped()));
+                }
                 Err(rustix::io::Errno::INTR) => {}
                 Err(errno) => return Err(errno.into()),
             }

@@ -63,8 +63,22 @@ impl StackUnwinder {
         frames: &mut Vec<u64>,
         interrupted: &mut Vec<usize>,
     ) -> StackEnd {
-        let bottom = registers.sp;
-        let mut read = |address: u64| stack.word(address.checked_sub(bottom).ok_or(())?);
+        let mut memory = CopyInPlace {
+            bottom: registers.sp,
+            copy: stack,
+        };
+        self.unwind_memory(code, registers, &mut memory, frames, interrupted)
+    }
+
+    /// The same for any memory.
+    pub(crate) fn unwind_memory(
+        &mut self,
+        code: Code<'_>,
+        registers: Registers,
+        stack: &mut impl StackMemory,
+        frames: &mut Vec<u64>,
+        interrupted: &mut Vec<usize>,
+    ) -> StackEnd {
         let mut walked = native(registers, code.space);
         let mut frame = FrameAddress::from_instruction_pointer(registers.ip);
         for _ in 0..MOST_FRAMES {
@@ -73,19 +87,21 @@ impl StackUnwinder {
                 return StackEnd::Complete;
             }
             if code.returns_from_signal(frame) {
+                let mut read = |address: u64| stack.word(address);
                 let Some(next) = before_signal(&mut walked, &mut read) else {
-                    return failed_end(Error::CouldNotReadStack(walked.sp()), bottom, stack);
+                    return failed_end(Error::CouldNotReadStack(walked.sp()), stack);
                 };
                 interrupted.push(frames.len());
                 frame = FrameAddress::from_instruction_pointer(next);
                 continue;
             }
             let modules = code.space.modules();
+            let mut read = |address: u64| stack.word(address);
             let next = modules.unwind_frame(frame, &mut walked, &mut self.cache, &mut read);
             let caller = match next {
                 Ok(Some(caller)) => FrameAddress::from_return_address(caller),
                 Ok(None) => return code.proven_end(frame.address_for_lookup()),
-                Err(error) => return failed_end(error, bottom, stack),
+                Err(error) => return failed_end(error, stack),
             };
             let Some(caller) = caller else {
                 return StackEnd::Failed;
@@ -96,13 +112,38 @@ impl StackUnwinder {
     }
 }
 
-impl StackCopy<'_> {
-    fn word(&self, offset: u64) -> Result<u64, ()> {
-        let offset = usize::try_from(offset).map_err(|_| ())?;
-        let end = offset.checked_add(8).ok_or(())?;
-        let bytes = self.bytes.get(offset..end).ok_or(())?;
-        Ok(u64::from_ne_bytes(bytes.try_into().map_err(|_| ())?))
+/// Where the words of a stack are read from.
+pub(crate) trait StackMemory {
+    /// The word at an address.
+    fn word(&mut self, address: u64) -> Result<u64, ()>;
+
+    /// Whether the word at an address cannot be read because too little was copied.
+    fn cuts_off(&self, address: u64) -> bool;
+}
+
+/// A copy with the address that it begins at.
+struct CopyInPlace<'a> {
+    bottom: u64,
+    copy: StackCopy<'a>,
+}
+
+impl StackMemory for CopyInPlace<'_> {
+    fn word(&mut self, address: u64) -> Result<u64, ()> {
+        word_at(self.copy.bytes, address.checked_sub(self.bottom).ok_or(())?)
     }
+
+    fn cuts_off(&self, address: u64) -> bool {
+        let full = self.copy.bytes.len() + 8 > self.copy.asked_bytes;
+        full && address >= self.bottom
+    }
+}
+
+/// The word at an offset in bytes.
+pub(crate) fn word_at(bytes: &[u8], offset: u64) -> Result<u64, ()> {
+    let offset = usize::try_from(offset).map_err(|_| ())?;
+    let end = offset.checked_add(8).ok_or(())?;
+    let bytes = bytes.get(offset..end).ok_or(())?;
+    Ok(u64::from_ne_bytes(bytes.try_into().map_err(|_| ())?))
 }
 
 /// What lies where, with the bytes of the binaries.
@@ -202,10 +243,9 @@ fn before_signal(
 }
 
 /// Truncated, when the unwinder asked for more than what was copied.
-fn failed_end(error: Error, bottom: u64, stack: StackCopy<'_>) -> StackEnd {
-    let full = stack.bytes.len() + 8 > stack.asked_bytes;
+fn failed_end(error: Error, stack: &impl StackMemory) -> StackEnd {
     match error {
-        Error::CouldNotReadStack(address) if full && address >= bottom => StackEnd::Truncated,
+        Error::CouldNotReadStack(address) if stack.cuts_off(address) => StackEnd::Truncated,
         _ => StackEnd::Failed,
     }
 }
