@@ -15,7 +15,7 @@ use crate::{input, interrupt, output, terminal};
 
 pub(crate) fn run(arguments: &Confirm, voice: Voice) -> Outcome {
     let profiles = match &arguments.profile {
-        Some(path) => vec![input::profile(path)?],
+        Some(path) => vec![input::profile(path, &input::Wanted::default())?],
         None => measured(arguments, voice)?,
     };
     let runs: Vec<&Profile> = profiles.iter().collect();

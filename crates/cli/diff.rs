@@ -9,11 +9,12 @@ use hotproof_report::difference::{self, Normalize, Options, Sort};
 use crate::arguments::{self, Diff, DiffFormat, DiffSort};
 use crate::failure::{Code, Exit, Failure, Outcome};
 use crate::output::{PendingFile, WriteResult};
+use crate::transform::Look;
 use crate::{output, terminal};
 
 pub(crate) fn run(arguments: &Diff) -> Outcome {
     let format = format(arguments)?;
-    let read = |path: &Path| arguments.transform.read(&[path.to_owned()]);
+    let read = |path: &Path| arguments.transform.read(&[path.to_owned()], Look::Samples);
     let (base, head) = (read(&arguments.base)?, read(&arguments.head)?);
     let normalize = match arguments.normalize {
         arguments::Normalize::None => Normalize::None,

@@ -11,6 +11,7 @@ use crate::arguments::{Export, Format};
 use crate::failure::{Code, Exit, Failure, Outcome};
 use crate::output;
 use crate::output::{PendingFile, WriteResult};
+use crate::transform::Look;
 
 pub(crate) fn run(arguments: &Export) -> Outcome {
     let mut targets = Vec::with_capacity(arguments.output.len());
@@ -21,7 +22,15 @@ pub(crate) fn run(arguments: &Export) -> Outcome {
         };
         targets.push((path, format));
     }
-    let profile = arguments.transform.read(&arguments.profiles)?;
+    let stacks_alone = |format: &Format| matches!(format, Format::Folded | Format::Svg);
+    let look = match targets.iter().all(|(_, format)| stacks_alone(format)) {
+        true => Look::Stacks,
+        false => Look::Samples,
+    };
+    let profile = arguments.transform.read(&arguments.profiles, look)?;
+    for note in &profile.meta.notes {
+        output::aside(note);
+    }
     // All places are made sure of before the first is written.
     let mut files = Vec::with_capacity(targets.len());
     for (path, format) in targets {

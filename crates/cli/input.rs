@@ -7,20 +7,30 @@ use std::path::Path;
 
 use hotproof_formats::import::{self, ImportError, Limits};
 use hotproof_profile::Profile;
-use hotproof_profiler::replay::{self, ReplayError};
+use hotproof_profiler::replay::{self, ReplayError, SampleRows};
 use hotproof_symbolizer::Symbolizer;
 
 use crate::failure::{Code, Failure};
 use crate::output;
 
+/// What is wanted of a profile.
+#[derive(Debug, Default)]
+pub(crate) struct Wanted<'a> {
+    /// The event whose samples are read; `None` takes the only or the first one.
+    pub(crate) event: Option<&'a str>,
+    /// What is a row of the samples, where the reader can choose.
+    pub(crate) rows: SampleRows,
+}
+
 /// The profile in a file, or on standard input when the path is `-`. What the format could not
 /// tell is said on standard error.
-pub(crate) fn profile(path: &Path) -> Result<Profile, Failure> {
+pub(crate) fn profile(path: &Path, wanted: &Wanted<'_>) -> Result<Profile, Failure> {
     if path == Path::new("-") {
         let bytes = read_all(io::stdin().lock());
         return from_bytes(
             "standard input",
             &bytes.map_err(|error| unreadable("standard input", &error))?,
+            wanted,
         );
     }
     let name = path.display().to_string();
@@ -32,11 +42,12 @@ pub(crate) fn profile(path: &Path) -> Result<Profile, Failure> {
     // A pipe has no first bytes to look at in passing; it is read like any other file below.
     let looked = file.read_at(&mut first, 0).unwrap_or(0);
     if replay::looks_like(&first[..looked]) {
-        return replayed(&name, replay::read_file(&file, &replay::Options::default()));
+        return replayed(&name, wanted, |options| replay::read_file(&file, options));
     }
     from_bytes(
         &name,
         &read_all(file).map_err(|error| unreadable(&name, &error))?,
+        wanted,
     )
 }
 
@@ -49,21 +60,58 @@ fn read_all(source: impl Read) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn from_bytes(name: &str, bytes: &[u8]) -> Result<Profile, Failure> {
+fn from_bytes(name: &str, bytes: &[u8], wanted: &Wanted<'_>) -> Result<Profile, Failure> {
     if replay::looks_like(bytes) {
-        return replayed(name, replay::read(bytes, &replay::Options::default()));
+        return replayed(name, wanted, |options| replay::read(bytes, options));
     }
     let imported = import::read(bytes, Limits::default());
     let imported = imported.map_err(|error: ImportError| cannot_read(name, &error))?;
     for sentence in &imported.dropped {
         output::aside(&format!("{name}: {sentence}"));
     }
+    check_event(name, &imported.profile, wanted)?;
     Ok(imported.profile)
 }
 
+/// Formats other than perf's hold one event.
+fn check_event(name: &str, profile: &Profile, wanted: &Wanted<'_>) -> Result<(), Failure> {
+    let held = match profile.meta.event.as_str() {
+        "" => "no event that it names",
+        event => event,
+    };
+    match wanted.event {
+        Some(event) if event != held => {
+            let what = format!("{name} has no samples of {event}: it holds {held}");
+            Err(Failure::new(Code::Usage, what).remedy("leave out --event"))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// A recording of perf, named here: it holds addresses alone.
-fn replayed(name: &str, read: Result<replay::Imported, ReplayError>) -> Result<Profile, Failure> {
-    let mut profile = read.map_err(|error| cannot_read(name, &error))?.profile;
+fn replayed(
+    name: &str,
+    wanted: &Wanted<'_>,
+    read: impl FnOnce(&replay::Options) -> Result<replay::Imported, ReplayError>,
+) -> Result<Profile, Failure> {
+    let options = replay::Options {
+        event: wanted.event.map(str::to_owned),
+        rows: wanted.rows,
+        ..replay::Options::default()
+    };
+    let imported = read(&options).map_err(|error| cannot_read(name, &error))?;
+    let mut profile = imported.profile;
+    if wanted.event.is_none() && !imported.counted.other_events.is_empty() {
+        let others = imported.counted.other_events.iter();
+        let others: Vec<String> = others
+            .map(|(event, samples)| format!("--event {event} ({samples} samples)"))
+            .collect();
+        output::aside(&format!(
+            "{name}: this is {}; the recording has also {}",
+            profile.meta.event,
+            others.join(", ")
+        ));
+    }
     Symbolizer::new().symbolize(&mut profile);
     Ok(profile)
 }

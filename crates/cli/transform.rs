@@ -8,11 +8,12 @@ use hotproof_profile::transform::{
     Direction, Group, MergeError, Paths, Transform, TransformError, Window, keep, merge, within,
 };
 use hotproof_profile::{Inline, Profile};
+use hotproof_profiler::replay::SampleRows;
 use hotproof_report::functions::StartUp;
 use regex::Regex;
 
 use crate::failure::{Code, Failure};
-use crate::input;
+use crate::input::{self, Wanted};
 
 /// What to look at, and how.
 #[derive(Debug, Default, Args)]
@@ -57,6 +58,18 @@ pub(crate) struct TransformOptions {
     /// Leave the folders of this machine out of paths
     #[arg(long)]
     pub(crate) strip_paths: bool,
+    /// Read the samples of this event of a recording of perf that holds several
+    #[arg(long, value_name = "NAME")]
+    pub(crate) event: Option<String>,
+}
+
+/// What a reader looks at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Look {
+    /// Each sample: its time, its CPU, how many there are.
+    Samples,
+    /// Stacks and their weights alone.
+    Stacks,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -95,14 +108,14 @@ impl Looked {
 
 impl TransformOptions {
     /// Reads, merges and transforms profiles.
-    pub(crate) fn read(&self, paths: &[PathBuf]) -> Result<Profile, Failure> {
-        self.apply(self.merged(paths)?)
+    pub(crate) fn read(&self, paths: &[PathBuf], look: Look) -> Result<Profile, Failure> {
+        self.apply(self.merged(paths, look)?)
     }
 
     /// As [`TransformOptions::read`], but samples out of focus stay, so that shares of the whole
     /// can be told.
     pub(crate) fn look(&self, paths: &[PathBuf]) -> Result<Looked, Failure> {
-        let merged = self.merged(paths)?;
+        let merged = self.merged(paths, Look::Samples)?;
         self.with(|transform| {
             let selected = transform.select(merged).map_err(|error| refused(&error))?;
             Ok(Looked {
@@ -126,16 +139,30 @@ impl TransformOptions {
     }
 
     /// Time is cut per recording, for each has its own first sample.
-    fn merged(&self, paths: &[PathBuf]) -> Result<Profile, Failure> {
+    fn merged(&self, paths: &[PathBuf], look: Look) -> Result<Profile, Failure> {
+        let wanted = Wanted {
+            event: self.event.as_deref(),
+            rows: match look {
+                Look::Stacks if !self.chooses_samples() => SampleRows::Summed,
+                _ => SampleRows::Each,
+            },
+        };
         let mut profiles = Vec::with_capacity(paths.len());
         for path in paths {
-            let profile = input::profile(path)?;
+            let profile = input::profile(path, &wanted)?;
             profiles.push(match self.time {
                 Some(window) => within(profile, window).map_err(|error| refused(&error))?,
                 None => profile,
             });
         }
         merge(profiles).map_err(|error| unlike(&error, paths))
+    }
+
+    /// Samples that are left out are counted, and some are chosen by their time.
+    fn chooses_samples(&self) -> bool {
+        let by_frame = self.focus.is_some() || self.ignore.is_some();
+        let by_task = self.thread.is_some() || self.process.is_some();
+        by_frame || by_task || self.time.is_some()
     }
 
     fn with<T>(&self, work: impl FnOnce(&Transform<'_>) -> T) -> T {

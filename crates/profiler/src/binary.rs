@@ -196,42 +196,55 @@ impl Binaries {
 
     /// A binary that a recording names, a new row with each call. Its file is used when it has the
     /// build-id that was recorded, or when none was (`build_id` is empty).
+    ///
+    /// Without unwinding a file is not even opened: [`Binaries::open_recorded`] does that for the
+    /// few whose code was sampled.
     pub(crate) fn recorded(
         &mut self,
         path: &[u8],
         build_id: &[u8],
         unwinding: Unwinding,
     ) -> BinaryId {
-        use std::os::unix::ffi::OsStrExt;
         let name = String::from_utf8_lossy(path).into_owned();
-        let (kind, file) = match path {
-            b"[vdso]" => (ImageKind::Vdso, hotproof_image::vdso()),
+        let kind = match path {
+            b"[vdso]" => ImageKind::Vdso,
             [b'[', ..] => return self.named(&name, ImageKind::Anonymous, || None),
             path if run_time::is_dump(path) => return self.named(&name, ImageKind::Jit, || None),
-            _ => {
-                let place = Path::new(std::ffi::OsStr::from_bytes(path));
-                (ImageKind::Elf, ImageFile::open(place).ok())
-            }
+            _ => ImageKind::Elf,
         };
-        let found = self::build_id(file.as_ref());
-        let file = file.filter(|_| build_id.is_empty() || build_id == found);
-        let file = file.map(Arc::new);
-        let unwind = match unwinding {
-            Unwinding::Needed => UnwindSections::of(file.as_ref()),
-            Unwinding::No => UnwindSections::default(),
-        };
-        self.push(Binary {
-            loader_entry: file.as_deref().and_then(|file| loader_entry(&name, file)),
+        let id = self.push(Binary {
             path: name,
-            build_id: if build_id.is_empty() {
-                found
-            } else {
-                build_id.to_vec()
-            },
+            build_id: build_id.to_vec(),
             kind,
-            file,
-            unwind,
-        })
+            file: None,
+            loader_entry: None,
+            unwind: UnwindSections::default(),
+        });
+        if unwinding == Unwinding::Needed {
+            self.open_recorded(id);
+            let row = &mut self.rows[id.0 as usize];
+            row.unwind = UnwindSections::of(row.file.as_ref());
+            let entry = row.file.as_deref();
+            row.loader_entry = entry.and_then(|file| loader_entry(&row.path, file));
+        }
+        id
+    }
+
+    /// Opens the file of a binary that a recording names, if it is the one that was recorded; the
+    /// build-id is then known.
+    pub(crate) fn open_recorded(&mut self, id: BinaryId) {
+        let row = &mut self.rows[id.0 as usize];
+        let file = match row.kind {
+            ImageKind::Vdso => hotproof_image::vdso(),
+            ImageKind::Elf => ImageFile::open(Path::new(&row.path)).ok(),
+            _ => None,
+        };
+        let found = build_id(file.as_ref());
+        let file = file.filter(|_| row.build_id.is_empty() || row.build_id == found);
+        if row.build_id.is_empty() {
+            row.build_id = found;
+        }
+        row.file = file.map(Arc::new);
     }
 
     fn named(
@@ -408,17 +421,13 @@ pub(crate) struct Placement {
 }
 
 impl Binary {
-    /// Where a mapping puts the binary.
-    ///
-    /// Only executable segments are considered: two segments may share a page of the file, and the
-    /// read-only one would give plausible nonsense. The kernel maps whole pages, so that a mapping
-    /// may begin before its segment does. Without a file, addresses count from where byte 0 of the
-    /// file would be.
+    /// Where a mapping puts the binary; see [`placement`].
     pub(crate) fn placement(&self, mmap: &Mmap) -> Placement {
-        let from_file = Placement {
-            base_avma: mmap.start.wrapping_sub(mmap.file_offset),
-            base_svma: 0,
-        };
+        self.placement_at(mmap.start..mmap.end, mmap.file_offset)
+    }
+
+    /// As [`Binary::placement`], of a mapping at these addresses.
+    pub(crate) fn placement_at(&self, addresses: Range<u64>, file_offset: u64) -> Placement {
         if self.kind == ImageKind::Jit {
             // Run-time code is written down by the addresses that it has.
             return Placement {
@@ -426,35 +435,48 @@ impl Binary {
                 base_svma: 0,
             };
         }
-        let Some(file) = &self.file else {
-            return from_file;
-        };
-        let page = rustix::param::page_size() as u64;
-        let length = mmap.end - mmap.start;
-        let shared = |segment: &&hotproof_image::Segment| {
-            let start = segment.file_offset - segment.file_offset % page;
-            let end = segment.file_offset.saturating_add(segment.file_size);
-            let mapped_end = mmap.file_offset.saturating_add(length).min(end);
-            mapped_end.saturating_sub(mmap.file_offset.max(start))
-        };
-        let code = file.segments().iter().filter(|s| s.executable);
-        // The first of equals, because `max_by_key` would take the last.
-        let best = code.rev().max_by_key(shared).filter(|s| shared(s) > 0);
-        let Some(segment) = best else {
-            return from_file;
-        };
-        let svma_of_start = mmap
-            .file_offset
-            .wrapping_sub(segment.file_offset)
-            .wrapping_add(segment.svma);
-        let base_svma = file.base_svma();
-        Placement {
-            base_avma: mmap
-                .start
-                .wrapping_sub(svma_of_start)
-                .wrapping_add(base_svma),
-            base_svma,
-        }
+        placement(self.file.as_deref(), addresses, file_offset)
+    }
+}
+
+/// Where a mapping of a file puts it.
+///
+/// Only executable segments are considered: two segments may share a page of the file, and the
+/// read-only one would give plausible nonsense. The kernel maps whole pages, so that a mapping
+/// may begin before its segment does. Without a file, addresses count from where byte 0 of the
+/// file would be.
+fn placement(file: Option<&ImageFile>, addresses: Range<u64>, file_offset: u64) -> Placement {
+    let from_file = Placement {
+        base_avma: addresses.start.wrapping_sub(file_offset),
+        base_svma: 0,
+    };
+    let Some(file) = file else {
+        return from_file;
+    };
+    let page = rustix::param::page_size() as u64;
+    let length = addresses.end - addresses.start;
+    let shared = |segment: &&hotproof_image::Segment| {
+        let start = segment.file_offset - segment.file_offset % page;
+        let end = segment.file_offset.saturating_add(segment.file_size);
+        let mapped_end = file_offset.saturating_add(length).min(end);
+        mapped_end.saturating_sub(file_offset.max(start))
+    };
+    let code = file.segments().iter().filter(|s| s.executable);
+    // The first of equals, because `max_by_key` would take the last.
+    let best = code.rev().max_by_key(shared).filter(|s| shared(s) > 0);
+    let Some(segment) = best else {
+        return from_file;
+    };
+    let svma_of_start = file_offset
+        .wrapping_sub(segment.file_offset)
+        .wrapping_add(segment.svma);
+    let base_svma = file.base_svma();
+    Placement {
+        base_avma: addresses
+            .start
+            .wrapping_sub(svma_of_start)
+            .wrapping_add(base_svma),
+        base_svma,
     }
 }
 

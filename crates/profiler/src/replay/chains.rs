@@ -1,19 +1,31 @@
 //! Callchains to stacks, for recordings of millions of samples.
 //!
 //! A whole chain is looked up first, by a fingerprint of 96 bits (two different chains agree in it
-//! with odds of one in 10^28). A new one is compared with the chain before it, root first, because
-//! most share their outer frames with it, and only the rest is interned frame by frame. All tables
-//! hold numbers of the profile's rows and none of its contents, so that half a million stacks take
-//! 40 MB.
+//! with odds of one in 10^28). Of a new one, the part that is known is kept: what it shares with
+//! the chain before it, root first, or its user part, below which the kernel was somewhere else.
+//! Only the rest is interned frame by frame. All tables hold numbers of the profile's rows and none
+//! of its contents, so that half a million stacks take 30 MB.
 
 use hotproof_profile::{AddressKind, Id, ImageId, Location, LocationId, Profile, Stack, StackId};
-use rustc_hash::FxHashMap;
+
+use super::index::{RowIndex, mix};
 
 /// One address of a chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Step {
     pub(super) address: u64,
     pub(super) kind: StepKind,
+}
+
+impl Step {
+    /// An address in the instruction itself: a call that never returns may be the last one of its
+    /// mapping.
+    pub(super) fn lookup_address(self) -> u64 {
+        match self.kind {
+            StepKind::UserReturn => self.address.wrapping_sub(1),
+            _ => self.address,
+        }
+    }
 }
 
 /// Whose address it is and how it came to be on the stack.
@@ -47,17 +59,17 @@ impl StepKind {
 }
 
 /// How many steps are remembered with their locations: a power of two.
-const REMEMBERED_STEPS: usize = 1 << 15;
+const REMEMBERED_STEPS: usize = 1 << 16;
 /// How many last chains are kept to share outer frames with: a power of two.
 const LAST_CHAINS: usize = 64;
 
 /// Everything interned so far.
 pub(super) struct Chains {
-    known: FxHashMap<u64, (u32, Option<StackId>)>,
+    known: Known,
     last: Vec<LastChain>,
-    steps: Vec<Option<(u64, Step, LocationId)>>,
-    locations: FxHashMap<(Option<ImageId>, u64, AddressKind), LocationId>,
-    stacks: StackIndex,
+    steps: Vec<Option<RememberedStep>>,
+    locations: RowIndex,
+    stacks: RowIndex,
 }
 
 /// A chain and the stacks of its frames, root first.
@@ -67,26 +79,27 @@ struct LastChain {
     steps: Vec<(Step, StackId)>,
 }
 
+#[derive(Clone, Copy)]
+struct RememberedStep {
+    space: u64,
+    step: Step,
+    location: LocationId,
+}
+
 /// What identifies a chain: the address space and all steps.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Fingerprint(u64, u32);
 
 impl Default for Chains {
     fn default() -> Self {
         Chains {
-            known: FxHashMap::default(),
+            known: Known::default(),
             last: vec![LastChain::default(); LAST_CHAINS],
             steps: vec![None; REMEMBERED_STEPS],
-            locations: FxHashMap::default(),
-            stacks: StackIndex::default(),
+            locations: RowIndex::default(),
+            stacks: RowIndex::default(),
         }
     }
-}
-
-/// Multiplies to 128 bits and folds the halves: each bit of the result depends on all bits.
-fn mix(a: u64, b: u64) -> u64 {
-    let product = u128::from(a) * u128::from(b);
-    (product as u64) ^ (product >> 64) as u64
 }
 
 impl Fingerprint {
@@ -102,11 +115,80 @@ impl Fingerprint {
     }
 }
 
+/// Finds stacks by the fingerprint of their chains: an open table.
+#[derive(Default)]
+struct Known {
+    slots: Vec<KnownChain>,
+    used: usize,
+}
+
+#[derive(Clone, Copy, Default)]
+struct KnownChain {
+    print: Fingerprint,
+    held: Held,
+}
+
+/// What a slot holds: nothing, the stack of an empty chain, or a stack's number plus two.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+struct Held(u32);
+
+impl Held {
+    const FREE: Held = Held(0);
+    const NO_STACK: Held = Held(1);
+
+    fn new(stack: Option<StackId>) -> Held {
+        let number = stack.map(|id| u32::try_from(id.index() + 2));
+        number.map_or(Held::NO_STACK, |number| {
+            Held(number.expect("tables have fewer than 2^32 - 2 rows"))
+        })
+    }
+
+    fn stack(self) -> Option<StackId> {
+        let index = self.0.checked_sub(2)?;
+        Some(StackId::from_index(index as usize))
+    }
+}
+
+impl Known {
+    fn find(&self, print: Fingerprint) -> Option<Option<StackId>> {
+        let slot = self.slots.get(self.slot(print)?)?;
+        (slot.held != Held::FREE).then(|| slot.held.stack())
+    }
+
+    fn insert(&mut self, print: Fingerprint, stack: Option<StackId>) {
+        if self.used * 4 >= self.slots.len() * 3 {
+            let room = (self.slots.len() * 2).max(1024);
+            let old = std::mem::replace(&mut self.slots, vec![KnownChain::default(); room]);
+            for chain in old.into_iter().filter(|chain| chain.held != Held::FREE) {
+                self.put(chain);
+            }
+        }
+        let held = Held::new(stack);
+        self.used += 1;
+        self.put(KnownChain { print, held });
+    }
+
+    fn put(&mut self, chain: KnownChain) {
+        if let Some(slot) = self.slot(chain.print) {
+            self.slots[slot] = chain;
+        }
+    }
+
+    /// Where a chain is, or where it belongs; `None` while there is no table.
+    fn slot(&self, print: Fingerprint) -> Option<usize> {
+        let mask = self.slots.len().checked_sub(1)?;
+        let mut slot = print.0 as usize & mask;
+        while self.slots[slot].held != Held::FREE && self.slots[slot].print != print {
+            slot = (slot + 1) & mask;
+        }
+        Some(slot)
+    }
+}
+
 impl Chains {
     /// The stack of a chain, when it is known.
     pub(super) fn find(&self, print: Fingerprint) -> Option<Option<StackId>> {
-        let (rest, stack) = self.known.get(&print.0)?;
-        (*rest == print.1).then_some(*stack)
+        self.known.find(print)
     }
 
     /// The stack of a chain (leaf first) that is not known. `tid` picks the chain that it probably
@@ -121,30 +203,65 @@ impl Chains {
     ) -> Option<StackId> {
         let slot = tid as usize % LAST_CHAINS;
         let mut last = std::mem::take(&mut self.last[slot]);
-        let shared = if last.space == space {
+        let kernel = chain.iter().take_while(|step| !step.kind.is_user()).count();
+        let user = &chain[kernel..];
+        let mut shared = if last.space == space {
             let pairs = chain.iter().rev().zip(&last.steps);
             pairs.take_while(|(step, (old, _))| *step == old).count()
         } else {
             0
         };
-        last.space = space;
         last.steps.truncate(shared);
+        last.space = space;
         let mut stack = last.steps.last().map(|(_, id)| *id);
-        for &step in chain.iter().rev().skip(shared) {
+        let user_print = (kernel > 0 && shared < user.len()).then(|| Fingerprint::of(space, user));
+        let known_user = user_print.map(|print| self.known.find(print));
+        if let Some(Some(known)) = known_user {
+            // The stacks within it are not known here, so the next chain can share none of them.
+            last.steps.clear();
+            last.space = NO_SPACE;
+            (shared, stack) = (user.len(), known);
+        }
+        for (done, &step) in chain.iter().rev().enumerate().skip(shared) {
             let location = self.location(space, step, profile, &mut place);
-            let id = self.stacks.intern(
-                Stack {
-                    parent: stack,
-                    location,
-                },
-                profile,
-            );
+            let id = self.stack(stack, location, profile);
             stack = Some(id);
-            last.steps.push((step, id));
+            if last.space != NO_SPACE {
+                last.steps.push((step, id));
+            }
+            if let Some(print) = user_print
+                && known_user == Some(None)
+                && done + 1 == user.len()
+            {
+                self.known.insert(print, stack);
+            }
         }
         self.last[slot] = last;
-        self.known.insert(print.0, (print.1, stack));
+        self.known.insert(print, stack);
         stack
+    }
+
+    fn stack(
+        &mut self,
+        parent: Option<StackId>,
+        location: LocationId,
+        profile: &mut Profile,
+    ) -> StackId {
+        let row = Stack { parent, location };
+        let hash = |row: &Stack| {
+            let parent = row.parent.map_or(0, |id| id.index() as u64 + 1);
+            mix(
+                parent << 32 | row.location.index() as u64,
+                0x9e37_79b9_7f4a_7c15,
+            )
+        };
+        let table = &mut profile.stacks;
+        let found = self.stacks.find_or_claim(
+            hash(&row),
+            |held| table.rows()[held] == row,
+            |held| hash(&table.rows()[held]),
+        );
+        found.map_or_else(|| table.push(row), StackId::from_index)
     }
 
     fn location(
@@ -157,79 +274,42 @@ impl Chains {
         let space = if step.kind.is_user() { space } else { 0 };
         let slot = mix(step.address ^ space.rotate_left(40), 0x9e37_79b9_7f4a_7c15) as usize;
         let slot = slot % REMEMBERED_STEPS;
-        if let Some((s, old, location)) = self.steps[slot]
-            && (s, old) == (space, step)
+        if let Some(old) = &self.steps[slot]
+            && (old.space, old.step) == (space, step)
         {
-            return location;
+            return old.location;
         }
         let (image, address) = place(step, profile);
         let kind = step.kind.address_kind();
-        let location = *self
-            .locations
-            .entry((image, address, kind))
-            .or_insert_with(|| {
-                profile
-                    .locations
-                    .push(Location::unresolved(image, address, kind))
-            });
-        self.steps[slot] = Some((space, step, location));
+        let row = Location::unresolved(image, address, kind);
+        let hash = |row: &Location| {
+            let image = row.image.map_or(0, |id| id.index() as u64 + 1);
+            mix(
+                row.address ^ image.rotate_left(44) ^ row.kind as u64,
+                0x9e37_79b9_7f4a_7c15,
+            )
+        };
+        let table = &mut profile.locations;
+        let found = self.locations.find_or_claim(
+            hash(&row),
+            |held| {
+                let held = &table.rows()[held];
+                (held.image, held.address, held.kind) == (image, address, kind)
+            },
+            |held| hash(&table.rows()[held]),
+        );
+        let location = found.map_or_else(|| table.push(row), LocationId::from_index);
+        self.steps[slot] = Some(RememberedStep {
+            space,
+            step,
+            location,
+        });
         location
     }
 }
 
-/// Finds stacks by parent and location; an open table of row numbers plus one, 0 for free.
-#[derive(Default)]
-struct StackIndex {
-    slots: Vec<u32>,
-    used: usize,
-}
-
-impl StackIndex {
-    fn intern(&mut self, row: Stack, profile: &mut Profile) -> StackId {
-        if self.used * 4 >= self.slots.len() * 3 {
-            self.grow(profile);
-        }
-        let slot = self.slot(row, profile);
-        if self.slots[slot] != 0 {
-            return StackId::from_index(self.slots[slot] as usize - 1);
-        }
-        let id = profile.stacks.push(row);
-        self.slots[slot] = number(id);
-        self.used += 1;
-        id
-    }
-
-    /// Where a row is, or where it belongs.
-    fn slot(&self, row: Stack, profile: &Profile) -> usize {
-        let mask = self.slots.len() - 1;
-        let parent = row.parent.map_or(0, |id| id.index() as u64 + 1);
-        let hash = mix(
-            parent << 32 | row.location.index() as u64,
-            0x9e37_79b9_7f4a_7c15,
-        );
-        let mut slot = hash as usize & mask;
-        loop {
-            let held = self.slots[slot];
-            if held == 0 || profile.stacks[StackId::from_index(held as usize - 1)] == row {
-                return slot;
-            }
-            slot = (slot + 1) & mask;
-        }
-    }
-
-    fn grow(&mut self, profile: &Profile) {
-        let len = (self.slots.len() * 2).max(1024);
-        self.slots = vec![0; len];
-        for (id, row) in profile.stacks.iter() {
-            let slot = self.slot(*row, profile);
-            self.slots[slot] = number(id);
-        }
-    }
-}
-
-fn number(id: StackId) -> u32 {
-    u32::try_from(id.index() + 1).expect("tables have fewer than 2^32 - 1 rows")
-}
+/// The version of no address space: nothing is shared with a chain of it.
+const NO_SPACE: u64 = u64::MAX;
 
 #[cfg(test)]
 mod tests {

@@ -17,6 +17,7 @@ mod attr;
 mod chains;
 mod error;
 mod header;
+mod index;
 mod inflate;
 mod meta;
 mod observe;
@@ -43,6 +44,20 @@ pub struct Options {
     pub event: Option<String>,
     /// Compressed records may grow to this many bytes in all.
     pub most_inflated_bytes: u64,
+    /// What becomes a row of the profile's samples.
+    pub rows: SampleRows,
+}
+
+/// What becomes a row of the profile's samples.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SampleRows {
+    /// Each sample.
+    #[default]
+    Each,
+    /// All samples of a thread that have the same stack and the same end: the row has the sums of
+    /// their weights, the time of the first and no CPU. Memory is then bounded by the number of
+    /// different stacks. For readers that look at stacks and weights alone.
+    Summed,
 }
 
 impl Default for Options {
@@ -50,6 +65,7 @@ impl Default for Options {
         Options {
             event: None,
             most_inflated_bytes: 16 << 30,
+            rows: SampleRows::Each,
         }
     }
 }

@@ -1,21 +1,23 @@
 //! Records, in the order of time, to rows of the profile.
 
 use hotproof_profile::{
-    Frame, Function, ImageId, Profile, Sample as Row, Sink, SinkError, Source, StackEnd,
+    Frame, Function, Id, ImageId, Profile, Sample as Row, Sink, SinkError, Source, StackEnd,
+    StackId, ThreadId,
 };
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::attr::Attr;
 use super::chains::{Chains, Fingerprint, Step, StepKind};
 use super::header::{BuildId, RecordHeader};
+use super::index::{RowIndex, mix};
 use super::record::{self, Record};
 use super::sample::{self, RawSample};
-use super::{Counted, ReplayError};
+use super::{Counted, ReplayError, SampleRows};
 use crate::binary::{Binaries, BinaryId, Unwinding};
 use crate::decode::Mmap;
 use crate::registers::Registers;
 use crate::run_time;
-use crate::space::AddressSpace;
+use crate::space::{AddressSpace, Map};
 use crate::unwind::{Code, StackCopy, StackUnwinder};
 use crate::world::{Exec, Owner, Task, World};
 
@@ -31,6 +33,9 @@ mod marker {
     pub(super) const GUEST_KERNEL: u64 = -2176_i64 as u64;
     pub(super) const GUEST_USER: u64 = -2560_i64 as u64;
 }
+
+/// The address of locations that lie in no mapping.
+const UNMAPPED: u64 = 0;
 
 /// Mappings may be copied and told this often: a hostile file could ask for more with every fork.
 const MOST_MAPS: u64 = 1 << 23;
@@ -81,7 +86,11 @@ pub(super) struct Observer {
     kernel: BinaryId,
     kernel_image: Option<ImageId>,
     guest_image: Option<ImageId>,
+    /// Binaries whose files were looked at.
+    opened: FxHashSet<BinaryId>,
     unwinding: Unwinding,
+    rows: SampleRows,
+    sums: RowIndex,
     /// Where the kernel's first instruction lay, by name of the symbol.
     pub(super) kernel_start: Option<(String, u64)>,
     /// Chains that are as long as they may be.
@@ -92,7 +101,7 @@ pub(super) struct Observer {
 
 impl Observer {
     /// An observer that has seen nothing. Stacks are unwound when `unwinding` says so.
-    pub(super) fn new(unwinding: Unwinding) -> Observer {
+    pub(super) fn new(unwinding: Unwinding, rows: SampleRows) -> Observer {
         let mut binaries = Binaries::default();
         let kernel = binaries.recorded_kernel(Vec::new());
         Observer {
@@ -110,7 +119,10 @@ impl Observer {
             kernel,
             kernel_image: None,
             guest_image: None,
+            opened: FxHashSet::default(),
             unwinding,
+            rows,
+            sums: RowIndex::default(),
             kernel_start: None,
             cut_chains: 0,
             span_ns: None,
@@ -270,6 +282,7 @@ impl Observer {
         }
         let owner = self.world.owner(task, &self.binaries, &mut self.profile)?;
         let end = self.fill_steps(misc, sample, attr, &owner.space);
+        self.forget_unmapped_roots(&owner.space);
         let user = self.steps.iter().any(|step| step.kind.is_user());
         let space = if user { owner.space.version } else { 0 };
         let print = Fingerprint::of(space, &self.steps);
@@ -285,6 +298,7 @@ impl Observer {
                     kernel,
                     kernel_image,
                     guest_image,
+                    opened,
                     ..
                 } = self;
                 let mut error = None;
@@ -295,6 +309,7 @@ impl Observer {
                     kernel: *kernel,
                     kernel_image,
                     guest_image,
+                    opened,
                 };
                 let place = |step, profile: &mut Profile| match images.place(step, profile) {
                     Ok(place) => place,
@@ -317,7 +332,7 @@ impl Observer {
             Some((first, last)) => (first.min(time_ns), last.max(time_ns)),
             None => (time_ns, time_ns),
         });
-        self.profile.sample(&Row {
+        let row = Row {
             thread: owner.thread,
             time_ns,
             stack,
@@ -325,7 +340,48 @@ impl Observer {
             cpu: sample.cpu,
             end,
             labels: None,
-        })
+        };
+        match self.rows {
+            SampleRows::Each => self.profile.sample(&row),
+            SampleRows::Summed => self.sum(&row),
+        }
+    }
+
+    /// Adds a sample to the row of its thread, stack and end.
+    fn sum(&mut self, row: &Row<'_>) -> Result<(), SinkError> {
+        let samples = &self.profile.samples;
+        let key = |at: usize| (samples.thread[at], samples.stack[at], samples.end[at]);
+        let hash = |(thread, stack, end): (ThreadId, Option<StackId>, StackEnd)| {
+            let stack = stack.map_or(0, |id| id.index() as u64 + 1);
+            let thread = (thread.index() as u64) << 34;
+            mix(thread ^ stack << 2 ^ end as u64, 0x9e37_79b9_7f4a_7c15)
+        };
+        let wanted = (row.thread, row.stack, row.end);
+        let is_it = |at| key(at) == wanted;
+        let found = self
+            .sums
+            .find_or_claim(hash(wanted), is_it, |at| hash(key(at)));
+        let Some(at) = found else {
+            return self.profile.sample(&Row { cpu: None, ..*row });
+        };
+        let columns = &mut self.profile.samples.weights;
+        for (column, &weight) in columns.iter_mut().zip(row.weights) {
+            column[at] = column[at].saturating_add(weight);
+        }
+        Ok(())
+    }
+
+    /// Code without frame pointers leaves any number in the register, at which the kernel's walk
+    /// ends. Such outermost addresses lie in no mapping and can never be named; as they are, they
+    /// would make every chain a new one.
+    fn forget_unmapped_roots(&mut self, space: &AddressSpace) {
+        let user = self.steps.iter_mut().rev();
+        for step in user.take_while(|step| step.kind.is_user()) {
+            if space.find(step.lookup_address()).is_some() {
+                break;
+            }
+            step.address = UNMAPPED;
+        }
     }
 
     /// No record tells the name of the task that runs when nothing does.
@@ -498,6 +554,7 @@ struct Images<'a> {
     kernel: BinaryId,
     kernel_image: &'a mut Option<ImageId>,
     guest_image: &'a mut Option<ImageId>,
+    opened: &'a mut FxHashSet<BinaryId>,
 }
 
 impl Images<'_> {
@@ -506,10 +563,8 @@ impl Images<'_> {
         step: Step,
         profile: &mut Profile,
     ) -> Result<(Option<ImageId>, u64), SinkError> {
-        // A call that never returns may be the last instruction of its mapping.
-        let lookup = match step.kind {
-            StepKind::UserReturn => step.address.wrapping_sub(1),
-            StepKind::UserIp => step.address,
+        match step.kind {
+            StepKind::UserReturn | StepKind::UserIp => {}
             StepKind::KernelIp | StepKind::KernelReturn => {
                 if self.kernel_image.is_none() {
                     *self.kernel_image = Some(self.image(self.kernel, profile)?);
@@ -523,14 +578,25 @@ impl Images<'_> {
                 }
                 return Ok((*self.guest_image, step.address));
             }
-        };
-        let Some(map) = self.owner.space.find(lookup) else {
-            // Whatever code without frame pointers left in the register: any number. Kept as they
-            // are, they would be most of all locations, and could never be named.
-            return Ok((None, 0));
+        }
+        let Some(map) = self.owner.space.find(step.lookup_address()) else {
+            // As outermost ones, others that lie nowhere are one location.
+            return Ok((None, UNMAPPED));
         };
         let image = self.image(map.binary, profile)?;
-        Ok((Some(image), map.relative(step.address)))
+        if self.opened.insert(map.binary) && self.binaries[map.binary].file.is_none() {
+            self.binaries.open_recorded(map.binary);
+            profile.images[image].build_id = self.binaries[map.binary].build_id.clone();
+        }
+        Ok((Some(image), self.relative(map, step.address)))
+    }
+
+    /// The address relative to the binary's base, by the file's segments where it was recorded
+    /// from.
+    fn relative(&self, map: &Map, avma: u64) -> u64 {
+        let binary = &self.binaries[map.binary];
+        let placement = binary.placement_at(map.start..map.end, map.file_offset);
+        avma.wrapping_sub(placement.base_avma)
     }
 
     fn image(&mut self, binary: BinaryId, profile: &mut Profile) -> Result<ImageId, SinkError> {

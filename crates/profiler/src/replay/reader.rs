@@ -60,7 +60,7 @@ impl Reader<'_> {
             header,
             by_id: FxHashMap::default(),
             chosen: None,
-            observer: Observer::new(unwinding),
+            observer: Observer::new(unwinding, options.rows),
             waiting: Waiting::default(),
             inflate: None,
             counted: Counted::default(),
