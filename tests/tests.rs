@@ -3,6 +3,7 @@
 mod accuracy;
 mod faults;
 mod layering;
+mod perf_data;
 mod recording;
 mod references;
 mod run;

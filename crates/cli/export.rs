@@ -22,7 +22,7 @@ pub(crate) fn run(arguments: &Export) -> Outcome {
         };
         targets.push((path, format));
     }
-    let stacks_alone = |format: &Format| matches!(format, Format::Folded | Format::Svg);
+    let stacks_alone = |format: &Format| *format == Format::Folded;
     let look = match targets.iter().all(|(_, format)| stacks_alone(format)) {
         true => Look::Stacks,
         false => Look::Samples,

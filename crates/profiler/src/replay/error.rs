@@ -22,6 +22,16 @@ pub enum ReplayError {
         "it was recorded on a machine of the other byte order: convert it there with perf script"
     )]
     OtherByteOrder,
+    /// A machine of another architecture was recorded.
+    #[error(
+        "it was recorded on {recorded}, and this is {here}: its binaries, registers and stacks are not those of this machine; read it on a machine like that, or print it there with perf script and read the text here"
+    )]
+    OtherArchitecture {
+        /// As the recording names it.
+        recorded: String,
+        /// This machine's.
+        here: &'static str,
+    },
     /// The header is cut or contradicts itself.
     #[error("{what} at byte {offset} has {found}, expected {expected}")]
     Header {

@@ -2,7 +2,7 @@
 
 use std::io::Read;
 
-use hotproof_profile::{Host, Lost, Meta};
+use hotproof_profile::{Host, Id, Lost, Meta, Profile};
 
 use super::Counted;
 use super::attr::{Attr, sample_type};
@@ -38,7 +38,7 @@ pub(super) fn meta(header: &Header, attr: &Attr, observer: &Observer, counted: &
             cpu_model: features.cpu_model.clone(),
             cpus: features.cpus,
         },
-        notes: notes(header, attr, counted),
+        notes: notes(header, attr, counted, unmapped_note(&observer.profile)),
         ..Meta::default()
     }
 }
@@ -83,7 +83,40 @@ fn running_address(symbol: &str) -> Option<u64> {
     u64::from_str_radix(line.split_whitespace().next()?, 16).ok()
 }
 
-fn notes(header: &Header, attr: &Attr, counted: &Counted) -> Vec<String> {
+/// How many samples have addresses that lie nowhere. They are one location, `[unknown]`.
+fn unmapped_note(profile: &Profile) -> Option<String> {
+    // Parents come first.
+    let mut astray: Vec<bool> = Vec::with_capacity(profile.stacks.len());
+    for (_, row) in profile.stacks.iter() {
+        let here = profile.locations[row.location].image.is_none();
+        astray.push(here || row.parent.is_some_and(|parent| astray[parent.index()]));
+    }
+    let counts = profile.samples.weights.first()?;
+    let (mut all, mut some, mut leaves) = (0, 0, 0);
+    for (&count, stack) in counts.iter().zip(&profile.samples.stack) {
+        all += count;
+        let Some(stack) = *stack else { continue };
+        let leaf = profile.stacks[stack].location;
+        some += if astray[stack.index()] { count } else { 0 };
+        leaves += if profile.locations[leaf].image.is_none() {
+            count
+        } else {
+            0
+        };
+    }
+    let percent = |part: i64| 100.0 * part as f64 / all as f64;
+    (some > 0).then(|| {
+        format!(
+            "{:.1} % of samples have addresses in no known mapping, shown as [unknown] ({:.1} % as \
+             the leaf): code without frame pointers leads the kernel's walk astray, and code made at \
+             run time has no file.",
+            percent(some),
+            percent(leaves),
+        )
+    })
+}
+
+fn notes(header: &Header, attr: &Attr, counted: &Counted, unmapped: Option<String>) -> Vec<String> {
     let mut notes = Vec::new();
     let mut note = |count: u64, text: String| {
         if count > 0 {
@@ -139,13 +172,6 @@ fn notes(header: &Header, attr: &Attr, counted: &Counted) -> Vec<String> {
         late,
         format!("{late} records came too late to be put in order of time."),
     );
-    if attr.copies_stack() && !matches!(header.features.arch.as_str(), "" | std::env::consts::ARCH)
-    {
-        let arch = &header.features.arch;
-        note(
-            1,
-            format!("Stacks were not unwound: they are of {arch}, another architecture."),
-        );
-    }
+    notes.extend(unmapped);
     notes
 }

@@ -3,7 +3,7 @@
 use hotproof_profile::{Sink, SinkError, Unit, Weight};
 use rustc_hash::FxHashMap;
 
-use super::attr::{Attr, sample_type};
+use super::attr::Attr;
 use super::error::ReplayError;
 use super::header::{self, Form, Header, RecordHeader};
 use super::inflate::Inflate;
@@ -54,7 +54,8 @@ impl Reader<'_> {
     /// Reads all of it.
     pub(super) fn read(mut source: Source<'_>, options: &Options) -> Result<Imported, ReplayError> {
         let header = header::read(&mut source)?;
-        let unwinding = unwinding(&header.attrs, &header.features.arch);
+        check_architecture(&header.features.arch)?;
+        let unwinding = unwinding(&header.attrs);
         let mut reader = Reader {
             options,
             header,
@@ -196,6 +197,7 @@ impl Reader<'_> {
                 if let Some(number) = fields.u64().and_then(|n| u32::try_from(n).ok()) {
                     let known = self.header.features.build_ids.len();
                     self.header.features.add(number, fields.0)?;
+                    check_architecture(&self.header.features.arch)?;
                     self.header.features.name_events(&mut self.header.attrs);
                     let new = &self.header.features.build_ids[known..];
                     self.observer.add_build_ids(new);
@@ -310,7 +312,7 @@ impl Reader<'_> {
         attr.ids = header::words_of(ids);
         self.header.attrs.push(attr);
         self.events_changed();
-        let unwinding = unwinding(&self.header.attrs, &self.header.features.arch);
+        let unwinding = unwinding(&self.header.attrs);
         self.observer.set_unwinding(unwinding);
     }
 
@@ -392,13 +394,21 @@ fn attr_of(attrs: &[Attr], chosen: Option<usize>) -> &Attr {
     attrs.get(chosen.unwrap_or(0)).unwrap_or(&NONE)
 }
 
-/// Stacks of another architecture cannot be unwound here: registers mean something else.
-fn unwinding(attrs: &[Attr], arch: &str) -> Unwinding {
-    let native = arch.is_empty() || arch == std::env::consts::ARCH;
-    let copies = attrs
-        .iter()
-        .any(|attr| attr.has(sample_type::REGS_USER | sample_type::STACK_USER));
-    match native && copies {
+/// perf names a machine as `uname -m` does; nothing is known of a recording that does not say.
+fn check_architecture(recorded: &str) -> Result<(), ReplayError> {
+    let here = std::env::consts::ARCH;
+    match recorded {
+        "" => Ok(()),
+        same if same == here => Ok(()),
+        other => Err(ReplayError::OtherArchitecture {
+            recorded: other.to_owned(),
+            here,
+        }),
+    }
+}
+
+fn unwinding(attrs: &[Attr]) -> Unwinding {
+    match attrs.iter().any(Attr::copies_stack) {
         true => Unwinding::Needed,
         false => Unwinding::No,
     }

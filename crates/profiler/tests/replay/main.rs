@@ -1,10 +1,11 @@
 //! Recordings of perf: what is read of them, what is missing, and that no bytes do harm.
 
-mod perf;
 mod recording;
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use hotproof_profile::{AddressKind, Profile, Unit};
-use hotproof_profiler::replay::{self, Imported, Options, ReplayError};
+use hotproof_profiler::replay::{self, Imported, Options, ReplayError, SampleRows};
 use proptest::prelude::*;
 use recording::{FORMS, Form, KERNEL_MARKER, Recording, USER_MARKER};
 
@@ -173,6 +174,91 @@ fn another_event_is_read_when_asked_for_or_when_the_first_never_fired() {
     let error = replay::read(&bytes, &options).unwrap_err();
     let text = "no event is called cycles, expected one of: cpu-clock, page-faults";
     assert_eq!(error.to_string(), text);
+}
+
+/// Rows of sums have the same weights for each thread, stack and end as single samples have.
+#[test]
+fn sums_hold_what_single_samples_hold() {
+    let mut r = family();
+    for i in 0..3_000 {
+        let chain = [USER_MARKER, 0x40_0000 + i % 7, 0x40_0100 + i % 3, i];
+        r.sample(100 + i, 1, 10 + (i % 2) as u32, &chain);
+    }
+    let bytes = r.bytes(Form::File);
+    let summed = Options {
+        rows: SampleRows::Summed,
+        ..Options::default()
+    };
+    let (each, summed) = (read(&bytes), replay::read(&bytes, &summed).unwrap());
+    let sums = |profile: &Profile| {
+        let samples = &profile.samples;
+        let mut sums = BTreeMap::<_, Vec<i64>>::new();
+        for row in 0..samples.len() {
+            let key = (samples.thread[row], samples.stack[row], samples.end[row]);
+            let sum = sums
+                .entry(key)
+                .or_insert_with(|| vec![0; samples.weights.len()]);
+            for (sum, column) in sum.iter_mut().zip(&samples.weights) {
+                *sum += column[row];
+            }
+        }
+        sums
+    };
+    assert_eq!(sums(&summed.profile), sums(&each.profile));
+    assert_eq!(summed.profile.samples.len(), sums(&each.profile).len());
+    assert!(summed.profile.samples.len() < 60);
+    assert_eq!(summed.profile.meta, each.profile.meta);
+    assert_eq!(summed.counted, each.counted);
+}
+
+/// Whatever number a walk ends at, it is one location that lies nowhere, and the share of samples
+/// that have it is told; a number within the chain is kept apart from its callers all the same.
+#[test]
+fn addresses_that_lie_nowhere_are_one_location_and_counted() {
+    let mut r = Recording::default();
+    r.comm(0, 10, "main", false)
+        .mmap(0, 10, 0x40_0000, "/none/main");
+    for garbage in [0x10, 0xdead_0000, 0x7fff_0000_0000] {
+        r.sample(20, 1, 10, &[USER_MARKER, 0x40_0010, garbage]);
+        r.sample(20, 1, 10, &[USER_MARKER, 0x40_0010, garbage, 0x40_0020]);
+    }
+    r.sample(30, 1, 10, &[USER_MARKER, 0x40_0010, 0x40_0020]);
+    r.sample(31, 1, 10, &[USER_MARKER, 0x77]);
+    let profile = read(&r.bytes(Form::File)).profile;
+    let nowhere = profile
+        .locations
+        .iter()
+        .filter(|(_, row)| row.image.is_none());
+    assert_eq!(
+        nowhere.count(),
+        2,
+        "one as the leaf, one as a return address"
+    );
+    let stacks: BTreeSet<_> = profile.samples.stack.iter().collect();
+    assert_eq!(stacks.len(), 4);
+    let notes = profile.meta.notes.join(" ");
+    assert!(
+        notes.contains("87.5 % of samples") && notes.contains("(12.5 % as the leaf)"),
+        "{notes}"
+    );
+}
+
+#[test]
+fn recordings_of_other_architectures_are_refused_by_name() {
+    /// `HEADER_ARCH`.
+    const ARCH: u64 = 6;
+    let mut body = ARCH.to_ne_bytes().to_vec();
+    body.extend([8, 0, 0, 0]);
+    body.extend(b"sparc64\0");
+    let mut r = Recording::default();
+    r.of_perf(80, &body)
+        .sample(20, 1, 10, &[USER_MARKER, 0x40_0010]);
+    let error = replay::read(&r.bytes(Form::Pipe), &Options::default()).unwrap_err();
+    let text = error.to_string();
+    assert!(
+        text.contains("recorded on sparc64") && text.contains(std::env::consts::ARCH),
+        "{text}"
+    );
 }
 
 #[test]
