@@ -39,6 +39,7 @@ mod file;
 mod held;
 pub mod kernel;
 mod mapped;
+mod mini;
 mod vdso;
 
 pub use crc::crc32;

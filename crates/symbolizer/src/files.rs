@@ -28,6 +28,8 @@ pub(crate) struct Files {
     pub(crate) debug: Option<ImageFile>,
     /// DWARF that several debug files share (`.gnu_debugaltlink`).
     pub(crate) shared: Option<ImageFile>,
+    /// The symbol table that the image has compressed within it, when it has no other.
+    pub(crate) mini: Option<ImageFile>,
     /// Files that were there but were not used.
     pub(crate) problems: Vec<Problem>,
     /// The image and every place where a file with names for it was looked for, those without one
@@ -64,6 +66,7 @@ impl Files {
             image,
             debug: None,
             shared: None,
+            mini: None,
             problems: Vec::new(),
             looked_at: vec![wanted.path.clone()],
         };
@@ -79,6 +82,16 @@ impl Files {
         files.looked_at.extend(candidates);
         if let Some(search) = wanted.places.find_shared(files.with_debug_information()) {
             files.shared = files.take(search);
+        }
+        let has_table = |file: &ImageFile| file.has_section(".symtab");
+        if !has_table(&files.image) && !files.debug.as_ref().is_some_and(has_table) {
+            match files.image.mini_debug_info() {
+                Ok(mini) => files.mini = mini,
+                Err(error) => files.problems.push(Problem::Damaged {
+                    what: "its compressed symbol table",
+                    detail: error.to_string(),
+                }),
+            }
         }
         Ok(files)
     }

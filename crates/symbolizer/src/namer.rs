@@ -1,25 +1,17 @@
 //! Names the addresses of one image from all that its files hold.
 
-use std::cell::OnceCell;
-use std::collections::BTreeMap;
-use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use hotproof_image::ImageFile;
 use hotproof_profile::Source;
-use object::LittleEndian;
-use object::read::elf::ElfFile64;
 use rustc_hash::FxHashMap;
 
-use crate::answer::{Answer, AnswerFrame, NamedFunction, NamedSymbol, Rows, Tables};
-use crate::demangle::demangle;
+use crate::answer::{Answer, AnswerFrame, NamedFunction, Rows, Tables};
 use crate::dwarf::{Code, DwarfBytes, DwarfNames, NONE, UnitAnswers, UnitFunction};
 use crate::files::Files;
+use crate::linker::{Found, LinkerNames};
 use crate::names::Names;
-use crate::plt::{self, Stub};
 use crate::summary::Problem;
-use crate::symbols::{Elf, SymbolIndex, SymbolRow, TableKind};
-use crate::unwind;
 
 /// What makes a function row of its own: numbers of texts, rows of files.
 #[derive(PartialEq, Eq, Hash)]
@@ -53,13 +45,9 @@ struct Place {
 /// Everything that answers for one image.
 pub(crate) struct Namer<'a> {
     image: &'a ImageFile,
-    elf: Option<Elf<'a>>,
     base_svma: u64,
-    /// Tables in the order they are asked.
-    tables: Vec<(Source, SymbolIndex<'a>)>,
+    linker: LinkerNames<'a>,
     dwarf: Option<DwarfNames<'a>>,
-    stubs: OnceCell<BTreeMap<u64, Stub>>,
-    unwind_ranges: OnceCell<Vec<Range<u64>>>,
     names: Names,
     functions: FxHashMap<FunctionKey, Option<u32>>,
     /// The last symbol that was asked for: its start and its row.
@@ -87,19 +75,15 @@ impl<'a> Namer<'a> {
     pub(crate) fn new(files: &'a Files, bytes: Option<&'a DwarfBytes<'a>>) -> Namer<'a> {
         let mut namer = Namer {
             image: &files.image,
-            elf: parse(&files.image),
             base_svma: files.image.base_svma(),
-            tables: Vec::new(),
+            linker: LinkerNames::new(files),
             dwarf: None,
-            stubs: OnceCell::new(),
-            unwind_ranges: OnceCell::new(),
             names: Names::default(),
             functions: FxHashMap::default(),
             last_symbol: None,
             rows: Rows::default(),
             problems: Vec::new(),
         };
-        namer.read_tables(files);
         if let Some(bytes) = bytes {
             let dwarf = DwarfNames::new(bytes, code_of(&files.image));
             if let Some(damage) = dwarf.damage() {
@@ -107,23 +91,10 @@ impl<'a> Namer<'a> {
             }
             namer.dwarf = Some(dwarf);
         }
-        if namer.dwarf.is_none() && namer.tables.is_empty() {
+        if namer.dwarf.is_none() && namer.linker.is_empty() {
             namer.report(Problem::NoSymbols);
         }
         namer
-    }
-
-    fn read_tables(&mut self, files: &'a Files) {
-        let debug = files.debug.as_ref().and_then(parse);
-        let own = self.elf.as_ref();
-        let full = |elf| (Source::SymbolTable, SymbolIndex::read(elf, TableKind::Full));
-        let tables = own.map(full).into_iter().chain(debug.as_ref().map(full));
-        let dynamic = own.map(|elf| {
-            let table = SymbolIndex::read(elf, TableKind::Dynamic);
-            (Source::DynamicSymbols, table)
-        });
-        let tables = tables.chain(dynamic);
-        self.tables = tables.filter(|(_, table)| !table.is_empty()).collect();
     }
 
     /// Names relative addresses, which are sorted and distinct, in their order.
@@ -162,21 +133,34 @@ impl<'a> Namer<'a> {
     }
 
     fn name(&mut self, svma: u64, known: Known) -> Answer {
-        let found = self.find_symbol(svma).map(|(source, row)| (source, *row));
-        let symbol = found.map(|(_, row)| self.symbol_row(&row));
-        let frame = known.frame.or_else(|| {
-            let function = found
-                .map(|(source, row)| self.function_of_symbol(source, &row))
-                .or_else(|| self.function_of_stub(svma))
-                .or_else(|| self.function_of_unwind_table(svma))?;
-            let mut frame = AnswerFrame::of(function);
+        let symbol = self.symbol_at(svma);
+        let frame = known
+            .frame
+            .or_else(|| self.frame_of_tables(svma, known.place));
+        Answer { symbol, frame }
+    }
+
+    /// The innermost frame by what is not DWARF.
+    fn frame_of_tables(&mut self, svma: u64, place: Option<Place>) -> Option<u32> {
+        let chain = self.linker.frames(svma);
+        let is_lone = chain.len() == 1;
+        let mut outer = None;
+        for table_frame in chain.into_iter().rev() {
+            let mut frame = AnswerFrame {
+                outer,
+                line: table_frame.line,
+                ..AnswerFrame::of(self.rows.function(table_frame.function))
+            };
             // Assembler code has lines without functions.
-            if let Some(place) = known.place {
+            if let (Some(place), None) = (place, frame.line) {
                 (frame.line, frame.column, frame.file) = (place.line, place.column, place.file);
             }
-            Some(self.rows.lone_frame(frame))
-        });
-        Answer { symbol, frame }
+            outer = Some(match is_lone {
+                true => self.rows.lone_frame(frame),
+                false => self.rows.frame(frame),
+            });
+        }
+        outer
     }
 
     /// Whether an address lies in an executable segment.
@@ -185,26 +169,18 @@ impl<'a> Namer<'a> {
         code.any(|s| svma >= s.svma && svma - s.svma < s.size)
     }
 
-    fn find_symbol(&self, svma: u64) -> Option<(Source, &SymbolRow<'a>)> {
-        let mut tables = self.tables.iter();
-        tables.find_map(|(source, table)| Some((*source, table.find(svma)?)))
-    }
-
-    fn symbol_row(&mut self, row: &SymbolRow<'a>) -> u32 {
+    /// The row of the symbol that covers a linked address.
+    fn symbol_at(&mut self, svma: u64) -> Option<u32> {
+        let found = self.linker.symbol(svma)?;
         // Addresses come sorted, so most have the symbol of the one before.
         if let Some((start, known)) = self.last_symbol
-            && start == row.start
+            && start == found.row.start
         {
-            return known;
+            return Some(known);
         }
-        let symbol = self.rows.symbol(NamedSymbol {
-            linkage_name: String::from_utf8_lossy(row.name).into_owned(),
-            address: row.start.wrapping_sub(self.base_svma),
-            size: row.size,
-            aliases: Vec::new(),
-        });
-        self.last_symbol = Some((row.start, symbol));
-        symbol
+        let symbol = self.rows.symbol(self.linker.named(found));
+        self.last_symbol = Some((found.row.start, symbol));
+        Some(symbol)
     }
 
     /// What DWARF knows of linked addresses; nothing, with the problem reported, when it cannot be
@@ -290,7 +266,8 @@ impl<'a> Namer<'a> {
         let is_whole =
             function.linkage_name.is_some() || (function.name.is_some() && !function.is_bare);
         let symbol = function.start.filter(|_| !is_whole);
-        let symbol = symbol.and_then(|start| Some(self.find_symbol(start)?.1.name));
+        let symbol = symbol.and_then(|start| self.linker.symbol(start));
+        let symbol = symbol.map(|found: Found<'_, 'a>| found.row.name);
         let symbol = symbol.filter(|symbol| may_be_name_of(symbol, function.name.as_deref()));
         let file = function.file.or(function.lines_file);
         let names = &mut self.names;
@@ -335,46 +312,6 @@ impl<'a> Namer<'a> {
             source: Source::Dwarf,
         }))
     }
-
-    fn function_of_symbol(&mut self, source: Source, row: &SymbolRow<'a>) -> u32 {
-        let linkage_name = String::from_utf8_lossy(row.name).into_owned();
-        self.rows.function(NamedFunction {
-            name: demangle(&linkage_name).into_owned(),
-            linkage_name,
-            file: None,
-            line: None,
-            source,
-        })
-    }
-
-    fn function_of_stub(&mut self, svma: u64) -> Option<u32> {
-        let (image, elf) = (self.image, self.elf.as_ref()?);
-        let stubs = self.stubs.get_or_init(|| plt::stubs(image, elf));
-        let stub = plt::find(stubs, svma)?;
-        Some(self.rows.function(NamedFunction {
-            name: stub.name.clone(),
-            linkage_name: String::new(),
-            file: None,
-            line: None,
-            source: Source::Plt,
-        }))
-    }
-
-    fn function_of_unwind_table(&mut self, svma: u64) -> Option<u32> {
-        let image = self.image;
-        let ranges = self
-            .unwind_ranges
-            .get_or_init(|| unwind::function_ranges(image));
-        let range = unwind::find(ranges, svma)?;
-        let start = range.start.wrapping_sub(self.base_svma);
-        Some(self.rows.function(NamedFunction {
-            name: format!("fn_{start:#x}"),
-            linkage_name: String::new(),
-            file: None,
-            line: None,
-            source: Source::UnwindTable,
-        }))
-    }
 }
 
 /// The executable addresses of an image.
@@ -384,11 +321,6 @@ fn code_of(image: &ImageFile) -> Code {
         code.map(|s| s.svma..s.svma.saturating_add(s.size))
             .collect(),
     )
-}
-
-fn parse(file: &ImageFile) -> Option<Elf<'_>> {
-    // `ImageFile` has parsed the same headers before, so this does not fail.
-    ElfFile64::<LittleEndian>::parse(file.data()).ok()
 }
 
 /// Whether a symbol can be the mangled form of a bare DWARF name.

@@ -33,15 +33,22 @@ pub(crate) struct SymbolRow<'a> {
     pub(crate) name: &'a [u8],
     /// The row that this one lies within.
     outer: Option<u32>,
+    /// Its other names: how many before it in the list of all, and how many of its own.
+    aliases: (u32, u32),
 }
 
-/// The functions of one table, sorted by address, one name for each address.
+/// The functions of one table, sorted by address, one name for each address and all others beside.
 #[derive(Debug, Default)]
 pub(crate) struct SymbolIndex<'a> {
     rows: Vec<SymbolRow<'a>>,
+    aliases: Vec<&'a [u8]>,
 }
 
+/// The rank of symbols without a type: labels of assembler code.
+const LABEL_RANK: u8 = 2;
+
 /// A symbol before names of one address are reduced to one.
+#[derive(Clone, Copy)]
 struct Candidate<'a> {
     start: u64,
     size: u64,
@@ -49,6 +56,7 @@ struct Candidate<'a> {
     /// Smaller is preferred.
     rank: (u8, u8),
     section_end: u64,
+    aliases: (u32, u32),
 }
 
 impl<'a> SymbolIndex<'a> {
@@ -60,9 +68,22 @@ impl<'a> SymbolIndex<'a> {
         };
         let mut candidates = candidates(elf, table);
         candidates.sort_unstable_by_key(|c| (c.start, Reverse(c.size), c.rank, c.name));
+        SymbolIndex::of_sorted(&candidates)
+    }
+
+    fn of_sorted(candidates: &[Candidate<'a>]) -> SymbolIndex<'a> {
+        let (kept, aliases) = one_per_address(candidates);
         SymbolIndex {
-            rows: nest(&one_per_address(candidates)),
+            rows: nest(&kept),
+            aliases,
         }
+    }
+
+    /// The other names of a row's address, sorted: aliases, and functions that were folded into one
+    /// because they are identical. Labels are names of places, not of functions.
+    pub(crate) fn aliases(&self, row: &SymbolRow<'a>) -> &[&'a [u8]] {
+        let (first, count) = (row.aliases.0 as usize, row.aliases.1 as usize);
+        &self.aliases[first..first + count]
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -93,8 +114,10 @@ fn candidates<'a>(
     let mut found = Vec::new();
     for (index, symbol) in table.enumerate() {
         let kind_rank = match symbol.st_type() {
-            elf::STT_FUNC | elf::STT_GNU_IFUNC => 0,
-            elf::STT_NOTYPE => 1,
+            elf::STT_FUNC => 0,
+            // What lies there is the function that chooses the implementation.
+            elf::STT_GNU_IFUNC => 1,
+            elf::STT_NOTYPE => LABEL_RANK,
             _ => continue,
         };
         let binding_rank = match symbol.st_bind() {
@@ -117,6 +140,7 @@ fn candidates<'a>(
             name,
             rank: (kind_rank, binding_rank),
             section_end: section.end,
+            aliases: (0, 0),
         });
     }
     found
@@ -142,23 +166,38 @@ fn executable_sections(elf: &Elf<'_>) -> Vec<Option<Range<u64>>> {
 }
 
 /// Keeps the preferred name of each address: functions before labels, global before weak before
-/// local, then by name. The largest size of all aliases counts.
-fn one_per_address(candidates: Vec<Candidate<'_>>) -> Vec<Candidate<'_>> {
-    let mut kept: Vec<Candidate<'_>> = Vec::with_capacity(candidates.len());
-    for candidate in candidates {
-        match kept.last_mut() {
-            Some(last) if last.start == candidate.start => {
-                let preferred = (candidate.rank, candidate.name) < (last.rank, last.name);
-                if preferred {
-                    // The first of an address has the largest size.
-                    let size = last.size;
-                    *last = Candidate { size, ..candidate };
-                }
+/// local, then by name. The largest size of all aliases counts. The other names come apart.
+fn one_per_address<'a>(candidates: &[Candidate<'a>]) -> (Vec<Candidate<'a>>, Vec<&'a [u8]>) {
+    let mut kept: Vec<Candidate<'a>> = Vec::with_capacity(candidates.len());
+    let mut aliases: Vec<&'a [u8]> = Vec::new();
+    for group in candidates.chunk_by(|one, next| one.start == next.start) {
+        let preferred = group.iter().min_by_key(|c| (c.rank, c.name));
+        let Some(preferred) = preferred else {
+            continue;
+        };
+        let first = aliases.len();
+        let is_alias = |c: &&Candidate<'_>| {
+            c.name != preferred.name && (c.rank.0 < LABEL_RANK || preferred.rank.0 == LABEL_RANK)
+        };
+        aliases.extend(group.iter().filter(is_alias).map(|c| c.name));
+        aliases[first..].sort_unstable();
+        let mut count = 0;
+        for at in first..aliases.len() {
+            if count == 0 || aliases[first + count - 1] != aliases[at] {
+                aliases[first + count] = aliases[at];
+                count += 1;
             }
-            _ => kept.push(candidate),
         }
+        aliases.truncate(first + count);
+        kept.push(Candidate {
+            // The first of an address has the largest size.
+            size: group[0].size,
+            // A table has fewer than 2^32 symbols.
+            aliases: (first as u32, count as u32),
+            ..*preferred
+        });
     }
-    kept
+    (kept, aliases)
 }
 
 /// Gives symbols without a size an end, drops labels within functions, and links inner to outer.
@@ -191,6 +230,7 @@ fn nest<'a>(candidates: &[Candidate<'a>]) -> Vec<SymbolRow<'a>> {
             size: candidate.size,
             name: candidate.name,
             outer,
+            aliases: candidate.aliases,
         });
     }
     rows
@@ -207,14 +247,21 @@ mod tests {
             name: name.as_bytes(),
             rank,
             section_end: 100,
+            aliases: (0, 0),
         }
     }
 
     fn index(mut list: Vec<Candidate<'static>>) -> SymbolIndex<'static> {
         list.sort_unstable_by_key(|c| (c.start, Reverse(c.size), c.rank, c.name));
-        SymbolIndex {
-            rows: nest(&one_per_address(list)),
-        }
+        SymbolIndex::of_sorted(&list)
+    }
+
+    fn aliases(index: &SymbolIndex<'static>, svma: u64) -> Vec<String> {
+        let row = index.find(svma).unwrap();
+        let names = index.aliases(row).iter();
+        names
+            .map(|name| String::from_utf8(name.to_vec()).unwrap())
+            .collect()
     }
 
     fn name(index: &SymbolIndex<'static>, svma: u64) -> Option<String> {
@@ -263,5 +310,23 @@ mod tests {
             Some("global"),
             "with the size of its aliases"
         );
+    }
+
+    #[test]
+    fn all_names_of_an_address_are_kept_once() {
+        let index = index(vec![
+            candidate(10, 5, "weak", (0, 1)),
+            candidate(10, 5, "folded", (0, 2)),
+            candidate(10, 5, "folded", (0, 2)),
+            candidate(10, 0, "label", (LABEL_RANK, 2)),
+            candidate(10, 5, "chosen", (1, 0)),
+            candidate(10, 5, "chooser", (0, 0)),
+            candidate(20, 0, "first", (LABEL_RANK, 0)),
+            candidate(20, 0, "second", (LABEL_RANK, 0)),
+        ]);
+        assert_eq!(name(&index, 12).as_deref(), Some("chooser"));
+        assert_eq!(aliases(&index, 12), ["chosen", "folded", "weak"]);
+        assert_eq!(name(&index, 20).as_deref(), Some("first"));
+        assert_eq!(aliases(&index, 20), ["second"], "labels alone");
     }
 }

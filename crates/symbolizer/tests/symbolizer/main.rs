@@ -8,6 +8,7 @@ mod profile;
 mod programs;
 mod reference;
 mod scratch;
+mod sources;
 mod truth;
 
 /// Says that a test was skipped, past the test runner's capture.

@@ -1,0 +1,180 @@
+//! What an image's own tables say of an address, debug information aside.
+
+use std::cell::OnceCell;
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use hotproof_image::ImageFile;
+use hotproof_profile::Source;
+use object::LittleEndian;
+use object::read::elf::ElfFile64;
+
+use crate::answer::{NamedFunction, NamedSymbol};
+use crate::demangle::demangle;
+use crate::files::Files;
+use crate::go_table::GoTable;
+use crate::plt::{self, Stub};
+use crate::symbols::{Elf, SymbolIndex, SymbolRow, TableKind};
+use crate::unwind;
+
+/// The symbol tables of an image's files, its stubs, Go's table and its unwind information.
+pub(crate) struct LinkerNames<'a> {
+    image: &'a ImageFile,
+    elf: Option<Elf<'a>>,
+    base_svma: u64,
+    /// In the order they are asked.
+    tables: Vec<(Source, SymbolIndex<'a>)>,
+    go: Option<GoTable<'a>>,
+    stubs: OnceCell<BTreeMap<u64, Stub>>,
+    unwind_ranges: OnceCell<Vec<Range<u64>>>,
+}
+
+/// A symbol that covers an address.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Found<'t, 'a> {
+    pub(crate) source: Source,
+    pub(crate) row: SymbolRow<'a>,
+    /// The other names of the same address, sorted.
+    aliases: &'t [&'a [u8]],
+}
+
+/// A function at a place of the source, by something other than DWARF.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct TableFrame {
+    pub(crate) function: NamedFunction,
+    pub(crate) line: Option<u32>,
+}
+
+impl<'a> LinkerNames<'a> {
+    pub(crate) fn new(files: &'a Files) -> LinkerNames<'a> {
+        let elf = parse(&files.image);
+        LinkerNames {
+            image: &files.image,
+            base_svma: files.image.base_svma(),
+            tables: tables(files, elf.as_ref()),
+            go: GoTable::read(&files.image),
+            elf,
+            stubs: OnceCell::new(),
+            unwind_ranges: OnceCell::new(),
+        }
+    }
+
+    /// Whether there is no table with names.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.tables.is_empty() && self.go.is_none()
+    }
+
+    /// The symbol that covers a linked address.
+    pub(crate) fn symbol(&self, svma: u64) -> Option<Found<'_, 'a>> {
+        self.tables.iter().find_map(|(source, table)| {
+            let row = table.find(svma)?;
+            Some(Found {
+                source: *source,
+                row: *row,
+                aliases: table.aliases(row),
+            })
+        })
+    }
+
+    /// A symbol as answers have it.
+    pub(crate) fn named(&self, found: Found<'_, 'a>) -> NamedSymbol {
+        let text = |name: &[u8]| String::from_utf8_lossy(name).into_owned();
+        NamedSymbol {
+            linkage_name: text(found.row.name),
+            address: found.row.start.wrapping_sub(self.base_svma),
+            size: found.row.size,
+            aliases: found.aliases.iter().map(|name| text(name)).collect(),
+        }
+    }
+
+    /// The functions at a linked address for which there is no debug information, innermost first:
+    /// by Go's table, which has lines and inlined functions; by the symbol; by the stub; and if
+    /// nothing else, where the function begins.
+    pub(crate) fn frames(&self, svma: u64) -> Vec<TableFrame> {
+        let by_go = self.go_frames(svma);
+        if !by_go.is_empty() {
+            return by_go;
+        }
+        let found = self.symbol(svma).map(|found| {
+            let linkage_name = String::from_utf8_lossy(found.row.name).into_owned();
+            let name = demangle(&linkage_name).into_owned();
+            plain(name, linkage_name, found.source)
+        });
+        let lone = found
+            .or_else(|| self.stub(svma))
+            .or_else(|| self.start(svma));
+        lone.into_iter().collect()
+    }
+
+    fn go_frames(&self, svma: u64) -> Vec<TableFrame> {
+        let Some(go) = &self.go else {
+            return Vec::new();
+        };
+        let frames = go.frames(svma).into_iter();
+        let frames = frames.map(|frame| TableFrame {
+            function: NamedFunction {
+                linkage_name: frame.name.clone(),
+                name: frame.name,
+                line: frame.first_line.filter(|_| frame.file.is_some()),
+                file: frame.file,
+                source: Source::GoTable,
+            },
+            line: frame.line,
+        });
+        frames.collect()
+    }
+
+    fn stub(&self, svma: u64) -> Option<TableFrame> {
+        let (image, elf) = (self.image, self.elf.as_ref()?);
+        let stubs = self.stubs.get_or_init(|| plt::stubs(image, elf));
+        let stub = plt::find(stubs, svma)?;
+        Some(plain(stub.name.clone(), String::new(), Source::Plt))
+    }
+
+    fn start(&self, svma: u64) -> Option<TableFrame> {
+        let ranges = self
+            .unwind_ranges
+            .get_or_init(|| unwind::function_ranges(self.image));
+        let range = unwind::find(ranges, svma)?;
+        let start = range.start.wrapping_sub(self.base_svma);
+        let name = format!("fn_{start:#x}");
+        Some(plain(name, String::new(), Source::UnwindTable))
+    }
+}
+
+fn plain(name: String, linkage_name: String, source: Source) -> TableFrame {
+    TableFrame {
+        function: NamedFunction {
+            name,
+            linkage_name,
+            file: None,
+            line: None,
+            source,
+        },
+        line: None,
+    }
+}
+
+fn tables<'a>(files: &'a Files, own: Option<&Elf<'a>>) -> Vec<(Source, SymbolIndex<'a>)> {
+    let full = |elf: &Elf<'a>| SymbolIndex::read(elf, TableKind::Full);
+    let debug = files.debug.as_ref().and_then(parse);
+    let mini = files.mini.as_ref().and_then(parse);
+    let tables = [
+        own.map(|elf| (Source::SymbolTable, full(elf))),
+        debug.map(|elf| (Source::SymbolTable, full(&elf))),
+        mini.map(|elf| (Source::MiniDebugInfo, full(&elf))),
+        own.map(|elf| {
+            (
+                Source::DynamicSymbols,
+                SymbolIndex::read(elf, TableKind::Dynamic),
+            )
+        }),
+    ];
+    let tables = tables.into_iter().flatten();
+    tables.filter(|(_, table)| !table.is_empty()).collect()
+}
+
+fn parse(file: &ImageFile) -> Option<Elf<'_>> {
+    // `ImageFile` has parsed the same headers before, so this does not fail.
+    ElfFile64::<LittleEndian>::parse(file.data()).ok()
+}
