@@ -7,6 +7,7 @@ mod perf_data;
 mod recording;
 mod references;
 mod run;
+mod stat;
 mod stops;
 mod transforms;
 mod verdicts;

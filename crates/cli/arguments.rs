@@ -61,6 +61,7 @@ pub(crate) enum Command {
     Report(Report),
     Export(Export),
     Diff(Diff),
+    Stat(crate::stat::Stat),
     Confirm(Confirm),
     Compare(Compare),
     Verdict(Verdict),

@@ -15,6 +15,7 @@ mod output;
 mod progress;
 mod record;
 mod report;
+mod stat;
 mod terminal;
 mod transform;
 mod verdict;
@@ -44,6 +45,7 @@ fn main() -> ExitCode {
         Command::Record(record) => record::run(record, voice),
         Command::Report(report) => report::run(report),
         Command::Export(export) => export::run(export),
+        Command::Stat(stat) => stat::run(stat, voice),
         Command::Diff(diff) => diff::run(diff),
         Command::Confirm(confirm) => confirm::run(confirm, voice),
         Command::Compare(compare) => compare::run(compare, voice),

@@ -128,7 +128,7 @@ fn attachment(arguments: &Record, request: &Request) -> Attach {
     }
 }
 
-fn cannot_record(error: &RecordError) -> Failure {
+pub(crate) fn cannot_record(error: &RecordError) -> Failure {
     let code = match error {
         RecordError::NotFound { .. } | RecordError::NotExecutable { .. } => Code::TargetFailed,
         RecordError::EmptyCommand | RecordError::NoProcess { .. } => Code::Usage,

@@ -61,8 +61,9 @@ pub use id::{
 pub use labels::{Label, LabelValue, Labels};
 pub use profile::{InvalidProfile, Profile};
 pub use rows::{
-    AddressKind, Exit, Frame, Function, Host, Image, ImageKind, Location, LocationState, Lost,
-    Mapping, Meta, Process, Sample, Samples, Source, Stack, StackEnd, Symbol, Thread, Unit, Weight,
+    AddressKind, Counter, Exit, Frame, Function, Host, Image, ImageKind, Location, LocationState,
+    Lost, Mapping, Meta, Process, Sample, Samples, Source, Stack, StackEnd, Symbol, Thread, Unit,
+    Weight,
 };
 pub use sink::{Sink, SinkError};
 pub use table::{Strings, Table};

@@ -30,6 +30,9 @@ pub struct Meta {
     pub unwinder: String,
     /// Exactly counted CPU time of the process tree; `None` when it could not be counted.
     pub cpu_time_ns: Option<u64>,
+    /// What was counted over the whole process tree from exec to exit, beside CPU time. Counts are
+    /// of the whole recording, whatever samples were left out of the profile since.
+    pub counters: Vec<Counter>,
     /// CPU time that the recorder itself used.
     pub recorder_cpu_ns: Option<u64>,
     /// How the target ended; `None` when it was still running or is unknown.
@@ -40,6 +43,20 @@ pub struct Meta {
     pub host: Host,
     /// What a reader has to know to read the profile right, one sentence each.
     pub notes: Vec<String>,
+}
+
+/// One exact count of a recording.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Counter {
+    /// As perf names it: `page-faults`, `context-switches`, `instructions`.
+    pub name: String,
+    /// Its unit.
+    pub unit: Unit,
+    /// How many; an estimate where `counted` is below 1.
+    pub value: u64,
+    /// Share of the run during which it counted, 0 to 1: hardware counters take turns when there
+    /// are too few of them, and `value` is then what was seen divided by this share.
+    pub counted: f64,
 }
 
 /// How the target ended.
@@ -88,6 +105,19 @@ pub enum Unit {
     Cycles,
     /// Instructions.
     Instructions,
+}
+
+impl Unit {
+    /// Its name in documents: plural, lower case.
+    pub fn name(self) -> &'static str {
+        match self {
+            Unit::Count => "count",
+            Unit::Nanoseconds => "nanoseconds",
+            Unit::Bytes => "bytes",
+            Unit::Cycles => "cycles",
+            Unit::Instructions => "instructions",
+        }
+    }
 }
 
 /// One column of sample weights.

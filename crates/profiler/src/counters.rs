@@ -1,5 +1,6 @@
 //! Exact counters over the target and everything that it starts.
 
+use hotproof_profile::{Counter as Count, Unit};
 use perf_event::events::{Event, Hardware, Software};
 use perf_event::{Builder, Counter};
 use rustix::io::Errno;
@@ -7,16 +8,84 @@ use rustix::io::Errno;
 use crate::attach::Used;
 use crate::events::open;
 use crate::recording::{Counts, CpuSource};
+use crate::request::CounterSet;
 use crate::sys::{self, Usage};
 
-/// Counters that are opened on a held child and read at the end. Each is `None` where it does not
-/// open.
+/// Something to count.
+#[derive(Debug, Clone, Copy)]
+struct Kind {
+    /// As perf names it.
+    name: &'static str,
+    unit: Unit,
+    event: EventId,
+    sight: Sight,
+    /// The smallest set that it belongs to.
+    set: CounterSet,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum EventId {
+    Hardware(Hardware),
+    Software(Software),
+}
+
+const TASK_CLOCK: &str = "task-clock";
+const PAGE_FAULTS: &str = "page-faults";
+const CONTEXT_SWITCHES: &str = "context-switches";
+const INSTRUCTIONS: &str = "instructions";
+
+/// All that is counted, in the order in which it is told.
+const KINDS: [Kind; 10] = [
+    // The task clock counts all of a task's time, whatever is excluded.
+    Kind {
+        unit: Unit::Nanoseconds,
+        sight: Sight::UserOnly,
+        ..software(TASK_CLOCK, Software::TASK_CLOCK)
+    },
+    software(PAGE_FAULTS, Software::PAGE_FAULTS),
+    software(CONTEXT_SWITCHES, Software::CONTEXT_SWITCHES),
+    software("cpu-migrations", Software::CPU_MIGRATIONS),
+    Kind {
+        unit: Unit::Instructions,
+        set: CounterSet::Basic,
+        ..hardware(INSTRUCTIONS, Hardware::INSTRUCTIONS)
+    },
+    Kind {
+        unit: Unit::Cycles,
+        ..hardware("cycles", Hardware::CPU_CYCLES)
+    },
+    hardware("cache-references", Hardware::CACHE_REFERENCES),
+    hardware("cache-misses", Hardware::CACHE_MISSES),
+    hardware("branches", Hardware::BRANCH_INSTRUCTIONS),
+    hardware("branch-misses", Hardware::BRANCH_MISSES),
+];
+
+const fn software(name: &'static str, event: Software) -> Kind {
+    Kind {
+        name,
+        unit: Unit::Count,
+        event: EventId::Software(event),
+        sight: Sight::Kernel,
+        set: CounterSet::Basic,
+    }
+}
+
+/// In user mode alone: that is what a change to a program changes, and all may count it.
+const fn hardware(name: &'static str, event: Hardware) -> Kind {
+    Kind {
+        name,
+        unit: Unit::Count,
+        event: EventId::Hardware(event),
+        sight: Sight::UserOnly,
+        set: CounterSet::All,
+    }
+}
+
+/// Counters that are opened on a held child, or on a thread, and read at the end. What does not
+/// open is not among them.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
-    task_clock: Option<Counter>,
-    page_faults: Option<Counter>,
-    context_switches: Option<Counter>,
-    instructions: Option<Counter>,
+    open: Vec<(Kind, Counter)>,
 }
 
 /// What is known of a run from elsewhere than its counters.
@@ -32,6 +101,15 @@ pub(crate) struct Elsewhere {
     pub(crate) run_queue_ns: Option<u64>,
 }
 
+/// When a counter begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Start {
+    /// When the process calls `execve`.
+    AtExec,
+    /// When it is opened.
+    AtOnce,
+}
+
 /// Whether a counter needs to see the kernel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Sight {
@@ -41,152 +119,171 @@ enum Sight {
 
 impl Counters {
     /// Opens what can be opened on a process that is held before its exec.
-    pub(crate) fn open(pid: i32) -> Counters {
-        let counter = |kind: Event, sight| open_one(pid, kind, sight).ok();
+    pub(crate) fn open(pid: i32, set: CounterSet) -> Counters {
+        let kinds = KINDS.iter().filter(|kind| kind.set <= set);
+        let open = kinds.filter_map(|kind| {
+            let counter = open_one(pid, *kind, Start::AtExec).ok()?;
+            Some((*kind, counter))
+        });
         Counters {
-            // The task clock counts all of a task's time, whatever is excluded.
-            task_clock: counter(Software::TASK_CLOCK.into(), Sight::UserOnly),
-            page_faults: counter(Software::PAGE_FAULTS.into(), Sight::Kernel),
-            context_switches: counter(Software::CONTEXT_SWITCHES.into(), Sight::Kernel),
-            instructions: counter(Hardware::INSTRUCTIONS.into(), Sight::UserOnly),
+            open: open.collect(),
         }
     }
 
     /// Opens them on threads that run, counting at once; those that have ended meanwhile are left
     /// out.
     pub(crate) fn attach(threads: &[i32]) -> Result<Vec<Counters>, Errno> {
-        let mut all = Vec::new();
-        for &tid in threads {
-            let one = |kind: Event, sight| match open_running(tid, kind, sight) {
-                Ok(counter) => Ok(Some(counter)),
+        threads
+            .iter()
+            .map(|&tid| Counters::of_thread(tid))
+            .collect()
+    }
+
+    fn of_thread(tid: i32) -> Result<Counters, Errno> {
+        let mut open = Vec::new();
+        for kind in KINDS.iter().filter(|kind| kind.set == CounterSet::Basic) {
+            match open_one(tid, *kind, Start::AtOnce) {
+                Ok(counter) => open.push((*kind, counter)),
                 // The thread is gone, or the machine has no such counter.
-                Err(Errno::SRCH | Errno::NOENT | Errno::OPNOTSUPP) => Ok(None),
-                Err(errno) => Err(errno),
-            };
-            all.push(Counters {
-                task_clock: one(Software::TASK_CLOCK.into(), Sight::UserOnly)?,
-                page_faults: one(Software::PAGE_FAULTS.into(), Sight::UserOnly)?,
-                context_switches: one(Software::CONTEXT_SWITCHES.into(), Sight::Kernel).or_else(
-                    |errno| match errno {
-                        // Ordinary users may not count in the kernel.
-                        Errno::ACCESS | Errno::PERM => Ok(None),
-                        errno => Err(errno),
-                    },
-                )?,
-                instructions: one(Hardware::INSTRUCTIONS.into(), Sight::UserOnly)?,
-            });
+                Err(Errno::SRCH | Errno::NOENT | Errno::OPNOTSUPP) => {}
+                // Ordinary users may not count in the kernel.
+                Err(Errno::ACCESS | Errno::PERM) if kind.sight == Sight::Kernel => {}
+                Err(errno) => return Err(errno),
+            }
         }
-        Ok(all)
+        Ok(Counters { open })
     }
 
     /// The sum over threads that were attached to.
-    pub(crate) fn sum(all: &mut [Counters], used: Used, wall_ns: u64) -> Counts {
-        let nothing = Elsewhere {
+    pub(crate) fn sum(all: &[Counters], used: Used, wall_ns: u64) -> Counts {
+        let mut sum: Vec<Count> = Vec::new();
+        for count in all.iter().flat_map(Counters::counts) {
+            match sum.iter_mut().find(|one| one.name == count.name) {
+                Some(one) => {
+                    one.value = one.value.saturating_add(count.value);
+                    one.counted = one.counted.min(count.counted);
+                }
+                None => sum.push(count),
+            }
+        }
+        let elsewhere = Elsewhere {
             usage: Usage::default(),
             group_cpu_ns: None,
             wall_ns,
             run_queue_ns: None,
         };
-        let mut sum = Counters::default().read(&nothing);
-        sum.cpu_source = CpuSource::TaskClock;
-        let mut partial = false;
-        for counters in &mut *all {
-            let one = counters.read(&nothing);
-            partial |= counters.instructions.is_some() && one.instructions.is_none();
-            sum.cpu_ns += one.cpu_ns;
-            sum.page_faults += one.page_faults;
-            sum.context_switches += one.context_switches;
-            let instructions = sum.instructions.unwrap_or(0);
-            sum.instructions = one
-                .instructions
-                .map(|count| instructions + count)
-                .or(sum.instructions);
-        }
-        if partial {
-            sum.instructions = None;
-        }
+        let mut sum = Counts {
+            cpu_source: CpuSource::TaskClock,
+            user_ns: used.user_ns,
+            system_ns: used.system_ns,
+            peak_rss_bytes: used.peak_rss_bytes,
+            ..totals(sum, &elsewhere)
+        };
         if all.is_empty() {
             // Nothing could be counted but what the kernel counts for everybody.
             sum.cpu_ns = used.user_ns + used.system_ns;
             sum.cpu_source = CpuSource::Wait4;
         }
-        sum.user_ns = used.user_ns;
-        sum.system_ns = used.system_ns;
-        sum.peak_rss_bytes = used.peak_rss_bytes;
         sum
     }
 
     /// Reads all counters; what did not open is taken from `wait4`.
-    ///
-    /// CPU time is the largest one of the control group's, the task clock's and that of `wait4`,
-    /// because each can only miss something: the group what left it, `wait4` orphans, and an
-    /// inherited task clock a part of each task's start and end and of each switch between threads
-    /// (9 % of a search by two threads that switch 25,000 times a second).
-    pub(crate) fn read(&mut self, elsewhere: &Elsewhere) -> Counts {
-        let Elsewhere {
-            usage,
-            group_cpu_ns,
-            wall_ns,
-            run_queue_ns,
-        } = *elsewhere;
-        let read = |counter: &mut Option<Counter>| counter.as_mut()?.read().ok();
-        let task_clock = read(&mut self.task_clock);
-        let waited_ns = usage.user_ns + usage.system_ns;
-        let (cpu_ns, cpu_source) = match task_clock.max(group_cpu_ns) {
-            Some(ns) => (ns.max(waited_ns), CpuSource::TaskClock),
-            None => (waited_ns, CpuSource::Wait4),
+    pub(crate) fn read(&self, elsewhere: &Elsewhere) -> Counts {
+        totals(self.counts().collect(), elsewhere)
+    }
+
+    fn counts(&self) -> impl Iterator<Item = Count> {
+        let read = |(kind, counter): &(Kind, Counter)| {
+            let (value, counted) = reading(read_words(counter)?)?;
+            Some(Count {
+                name: kind.name.to_owned(),
+                unit: kind.unit,
+                value,
+                counted,
+            })
         };
-        Counts {
-            cpu_ns,
-            cpu_source,
-            wall_ns,
-            user_ns: usage.user_ns,
-            system_ns: usage.system_ns,
-            run_queue_ns,
-            peak_rss_bytes: usage.peak_rss_bytes,
-            page_faults: read(&mut self.page_faults).unwrap_or(usage.page_faults),
-            context_switches: read(&mut self.context_switches).unwrap_or(usage.context_switches),
-            instructions: self.instructions.as_ref().and_then(read_whole),
-        }
+        self.open.iter().filter_map(read)
     }
 }
 
-/// The count of a hardware event; `None` when it cannot be read, or when the event had to share
-/// its hardware with others and so missed a part of the run.
-fn read_whole(counter: &Counter) -> Option<u64> {
+/// What a run cost.
+///
+/// CPU time is the largest one of the control group's, the task clock's and that of `wait4`,
+/// because each can only miss something: the group what left it, `wait4` orphans, and an
+/// inherited task clock a part of each task's start and end and of each switch between threads
+/// (9 % of a search by two threads that switch 25,000 times a second).
+fn totals(counters: Vec<Count>, elsewhere: &Elsewhere) -> Counts {
+    let Elsewhere {
+        usage,
+        group_cpu_ns,
+        wall_ns,
+        run_queue_ns,
+    } = *elsewhere;
+    let whole = |name: &str| {
+        let count = counters.iter().find(|count| count.name == name)?;
+        // What took turns was not counted but estimated.
+        (count.counted == 1.0).then_some(count.value)
+    };
+    let waited_ns = usage.user_ns + usage.system_ns;
+    let (cpu_ns, cpu_source) = match whole(TASK_CLOCK).max(group_cpu_ns) {
+        Some(ns) => (ns.max(waited_ns), CpuSource::TaskClock),
+        None => (waited_ns, CpuSource::Wait4),
+    };
+    Counts {
+        cpu_ns,
+        cpu_source,
+        wall_ns,
+        user_ns: usage.user_ns,
+        system_ns: usage.system_ns,
+        run_queue_ns,
+        peak_rss_bytes: usage.peak_rss_bytes,
+        page_faults: whole(PAGE_FAULTS).unwrap_or(usage.page_faults),
+        context_switches: whole(CONTEXT_SWITCHES).unwrap_or(usage.context_switches),
+        instructions: whole(INSTRUCTIONS),
+        counters,
+    }
+}
+
+/// Count, time enabled and time running in nanoseconds; `None` when it cannot be read.
+fn read_words(counter: &Counter) -> Option<[u64; 3]> {
     // The builder asks for `PERF_FORMAT_TOTAL_TIME_ENABLED` and `PERF_FORMAT_TOTAL_TIME_RUNNING`,
     // which follow the count (perf_event_open(2), "Reading results").
     let mut bytes = [0; 24];
     let got = rustix::io::read(sys::borrow(counter), &mut bytes).ok()?;
-    (got == bytes.len()).then(|| whole_count(bytes))?
-}
-
-/// The count out of count, time enabled and time running; `None` when it ran for less than it was
-/// enabled for, since what it would have counted in the rest can only be guessed.
-fn whole_count(bytes: [u8; 24]) -> Option<u64> {
     let word = |at: usize| {
         let word: [u8; 8] = bytes[at..at + 8].try_into().ok()?;
         Some(u64::from_ne_bytes(word))
     };
-    let (count, enabled_ns, running_ns) = (word(0)?, word(8)?, word(16)?);
-    (running_ns == enabled_ns).then_some(count)
+    (got == bytes.len()).then_some([word(0)?, word(8)?, word(16)?])
 }
 
-fn open_running(tid: i32, kind: Event, sight: Sight) -> Result<Counter, Errno> {
-    let mut builder = Builder::new().kind(kind).observe_pid(tid);
-    builder
-        .exclude_kernel(sight == Sight::UserOnly)
-        .inherit(true)
-        .enabled(true);
-    open(builder)
+/// The count and the share of the run during which it counted, which the count is scaled by when it
+/// is below 1; `None` when the event never had its turn.
+fn reading([count, enabled_ns, running_ns]: [u64; 3]) -> Option<(u64, f64)> {
+    if running_ns >= enabled_ns {
+        return Some((count, 1.0));
+    }
+    if running_ns == 0 {
+        return None;
+    }
+    let scaled = u128::from(count) * u128::from(enabled_ns) / u128::from(running_ns);
+    let value = u64::try_from(scaled).unwrap_or(u64::MAX);
+    Some((value, running_ns as f64 / enabled_ns as f64))
 }
 
-fn open_one(pid: i32, kind: Event, sight: Sight) -> Result<Counter, Errno> {
-    let mut builder = Builder::new().kind(kind).observe_pid(pid);
+fn open_one(pid: i32, kind: Kind, start: Start) -> Result<Counter, Errno> {
+    let event: Event = match kind.event {
+        EventId::Hardware(event) => event.into(),
+        EventId::Software(event) => event.into(),
+    };
+    let mut builder = Builder::new().kind(event).observe_pid(pid);
     builder
-        .exclude_kernel(sight == Sight::UserOnly)
-        .inherit(true)
-        .enable_on_exec(true);
+        .exclude_kernel(kind.sight == Sight::UserOnly)
+        .inherit(true);
+    match start {
+        Start::AtExec => builder.enable_on_exec(true),
+        Start::AtOnce => builder.enabled(true),
+    };
     open(builder)
 }
 
@@ -194,21 +291,39 @@ fn open_one(pid: i32, kind: Event, sight: Sight) -> Result<Counter, Errno> {
 mod tests {
     use super::*;
 
-    /// A count of a part of the run is no count of the run.
+    /// A count of a part of the run is scaled and says so; one of no part is none.
     #[test]
-    fn a_partial_count_is_none() {
+    fn a_partial_count_says_so() {
         let cases = [
-            ([700, 50, 50], Some(700)),
-            ([700, 50, 49], None),
+            ([700, 50, 50], Some((700, 1.0))),
+            ([700, 50, 25], Some((1_400, 0.5))),
             ([0, 50, 0], None),
-            ([0, 0, 0], Some(0)),
+            ([0, 0, 0], Some((0, 1.0))),
+            ([u64::MAX, 4, 1], Some((u64::MAX, 0.25))),
         ];
         for (words, expected) in cases {
-            let mut bytes = [0; 24];
-            for (place, word) in bytes.chunks_exact_mut(8).zip(words) {
-                place.copy_from_slice(&u64::to_ne_bytes(word));
-            }
-            assert_eq!(whole_count(bytes), expected, "{words:?}");
+            assert_eq!(reading(words), expected, "{words:?}");
         }
+    }
+
+    /// An estimate is told as a counter, and never as the exact figure of a run.
+    #[test]
+    fn an_estimate_is_no_total() {
+        let of = |counted| Count {
+            name: INSTRUCTIONS.to_owned(),
+            unit: Unit::Instructions,
+            value: 1_000,
+            counted,
+        };
+        let elsewhere = Elsewhere {
+            usage: Usage::default(),
+            group_cpu_ns: None,
+            wall_ns: 1,
+            run_queue_ns: None,
+        };
+        assert_eq!(totals(vec![of(1.0)], &elsewhere).instructions, Some(1_000));
+        let estimated = totals(vec![of(0.5)], &elsewhere);
+        assert_eq!(estimated.instructions, None);
+        assert_eq!(estimated.counters, [of(0.5)]);
     }
 }

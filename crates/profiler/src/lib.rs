@@ -74,7 +74,7 @@ pub use recording::{
     Counts, CpuSource, Ended, Ladder, Progress, Recording, Refusal, Rung, Sampled,
 };
 pub use request::{
-    Attach, DEFAULT_RATE_HZ, DEFAULT_STACK_BYTES, DEFAULT_STOPS_RATE_HZ, Environment, Group,
-    Request, Sampling, StackMode, Stderr, Stdin, Stdout, Unsampled,
+    Attach, CounterSet, DEFAULT_RATE_HZ, DEFAULT_STACK_BYTES, DEFAULT_STOPS_RATE_HZ, Environment,
+    Group, Request, Sampling, StackMode, Stderr, Stdin, Stdout, Unsampled,
 };
 pub use sys::keep_children_waitable;

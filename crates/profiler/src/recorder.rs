@@ -70,7 +70,7 @@ impl Recorder {
     ) -> Result<Recording, RecordError> {
         let cpu_before_ns = clock_ns(ClockId::ThreadCPUTime);
         let child = HeldChild::fork(request, self.sampler.group())?;
-        let mut counters = Counters::open(child.pid().as_raw_nonzero().get());
+        let counters = Counters::open(child.pid().as_raw_nonzero().get(), request.counters);
         let mut watch = self.sampler.open(&child, request);
         if let (Sampled::No(refusal), Unsampled::Refuse) = (&watch.sampled, request.unsampled) {
             return Err(RecordError::NotSampled(refusal.clone()));
@@ -158,7 +158,7 @@ impl Recorder {
             .sampler
             .attach(attach, &processes)
             .map_err(RecordError::CannotAttach)?;
-        let mut counters = match watch.stops {
+        let counters = match watch.stops {
             Some(_) => Vec::new(),
             None => Counters::attach(&threads_of(&processes))
                 .map_err(|errno| RecordError::CannotAttach(Facts::read(errno).refusal()))?,
@@ -204,7 +204,7 @@ impl Recorder {
         let outcome = Outcome {
             exit: None,
             ended: finished.subject.ended(),
-            counts: Counters::sum(&mut counters, used, duration_ns(finished.wall)),
+            counts: Counters::sum(&counters, used, duration_ns(finished.wall)),
             note: None,
             broken_rings: finished.broken_rings,
         };
@@ -425,6 +425,7 @@ impl Run {
             rung,
             unwinder,
             cpu_time_ns: Some(recording.counts.cpu_ns),
+            counters: recording.counts.counters.clone(),
             recorder_cpu_ns: Some(recording.recorder_cpu_ns),
             exit: recording.exit,
             lost: recording.lost,

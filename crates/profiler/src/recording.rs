@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hotproof_profile::{Exit, Lost};
+use hotproof_profile::{Counter, Exit, Lost};
 
 /// How far a recording has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -78,6 +78,9 @@ pub struct Counts {
     pub context_switches: u64,
     /// Instructions retired in user mode; `None` where there is no such counter.
     pub instructions: Option<u64>,
+    /// All that perf events counted, as they go into a profile's [`Meta`](hotproof_profile::Meta);
+    /// hardware events in user mode alone.
+    pub counters: Vec<Counter>,
 }
 
 /// Who counted CPU time.

@@ -35,6 +35,8 @@ pub struct Request {
     pub unsampled: Unsampled,
     /// How stacks are taken.
     pub stacks: StackMode,
+    /// What is counted exactly.
+    pub counters: CounterSet,
     /// Kills the target after this time; with [`Group::Own`] together with everything that it
     /// started in its process group.
     pub timeout: Option<Duration>,
@@ -119,12 +121,24 @@ impl Request {
             stacks: StackMode::Dwarf {
                 bytes: DEFAULT_STACK_BYTES,
             },
+            counters: CounterSet::Basic,
             timeout: None,
             group: Group::Own,
             stop: Arc::new(AtomicBool::new(false)),
             stop_now: Arc::new(AtomicBool::new(false)),
         }
     }
+}
+
+/// What is counted exactly over a run, beside its CPU time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum CounterSet {
+    /// Page faults, context switches, migrations, and instructions where the machine counts them.
+    #[default]
+    Basic,
+    /// And cycles, cache references and misses, branches and branch misses where the machine
+    /// counts them. A CPU has few such counters: with a sampling event beside them they take turns.
+    All,
 }
 
 /// The environment of the target.

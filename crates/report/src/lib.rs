@@ -36,5 +36,6 @@ mod prose;
 pub mod quality;
 pub mod record;
 pub mod schema;
+pub mod stat;
 mod style;
 pub mod tree;

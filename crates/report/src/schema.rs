@@ -14,6 +14,9 @@ pub const CONFIRM: &str = include_str!("../schema/confirm-v1.schema.json");
 /// JSON schema (draft 2020-12) of `hotproof diff --json`.
 pub const DIFF: &str = include_str!("../schema/diff-v1.schema.json");
 
+/// JSON schema (draft 2020-12) of `hotproof stat --json`.
+pub const STAT: &str = include_str!("../schema/stat-v1.schema.json");
+
 /// Name and version of a document, its first member.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub(crate) struct Schema {

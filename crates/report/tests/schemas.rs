@@ -3,7 +3,7 @@
 mod fixture;
 
 use fixture::{empty, pairs, parser, poor};
-use hotproof_report::{compare, confirm, difference, functions, schema};
+use hotproof_report::{compare, confirm, difference, functions, schema, stat};
 use serde_json::{Value, json};
 
 /// The document is valid, and it is no longer valid with any member of any object missing, or
@@ -110,4 +110,25 @@ fn confirm_documents_hold_to_their_schema() {
     }
     let nothing = confirm::answer(&[&empty()], "number", confirm::FLOOR).unwrap();
     hold(schema::CONFIRM, &confirm::json(&[nothing]));
+}
+
+#[test]
+fn stat_documents_hold_to_their_schema() {
+    let series = |values: Vec<u64>| stat::Series {
+        name: "instructions".to_owned(),
+        unit: hotproof_profile::Unit::Instructions,
+        values,
+        counted: 0.5,
+    };
+    let command = ["true".to_owned()];
+    let notes = ["a note".to_owned()];
+    for values in [vec![7], vec![7, 9]] {
+        let facts = stat::StatFacts {
+            command: &command,
+            runs: values.len(),
+            series: &[series(values)],
+            notes: &notes,
+        };
+        hold(schema::STAT, &stat::json(&facts));
+    }
 }

@@ -43,12 +43,21 @@ struct MetaRow<'a> {
     rung: &'a str,
     unwinder: &'a str,
     cpu_time_ns: Option<u64>,
+    counters: Vec<CounterRow<'a>>,
     recorder_cpu_ns: Option<u64>,
     exit_code: Option<i32>,
     exit_signal: Option<i32>,
     lost: LostRow,
     host: HostRow<'a>,
     notes: &'a [String],
+}
+
+#[derive(Serialize)]
+struct CounterRow<'a> {
+    name: &'a str,
+    unit: &'static str,
+    value: u64,
+    counted: f64,
 }
 
 #[derive(Serialize)]
@@ -203,6 +212,15 @@ pub fn write(
     Ok(viewer::losses(profile, options, &all_but_lost))
 }
 
+fn counter(counter: &Counter) -> CounterRow<'_> {
+    CounterRow {
+        name: &counter.name,
+        unit: counter.unit.name(),
+        value: counter.value,
+        counted: counter.counted,
+    }
+}
+
 fn meta(meta: &Meta) -> MetaRow<'_> {
     let (exit_code, exit_signal) = match meta.exit {
         Some(Exit::Code(code)) => (Some(code), None),
@@ -220,6 +238,7 @@ fn meta(meta: &Meta) -> MetaRow<'_> {
         rung: &meta.rung,
         unwinder: &meta.unwinder,
         cpu_time_ns: meta.cpu_time_ns,
+        counters: meta.counters.iter().map(counter).collect(),
         recorder_cpu_ns: meta.recorder_cpu_ns,
         exit_code,
         exit_signal,
@@ -242,13 +261,7 @@ fn weights(profile: &Profile) -> Vec<WeightRow<'_>> {
     let rows = profile.weights.iter().enumerate();
     rows.map(|(column, weight)| WeightRow {
         name: &weight.name,
-        unit: match weight.unit {
-            Unit::Count => "count",
-            Unit::Nanoseconds => "nanoseconds",
-            Unit::Bytes => "bytes",
-            Unit::Cycles => "cycles",
-            Unit::Instructions => "instructions",
-        },
+        unit: weight.unit.name(),
         total: profile.total_weight(column),
     })
     .collect()

@@ -2,7 +2,7 @@
 
 use hotproof_profile::{
     AddressKind, Frame, Function, Image, ImageKind, Label, LabelValue, Location, LocationState,
-    Mapping, Process, Sample, Source, Stack, StackEnd, Symbol, Thread, Unit, Weight,
+    Mapping, Process, Sample, Source, Stack, StackEnd, Symbol, Thread, Weight,
 };
 
 use super::column::{from_option, to_deltas, to_runs};
@@ -84,16 +84,9 @@ fn some_rows<T>(rows: &[T]) -> Option<&[T]> {
 }
 
 fn weight(row: &Weight) -> schema::Weight {
-    let unit = match row.unit {
-        Unit::Count => schema::Unit::Count,
-        Unit::Nanoseconds => schema::Unit::Nanoseconds,
-        Unit::Bytes => schema::Unit::Bytes,
-        Unit::Cycles => schema::Unit::Cycles,
-        Unit::Instructions => schema::Unit::Instructions,
-    };
     schema::Weight {
         name: row.name.clone(),
-        unit: unit.into(),
+        unit: schema::Unit::from(row.unit).into(),
     }
 }
 

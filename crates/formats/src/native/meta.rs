@@ -1,6 +1,6 @@
 //! The facts about the whole recording, to their message and back.
 
-use hotproof_profile::{Claims, Exit, Foreign, Host, Lost, Meta};
+use hotproof_profile::{Claims, Counter, Exit, Foreign, Host, Lost, Meta};
 
 use super::schema;
 
@@ -34,7 +34,28 @@ pub(super) fn to_message(meta: &Meta, foreign: Option<&Foreign>) -> schema::Meta
         host_cpus: meta.host.cpus,
         notes: meta.notes.clone(),
         foreign: foreign.map(foreign_to_message),
+        counters: meta.counters.iter().map(counter_to_message).collect(),
     }
+}
+
+fn counter_to_message(counter: &Counter) -> schema::Counter {
+    schema::Counter {
+        name: counter.name.clone(),
+        unit: schema::Unit::from(counter.unit).into(),
+        value: counter.value,
+        counted: counter.counted,
+    }
+}
+
+/// `None` for a unit that this version does not know, or a share of the run that is none.
+fn counter_from_message(message: schema::Counter) -> Option<Counter> {
+    let unit = schema::Unit::try_from(message.unit).ok()?;
+    (0.0..=1.0).contains(&message.counted).then(|| Counter {
+        name: message.name,
+        unit: unit.into(),
+        value: message.value,
+        counted: message.counted,
+    })
 }
 
 fn foreign_to_message(foreign: &Foreign) -> schema::Foreign {
@@ -78,7 +99,7 @@ pub(super) fn foreign_from_message(message: schema::Foreign) -> Foreign {
     }
 }
 
-/// `None` when the target both exited and was killed.
+/// `None` when the target both exited and was killed, or when a counter makes no sense.
 pub(super) fn from_message(message: schema::Meta) -> Option<Meta> {
     let exit = match (message.exit_code, message.exit_signal) {
         (None, None) => None,
@@ -86,7 +107,9 @@ pub(super) fn from_message(message: schema::Meta) -> Option<Meta> {
         (None, Some(signal)) => Some(Exit::Signal(signal)),
         (Some(_), Some(_)) => return None,
     };
+    let counters = message.counters.into_iter().map(counter_from_message);
     Some(Meta {
+        counters: counters.collect::<Option<_>>()?,
         command: message.command,
         started_unix_ns: message.started_unix_ns,
         duration_ns: message.duration_ns,

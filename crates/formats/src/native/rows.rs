@@ -3,7 +3,7 @@
 use hotproof_profile::{
     AddressKind, Frame, Function, FunctionId, Image, ImageId, ImageKind, Label, LabelSetId,
     LabelValue, Location, LocationId, LocationState, Mapping, Process, ProcessId, Profile, Source,
-    Stack, StackEnd, StackId, StringId, Symbol, SymbolId, Thread, ThreadId, Unit, Weight,
+    Stack, StackEnd, StackId, StringId, Symbol, SymbolId, Thread, ThreadId, Weight,
 };
 
 use super::column::{from_deltas, from_runs, to_option};
@@ -67,13 +67,7 @@ fn append_weights(profile: &mut Profile, weights: Vec<schema::Weight>) -> Result
         return Err("a weight is declared after the first sample");
     }
     for weight in weights {
-        let unit = match known(weight.unit)? {
-            schema::Unit::Count => Unit::Count,
-            schema::Unit::Nanoseconds => Unit::Nanoseconds,
-            schema::Unit::Bytes => Unit::Bytes,
-            schema::Unit::Cycles => Unit::Cycles,
-            schema::Unit::Instructions => Unit::Instructions,
-        };
+        let unit = known::<schema::Unit>(weight.unit)?.into();
         let name = weight.name;
         profile.weights.push(Weight { name, unit });
         profile.samples.weights.push(Vec::new());

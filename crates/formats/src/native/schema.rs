@@ -53,6 +53,30 @@ pub(crate) enum Unit {
     Instructions = 4,
 }
 
+impl From<hotproof_profile::Unit> for Unit {
+    fn from(unit: hotproof_profile::Unit) -> Self {
+        match unit {
+            hotproof_profile::Unit::Count => Unit::Count,
+            hotproof_profile::Unit::Nanoseconds => Unit::Nanoseconds,
+            hotproof_profile::Unit::Bytes => Unit::Bytes,
+            hotproof_profile::Unit::Cycles => Unit::Cycles,
+            hotproof_profile::Unit::Instructions => Unit::Instructions,
+        }
+    }
+}
+
+impl From<Unit> for hotproof_profile::Unit {
+    fn from(unit: Unit) -> Self {
+        match unit {
+            Unit::Count => hotproof_profile::Unit::Count,
+            Unit::Nanoseconds => hotproof_profile::Unit::Nanoseconds,
+            Unit::Bytes => hotproof_profile::Unit::Bytes,
+            Unit::Cycles => hotproof_profile::Unit::Cycles,
+            Unit::Instructions => hotproof_profile::Unit::Instructions,
+        }
+    }
+}
+
 #[derive(Clone, Copy, PartialEq, Message)]
 pub(crate) struct Process {
     #[prost(uint32, tag = "1")]
@@ -335,6 +359,20 @@ pub(crate) struct Meta {
     pub notes: Vec<String>,
     #[prost(message, optional, tag = "22")]
     pub foreign: Option<Foreign>,
+    #[prost(message, repeated, tag = "23")]
+    pub counters: Vec<Counter>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct Counter {
+    #[prost(string, tag = "1")]
+    pub name: String,
+    #[prost(enumeration = "Unit", tag = "2")]
+    pub unit: i32,
+    #[prost(uint64, tag = "3")]
+    pub value: u64,
+    #[prost(double, tag = "4")]
+    pub counted: f64,
 }
 
 #[derive(Clone, PartialEq, Message)]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use hotproof_profile::{Foreign, Id, LabelSetId, LocationId, Profile, StackEnd, StackId, ThreadId};
 use rustc_hash::FxHashMap;
 
-use super::units::{meaning, spelling};
+use super::units::meaning;
 use super::world::{Mappings, is_named, main_image};
 use super::{comments, labels, schema};
 
@@ -104,7 +104,7 @@ impl Units {
         let kept = spellings.len() == profile.weights.len();
         let weights = profile.weights.iter().enumerate();
         let units = weights.map(|(column, weight)| {
-            let own = (spelling(weight.unit).to_owned(), 1);
+            let own = (weight.unit.name().to_owned(), 1);
             let Some(foreign) = spellings.get(column).filter(|_| kept) else {
                 return own;
             };

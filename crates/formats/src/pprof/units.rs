@@ -2,17 +2,6 @@
 
 use hotproof_profile::Unit;
 
-/// How a unit is written.
-pub(super) fn spelling(unit: Unit) -> &'static str {
-    match unit {
-        Unit::Count => "count",
-        Unit::Nanoseconds => "nanoseconds",
-        Unit::Bytes => "bytes",
-        Unit::Cycles => "cycles",
-        Unit::Instructions => "instructions",
-    }
-}
-
 /// What a spelling means: our unit, and how many of ours one of theirs is. What is unknown
 /// counts things.
 pub(crate) fn meaning(spelling: &str) -> (Unit, i64) {

@@ -109,6 +109,15 @@ fn exit() -> impl Strategy<Value = Option<Exit>> {
     ]
 }
 
+fn counter() -> impl Strategy<Value = Counter> {
+    (text(), unit(), wide(), 0..=4u8).prop_map(|(name, unit, value, quarters)| Counter {
+        name,
+        unit,
+        value,
+        counted: f64::from(quarters) / 4.0,
+    })
+}
+
 fn meta() -> impl Strategy<Value = Meta> {
     let texts = (text(), text(), text(), text(), text(), text(), text());
     let numbers = (wide(), wide(), wide(), wide(), narrow());
@@ -119,7 +128,7 @@ fn meta() -> impl Strategy<Value = Meta> {
         maybe(wide()),
         maybe(wide()),
     );
-    let lists = (vec(text(), 0..3), vec(text(), 0..3));
+    let lists = (vec(text(), 0..3), vec(text(), 0..3), vec(counter(), 0..3));
     (texts, numbers, maybes, lists, exit()).prop_map(|(texts, numbers, maybes, lists, exit)| Meta {
         command: lists.0,
         started_unix_ns: maybes.0,
@@ -131,6 +140,7 @@ fn meta() -> impl Strategy<Value = Meta> {
         rung: texts.2,
         unwinder: texts.3,
         cpu_time_ns: maybes.3,
+        counters: lists.2,
         recorder_cpu_ns: maybes.4,
         exit,
         lost: Lost {

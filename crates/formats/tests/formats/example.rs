@@ -62,6 +62,12 @@ fn meta() -> Meta {
         rung: "perf events, user only".into(),
         unwinder: "registers and 31 KiB of stack, unwound by CFI".into(),
         cpu_time_ns: Some(8_008_008),
+        counters: vec![Counter {
+            name: "page-faults".to_owned(),
+            unit: Unit::Count,
+            value: 1_204,
+            counted: 1.0,
+        }],
         recorder_cpu_ns: Some(12_345),
         exit: Some(Exit::Code(0)),
         lost: Lost {

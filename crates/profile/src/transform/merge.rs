@@ -11,8 +11,8 @@ use crate::id::{
 use crate::labels::{Label, LabelValue};
 use crate::profile::{InvalidProfile, Profile};
 use crate::rows::{
-    AddressKind, Frame, Function, Image, Location, LocationState, Mapping, Meta, Process, Symbol,
-    Thread,
+    AddressKind, Counter, Frame, Function, Image, Location, LocationState, Mapping, Meta, Process,
+    Symbol, Thread,
 };
 use crate::table::Table;
 
@@ -324,6 +324,29 @@ impl Merger {
     }
 }
 
+/// The sums of those counters that every profile has, in the first one's order.
+fn merged_counters(all: &[Profile]) -> Vec<Counter> {
+    let sum = |first: &Counter| {
+        let same = |meta: &Meta| {
+            let mut all = meta.counters.iter();
+            all.find(|one| (&one.name, one.unit) == (&first.name, first.unit))
+                .cloned()
+        };
+        let add = |sum: Counter, one: Counter| {
+            Some(Counter {
+                value: sum.value.checked_add(one.value)?,
+                counted: sum.counted.min(one.counted),
+                ..sum
+            })
+        };
+        let mut rest = all[1..].iter();
+        rest.try_fold(first.clone(), |total, profile| {
+            add(total, same(&profile.meta)?)
+        })
+    };
+    all[0].meta.counters.iter().filter_map(sum).collect()
+}
+
 /// Counts are added, what differs is said, what only one knows is not claimed of all.
 fn merged_meta(all: &[Profile]) -> Meta {
     let metas = || all.iter().map(|profile| &profile.meta);
@@ -334,6 +357,7 @@ fn merged_meta(all: &[Profile]) -> Meta {
     meta.started_unix_ns = metas().filter_map(|meta| meta.started_unix_ns).min();
     meta.duration_ns = sum(&|meta| Some(meta.duration_ns)).unwrap_or(u64::MAX);
     meta.cpu_time_ns = sum(&|meta| meta.cpu_time_ns);
+    meta.counters = merged_counters(all);
     meta.recorder_cpu_ns = sum(&|meta| meta.recorder_cpu_ns);
     let total = |fact: &dyn Fn(&Meta) -> u64| {
         metas().fold(0u64, |sum, meta| sum.saturating_add(fact(meta)))

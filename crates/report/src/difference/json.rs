@@ -1,6 +1,6 @@
 //! The difference for agents.
 
-use hotproof_profile::{Profile, Unit};
+use hotproof_profile::Profile;
 use serde::Serialize;
 
 use super::value::{Difference, Figures, Normalize, Presence, Row};
@@ -80,13 +80,7 @@ pub fn json(profiles: [&Profile; 2], difference: &Difference, options: &Options)
         base: side(0, difference.factors.base),
         head: side(1, difference.factors.head),
         weight: &difference.weight,
-        unit: match difference.unit {
-            Unit::Count => "count",
-            Unit::Nanoseconds => "nanoseconds",
-            Unit::Bytes => "bytes",
-            Unit::Cycles => "cycles",
-            Unit::Instructions => "instructions",
-        },
+        unit: difference.unit.name(),
         normalize: match difference.normalize {
             Normalize::None => "none",
             Normalize::Total => "total",
