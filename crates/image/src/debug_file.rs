@@ -4,18 +4,22 @@
 //! by the name in `.gnu_debuglink`, whose file must have the right checksum.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::crc::crc32;
+use crate::debuginfod::Debuginfod;
 use crate::facts::DebugLink;
 use crate::file::ImageFile;
 
 /// Where to look for debug files.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct DebugPlaces {
     /// Stands before every path: `/`, or `/proc/PID/root` for a process in a container.
     pub root: PathBuf,
     /// Folders below `root` with a `.build-id` tree and a mirror of the file system.
     pub folders: Vec<PathBuf>,
+    /// Servers to ask for what is at none of the places; `None` asks nobody.
+    pub debuginfod: Option<Arc<Debuginfod>>,
 }
 
 impl Default for DebugPlaces {
@@ -23,6 +27,7 @@ impl Default for DebugPlaces {
         DebugPlaces {
             root: PathBuf::from("/"),
             folders: vec![PathBuf::from("/usr/lib/debug")],
+            debuginfod: None,
         }
     }
 }
@@ -69,14 +74,31 @@ impl DebugPlaces {
                 Err(reason) => refused = refused.or(Some(DebugSearch::Refused { path, reason })),
             }
         }
-        refused.unwrap_or(DebugSearch::NotFound { tried })
+        refused.unwrap_or_else(|| self.fetch(image, tried))
+    }
+
+    /// Asks the servers, if there are any to ask.
+    fn fetch(&self, image: &ImageFile, tried: Vec<PathBuf>) -> DebugSearch {
+        let (Some(servers), Some(build_id)) = (&self.debuginfod, image.build_id()) else {
+            return DebugSearch::NotFound { tried };
+        };
+        match servers.fetch(build_id) {
+            Ok(Some(file)) => DebugSearch::Found(file),
+            Ok(None) => DebugSearch::NotFound { tried },
+            Err(error) => DebugSearch::Refused {
+                path: servers.cached_path(build_id),
+                reason: error.to_string(),
+            },
+        }
     }
 
     /// All paths where [`DebugPlaces::find`] looks, in order; empty when the image names no debug
     /// file.
     pub fn candidates(&self, image: &ImageFile) -> Vec<PathBuf> {
         let candidates = self.linked_candidates(image).into_iter();
-        candidates.map(|(path, _)| path).collect()
+        let servers = self.debuginfod.as_ref();
+        let fetched = servers.and_then(|servers| Some(servers.cached_path(image.build_id()?)));
+        candidates.map(|(path, _)| path).chain(fetched).collect()
     }
 
     /// All paths where [`DebugPlaces::find_shared`] looks, in order.

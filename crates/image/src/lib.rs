@@ -33,6 +33,7 @@
 
 mod crc;
 mod debug_file;
+mod debuginfod;
 mod error;
 mod facts;
 mod file;
@@ -44,6 +45,7 @@ mod vdso;
 
 pub use crc::crc32;
 pub use debug_file::{DebugPlaces, DebugSearch, find_debug_file};
+pub use debuginfod::{Debuginfod, DebuginfodError};
 pub use error::ImageError;
 pub use facts::{Arch, DebugLink, FileKind, Segment};
 pub use file::{ImageFile, Section};
