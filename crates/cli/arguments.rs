@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::compare_arguments::{Compare, CompareOptions, Verdict};
 use crate::failure::exit_codes;
 use crate::transform::TransformOptions;
 
@@ -324,98 +325,6 @@ pub(crate) struct Confirm {
     pub(crate) command: Vec<OsString>,
 }
 
-/// Compare two git refs and say whether to keep the change
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  hotproof compare main HEAD -- target/release/bench data.json
-  hotproof compare v1.2 v1.3 --build 'make -s bench' -- ./bench
-  hotproof compare main HEAD --functions 'src/parse.rs::number' --json -- ./bench
-
-CMD runs in a checkout of each ref, in the folder that you stand in: a relative path means that
-ref's own file. {root} in CMD is your own checkout. Without CMD, hotproof.toml is asked:
-
-  [[workload]]
-  name = \"parse\"
-  command = [\"target/release/bench\", \"data.json\"]
-  build = \"cargo build --release\"")]
-pub(crate) struct Compare {
-    /// The ref that the change starts from
-    #[arg(value_name = "BASE")]
-    pub(crate) base: String,
-    /// The ref with the change
-    #[arg(value_name = "HEAD")]
-    pub(crate) head: String,
-    #[command(flatten)]
-    pub(crate) options: CompareOptions,
-    /// The workload of hotproof.toml to run when CMD is absent
-    #[arg(long, value_name = "NAME", conflicts_with = "command")]
-    pub(crate) workload: Option<String>,
-    /// The workload: a command that does a fixed amount of work
-    #[arg(last = true, value_name = "CMD")]
-    pub(crate) command: Vec<OsString>,
-}
-
-/// What can be said about a comparison, whatever it compares.
-#[derive(Debug, Args)]
-pub(crate) struct CompareOptions {
-    /// The functions of interest, whatever the diff says: "src/a.rs::f1,f2;src/b.rs::T::g"
-    #[arg(long, value_name = "SPEC")]
-    pub(crate) functions: Option<String>,
-    /// Seconds that one run may take
-    #[arg(long, value_name = "S", default_value_t = 600.0, value_parser = seconds)]
-    pub(crate) timeout: f64,
-    /// Seconds for all runs together, builds not counted
-    #[arg(long, value_name = "S", default_value_t = 300.0, value_parser = seconds)]
-    pub(crate) budget: f64,
-    /// At most so many pairs of runs
-    #[arg(long, value_name = "N", default_value_t = 150,
-          value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=10_000))]
-    pub(crate) pairs: usize,
-    /// Builds a ref, by the shell; without it cargo projects are built with cargo
-    #[arg(long, value_name = "CMD")]
-    pub(crate) build: Option<String>,
-    /// A gain smaller than this may come from code layout alone
-    #[arg(long, value_name = "PERCENT", default_value_t = 0.5, value_parser = percent)]
-    pub(crate) margin: f64,
-    /// The smallest change that matters
-    #[arg(long, value_name = "PERCENT", default_value_t = 1.0, value_parser = positive_percent)]
-    pub(crate) min_effect: f64,
-    /// Go on until the interval is this narrow, up and down
-    #[arg(long, value_name = "POINTS", default_value_t = 0.5, value_parser = percent)]
-    pub(crate) precision: f64,
-    /// Seed of the coin that orders each pair
-    #[arg(long, value_name = "N")]
-    pub(crate) seed: Option<u64>,
-    /// Keep a change even when base and head print different things
-    #[arg(long)]
-    pub(crate) allow_different_output: bool,
-    /// Measure although nothing but comments changed
-    #[arg(long)]
-    pub(crate) force: bool,
-    /// The command does a fixed amount of work, whatever harness it looks like
-    #[arg(long)]
-    pub(crate) fixed_work: bool,
-    /// Print JSON
-    #[arg(long)]
-    pub(crate) json: bool,
-}
-
-/// Derive a verdict again from the log of comparisons
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  hotproof verdict .hotproof/log.jsonl       the last comparison
-  hotproof verdict .hotproof/log.jsonl:17    the one of line 17")]
-pub(crate) struct Verdict {
-    /// The log, with a line number or without; .hotproof/log.jsonl of the checkout when absent
-    #[arg(value_name = "LOG[:LINE]")]
-    pub(crate) log: Option<String>,
-    /// Print JSON
-    #[arg(long)]
-    pub(crate) json: bool,
-}
-
 /// Compare two refs of a small example and explain what happens
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -433,7 +342,7 @@ pub(crate) struct Demo {
     pub(crate) options: CompareOptions,
 }
 
-fn percent(text: &str) -> Result<f64, String> {
+pub(crate) fn percent(text: &str) -> Result<f64, String> {
     let value: f64 = text
         .trim_end_matches('%')
         .trim()
@@ -447,14 +356,14 @@ fn percent(text: &str) -> Result<f64, String> {
 }
 
 /// As [`percent`], above 0: nothing can be told to be smaller than nothing.
-fn positive_percent(text: &str) -> Result<f64, String> {
+pub(crate) fn positive_percent(text: &str) -> Result<f64, String> {
     match percent(text)? {
         0.0 => Err("not above 0".into()),
         value => Ok(value),
     }
 }
 
-fn seconds(text: &str) -> Result<f64, String> {
+pub(crate) fn seconds(text: &str) -> Result<f64, String> {
     let value: f64 = text
         .trim_end_matches('s')
         .trim()

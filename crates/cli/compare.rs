@@ -4,29 +4,141 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::time::Duration;
 
-use hotproof_diff::{Comparison, Conclusion, Rule, conclude};
-use hotproof_lab::{Adaptive, Build, ErrorClass, LabError, Options, git, workload::candidates};
-
+use hotproof_diff::{Comparison, Conclusion, Policy, Rule, Verdict, conclude};
+use hotproof_lab::{
+    Adaptive, Build, ErrorClass, LabError, Options, Product, ProductKind, Workload, git,
+    workload::{candidates, only},
+};
 use hotproof_report::compare;
 
-use crate::arguments::{Compare, CompareOptions};
+use crate::compare_arguments::{Chosen, Compare, CompareOptions};
 use crate::failure::{Code, Exit, Failure, Outcome};
 use crate::observer::Screen;
 use crate::output::Voice;
-use crate::{interrupt, log, output, terminal, workload};
+use crate::workload::Project;
+use crate::{cache, interrupt, keep, log, output, terminal};
 
 pub(crate) fn run(arguments: &Compare, voice: Voice) -> Outcome {
     let directory = std::env::current_dir().map_err(|error| {
         Failure::new(Code::Failure, format!("cannot tell where we are: {error}"))
     })?;
     let top = git::top(&directory).map_err(|error| failure(&error))?;
-    let (command, build) = workload_of(arguments, &directory, &top)?;
-    let refs = (arguments.base.as_str(), arguments.head.as_str());
-    let mut options = options(&arguments.options, &directory, refs, command)?;
-    if let Some(build) = build {
-        options.build = Build::Command(build);
+    let all = questions(arguments, &directory, &top, voice)?;
+    let mut verdicts = Vec::new();
+    let mut documents = Vec::new();
+    for options in &all {
+        if let (true, Some(name)) = (all.len() > 1, &options.workload.name) {
+            voice.notice(&format!("workload {name}"));
+        }
+        let (comparison, conclusion) = measure(options, voice)?;
+        let place = log::append(&top, &comparison, &conclusion);
+        let shown = place.as_ref().ok().map(String::as_str);
+        if arguments.options.json {
+            documents.push(compare::json(&comparison, &conclusion));
+        } else {
+            show(&comparison, &conclusion, false, shown)?;
+        }
+        // The verdict is out; that it could not be logged is still an error.
+        let place = place?;
+        keep::write(arguments, &comparison, &conclusion, &place)?;
+        verdicts.push(conclusion.verdict);
     }
-    measure_and_show(&options, Some(&top), arguments.options.json, voice)
+    if arguments.options.json {
+        output::print(&joined(&documents))?;
+    }
+    Ok(Exit::Code(over_all(&verdicts).exit_code()))
+}
+
+/// One document as it is, several as a list.
+fn joined(documents: &[String]) -> String {
+    match documents {
+        [one] => one.clone(),
+        several => {
+            let trimmed: Vec<&str> = several.iter().map(|text| text.trim_end()).collect();
+            format!("[\n{}\n]\n", trimmed.join(",\n"))
+        }
+    }
+}
+
+/// What several verdicts come to: one regression is one, whatever the others say; what is not
+/// decided keeps the whole open; then one gain is enough.
+fn over_all(verdicts: &[Verdict]) -> Verdict {
+    const BY_WEIGHT: [Verdict; 8] = [
+        Verdict::Refused,
+        Verdict::Regression,
+        Verdict::Inconclusive,
+        Verdict::Keep,
+        Verdict::KeepUnattributed,
+        Verdict::KeepMicroOnly,
+        Verdict::Discard,
+        Verdict::NotOnHotPath,
+    ];
+    let mut by_weight = BY_WEIGHT.into_iter();
+    by_weight
+        .find(|verdict| verdicts.contains(verdict))
+        .unwrap_or(Verdict::Inconclusive)
+}
+
+/// A comparison for each workload.
+fn questions(
+    arguments: &Compare,
+    directory: &Path,
+    top: &Path,
+    voice: Voice,
+) -> Result<Vec<Options>, Failure> {
+    let given = &arguments.options;
+    let project = Project::load(directory, top)?;
+    let product = product(&arguments.chosen);
+    let refs = (
+        arguments.base.as_str(),
+        arguments.head.as_deref().unwrap_or("HEAD"),
+    );
+    let make = |workload: Workload| {
+        let options = options(given, directory, refs, workload, &project)?;
+        Ok(Options {
+            dirty: arguments.dirty,
+            ..options
+        })
+    };
+    if product.is_some() || !arguments.command.is_empty() {
+        let workload = Workload {
+            product,
+            ..Workload::command(arguments.command.clone())
+        };
+        return Ok(vec![make(workload)?]);
+    }
+    let chosen = project.choose(&arguments.workload)?;
+    if chosen.is_empty() {
+        return Ok(vec![make(discovered(directory, voice)?)?]);
+    }
+    let count = u32::try_from(chosen.len()).unwrap_or(u32::MAX);
+    let one = |named: &&crate::workload::Workload| {
+        let mut options = make(named.value()?)?;
+        options.below = project.directory_of(named);
+        options.rule.workloads = count;
+        if let (None, Some(build)) = (&given.build, &named.build) {
+            options.build = Build::Command(build.clone());
+        }
+        if let (None, Some(policy)) = (&given.policy, &named.policy) {
+            options.policy = project.policy(policy)?;
+        }
+        options.metric = options.metric.or(named.metric.map(Into::into));
+        options.test = options.test.or_else(|| named.test.clone());
+        Ok(options)
+    };
+    chosen.iter().map(one).collect()
+}
+
+fn product(chosen: &Chosen) -> Option<Product> {
+    let named = [
+        (ProductKind::Bench, &chosen.bench),
+        (ProductKind::Example, &chosen.example),
+        (ProductKind::Bin, &chosen.bin),
+    ];
+    named.into_iter().find_map(|(kind, name)| {
+        let name = name.clone()?;
+        Some(Product { kind, name })
+    })
 }
 
 /// The options of the lab, from those of the command line.
@@ -34,8 +146,13 @@ pub(crate) fn options(
     given: &CompareOptions,
     directory: &Path,
     (base, head): (&str, &str),
-    command: Vec<OsString>,
+    workload: Workload,
+    project: &Project,
 ) -> Result<Options, Failure> {
+    let policy = match &given.policy {
+        Some(name) => project.policy(name)?,
+        None => Policy::statistical(),
+    };
     Ok(Options {
         functions: given.functions.clone(),
         build: given.build.clone().map_or(Build::Auto, Build::Command),
@@ -50,37 +167,43 @@ pub(crate) fn options(
             allow_different_output: given.allow_different_output,
             ..Rule::default()
         },
+        policy,
+        metric: given.metric.map(Into::into),
+        test: given.test.clone(),
+        cache: if given.no_cache {
+            None
+        } else {
+            cache::folder()
+        },
+        workload: Workload {
+            script: workload.script || given.script,
+            scope: given.scope.clone().or(workload.scope),
+            concurrency: given.concurrency.unwrap_or(workload.concurrency),
+            ..workload
+        },
         seed: given.seed,
         stop: interrupt::flag()?,
         force: given.force,
         adaptive: if given.fixed_work {
             Adaptive::Accept
         } else {
-            Adaptive::Refuse
+            Adaptive::Read
         },
-        ..Options::new(directory, base, head, command)
+        ..Options::new(directory, base, head, Vec::<OsString>::new())
     })
 }
 
-/// Measures, logs in the checkout at `top` if there is one to keep, and shows.
-pub(crate) fn measure_and_show(
+/// Measures and decides.
+pub(crate) fn measure(
     options: &Options,
-    top: Option<&Path>,
-    json: bool,
     voice: Voice,
-) -> Outcome {
+) -> Result<(Comparison, Conclusion), Failure> {
     let mut screen = Screen::new(voice);
     let measured = hotproof_lab::compare(options, &mut screen);
     screen.finish();
     let comparison = measured.map_err(|error| failure(&error))?;
     let conclusion = conclude(&comparison);
-    let place = top
-        .map(|top| log::append(top, &comparison, &conclusion))
-        .transpose();
-    let shown = place.as_ref().ok().and_then(Option::as_deref);
-    let exit = show(&comparison, &conclusion, json, shown)?;
-    // The verdict is out; that it could not be logged is still an error.
-    place.map(|_| exit)
+    Ok((comparison, conclusion))
 }
 
 /// Prints a comparison and its verdict; the exit code is the verdict's.
@@ -104,35 +227,31 @@ pub(crate) fn show(
     Ok(Exit::Code(conclusion.verdict.exit_code()))
 }
 
-/// The command to run and how to build for it: from the command line, or from `hotproof.toml`.
-fn workload_of(
-    arguments: &Compare,
-    directory: &Path,
-    top: &Path,
-) -> Result<(Vec<OsString>, Option<String>), Failure> {
-    let build = arguments.options.build.clone();
-    if !arguments.command.is_empty() {
-        return Ok((arguments.command.clone(), build));
+/// What can only be meant, where nobody said what to measure.
+fn discovered(directory: &Path, voice: Voice) -> Result<Workload, Failure> {
+    let found = candidates(directory);
+    if let Some(candidate) = only(&found) {
+        voice.notice(&format!(
+            "  workload {}  ({})",
+            candidate.typed, candidate.origin
+        ));
+        return Ok(Workload {
+            product: candidate.product.clone(),
+            ..Workload::command(candidate.command.clone())
+        });
     }
-    let workloads = workload::load(directory, top)?;
-    let Some(chosen) = workload::choose(&workloads, arguments.workload.as_deref())? else {
-        return Err(which_workload(directory));
-    };
-    Ok((chosen.command()?, build.or_else(|| chosen.build.clone())))
-}
-
-fn which_workload(directory: &Path) -> Failure {
-    let found: Vec<String> = candidates(directory)
+    let found: Vec<String> = found
         .iter()
-        .map(|candidate| format!("-- {}  ({})", candidate.command, candidate.origin))
+        .map(|candidate| format!("{}  ({})", candidate.typed, candidate.origin))
         .collect();
-    let failure = Failure::new(Code::Usage, "which command shall be measured?")
-        .remedy("give it after `--`, or name it in hotproof.toml (see `hotproof compare --help`)");
-    if found.is_empty() {
+    let failure = Failure::new(Code::Usage, "which command shall be measured?").remedy(
+        "give it after `--`, choose one of cargo's with --bench, --example or --bin, or name it in hotproof.toml (see `hotproof compare --help`)",
+    );
+    Err(if found.is_empty() {
         failure
     } else {
         failure.read(found.join("\n           "))
-    }
+    })
 }
 
 /// An error of the lab as an error of the program.
@@ -146,4 +265,34 @@ pub(crate) fn failure(error: &LabError) -> Failure {
         ErrorClass::Interrupted => return Failure::interrupted(text),
     };
     Failure::new(code, text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{joined, over_all};
+    use hotproof_diff::Verdict;
+
+    #[test]
+    fn one_regression_outweighs_every_gain_and_a_gain_every_still_stand() {
+        use Verdict::*;
+        for (verdicts, expected) in [
+            (&[Keep, Regression, Discard][..], Regression),
+            (&[Keep, Inconclusive], Inconclusive),
+            (&[Discard, KeepMicroOnly], KeepMicroOnly),
+            (&[NotOnHotPath, Discard], Discard),
+            (&[NotOnHotPath, NotOnHotPath], NotOnHotPath),
+            (&[Keep, Refused], Refused),
+        ] {
+            assert_eq!(over_all(verdicts), expected, "{verdicts:?}");
+        }
+    }
+
+    #[test]
+    fn several_documents_are_a_list() {
+        assert_eq!(joined(&["{}\n".to_owned()]), "{}\n");
+        assert_eq!(
+            joined(&["{}\n".to_owned(), "1\n".to_owned()]),
+            "[\n{},\n1\n]\n"
+        );
+    }
 }

@@ -7,9 +7,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::arguments::Demo;
-use crate::compare::{measure_and_show, options};
+use crate::compare::{measure, options, show};
 use crate::failure::{Code, Failure, Outcome};
+use crate::log;
 use crate::output::Voice;
+use crate::workload::Project;
 
 /// The files of the example's first commit.
 const BASE: [(&str, &str); 7] = [
@@ -42,11 +44,19 @@ pub(crate) fn run(arguments: &Demo, voice: Voice) -> Outcome {
         "main"
     };
     let command = vec![OsString::from("target/release/packlog")];
-    let mut options = options(&arguments.options, &folder, ("main~1", head), command)?;
+    let given = &arguments.options;
+    let workload = hotproof_lab::Workload::command(command);
+    let project = Project::default();
+    let mut options = options(given, &folder, ("main~1", head), workload, &project)?;
     options.force |= arguments.identical;
-    // A log that is removed with the example is of no use to anybody.
-    let top = arguments.keep.is_some().then_some(folder.as_path());
-    let outcome = measure_and_show(&options, top, arguments.options.json, voice);
+    // A build that is removed with the example is of no use to anybody, nor is a log.
+    options.cache = None;
+    let (comparison, conclusion) = measure(&options, voice)?;
+    let place = match &arguments.keep {
+        Some(_) => Some(log::append(&folder, &comparison, &conclusion)?),
+        None => None,
+    };
+    let outcome = show(&comparison, &conclusion, given.json, place.as_deref());
     if outcome.is_ok() {
         voice.notice(&farewell(arguments));
     }

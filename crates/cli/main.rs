@@ -1,7 +1,9 @@
 //! The command line of hotproof: arguments, wiring, progress, exit codes. Nothing else prints.
 
 mod arguments;
+mod cache;
 mod compare;
+mod compare_arguments;
 mod confirm;
 mod demo;
 mod diff;
@@ -9,6 +11,7 @@ mod export;
 mod failure;
 mod input;
 mod interrupt;
+mod keep;
 mod log;
 mod observer;
 mod output;

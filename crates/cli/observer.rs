@@ -43,6 +43,10 @@ impl Observer for Screen {
             Event::BuildFinished { checkout, seconds } => {
                 self.line(&format!("  {:<8} built in {seconds:.1} s", checkout.name()));
             }
+            Event::BuildKept { checkout } => {
+                self.line(&format!("  {:<8} built before", checkout.name()));
+            }
+            Event::Testing { command } => self.ticker.say(|| format!("tests    {command}")),
             Event::Changed {
                 functions,
                 outside,

@@ -3,8 +3,8 @@
 use hotproof_diff::conclude;
 use hotproof_report::compare::header;
 
-use crate::arguments::Verdict;
 use crate::compare::show;
+use crate::compare_arguments::Verdict;
 use crate::failure::Outcome;
 use crate::output::Voice;
 use crate::{log, terminal};

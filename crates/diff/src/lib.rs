@@ -37,8 +37,8 @@ pub use attribution::{
     Attribution, AttributionKind, Decomposition, FunctionResult, Hot, ShareChange, TimeChange,
 };
 pub use conclusion::{
-    Conclusion, Evidence, MetricRow, Noise, Outcome, Quantity, SampleFacts, Step, StopReason,
-    conclude, next_step, noise,
+    Conclusion, Evidence, MetricRow, Noise, Outcome, Quantity, ReportedRow, SampleFacts, Step,
+    StopReason, conclude, next_step, noise,
 };
 pub use statistics::{Direction, PairedTest, Sequence, log_ratio, share_interval};
 pub use values::*;

@@ -20,6 +20,13 @@ pub enum Metric {
     CpuTime,
     /// Wall time.
     WallTime,
+    /// The time that the workload itself reports: of an iteration, by a benchmark harness, or of
+    /// what a script timed.
+    Reported,
+    /// Peak memory.
+    PeakMemory,
+    /// Instructions, where they can be counted.
+    Instructions,
 }
 
 /// Where the CPU time of a run comes from.
@@ -29,6 +36,15 @@ pub enum CpuSource {
     TaskClock,
     /// `wait4`: misses orphans, and children whose parent ignores SIGCHLD.
     Wait4,
+}
+
+/// A time that the workload itself reports.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ReportedTime {
+    /// What it is the time of: the name of a benchmark. Unique in a run.
+    pub name: String,
+    /// Nanoseconds, above 0; of one iteration where a harness reports it.
+    pub time_ns: f64,
 }
 
 /// What was measured of one run, whole process tree unless said otherwise.
@@ -54,6 +70,9 @@ pub struct Metrics {
     pub context_switches: u64,
     /// Instructions; `None` without a hardware counter.
     pub instructions: Option<u64>,
+    /// What the workload itself reports, in its own order; empty for all but harnesses and
+    /// scripts.
+    pub reported: Vec<ReportedTime>,
 }
 
 /// Samples of one function in one run.
@@ -233,11 +252,61 @@ pub enum OutputCheck {
     Unstable,
 }
 
+/// What the project's tests say of head.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum TestCheck {
+    /// They were not run.
+    #[default]
+    NotRun,
+    /// They passed: where they fail, nothing is measured.
+    Passed,
+}
+
+/// How the workload was set up, as far as it takes to measure it again the same way.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Setup {
+    /// What the project calls the workload; `None` for a command that was given directly.
+    pub workload: Option<String>,
+    /// The shell command that built each ref; `None` where cargo or nothing did.
+    pub build: Option<String>,
+    /// The product of cargo that runs, as its flag names it: `bench parse`.
+    pub product: Option<String>,
+    /// Where the command ran, relative to the top of the checkout.
+    pub directory: String,
+    /// Variables that were set, sorted.
+    pub environment: Vec<(String, String)>,
+    /// File that was its standard input, relative to the directory.
+    pub stdin: Option<String>,
+    /// The exit status of a good run.
+    pub exit_status: i32,
+    /// How often the command was repeated in one run, one after the other.
+    pub repetitions: u32,
+    /// How many copies of it ran at once.
+    pub concurrency: u32,
+    /// The function under which time counts; `None` for all of it.
+    pub scope: Option<String>,
+    /// The harness whose report was read: `criterion`.
+    pub harness: Option<String>,
+    /// Files that were compared beside standard output.
+    pub outputs: Vec<String>,
+    /// The functions of interest, when the user named them.
+    pub functions: Option<String>,
+}
+
 /// What the user asked of the rule.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Rule {
     /// d: the layout margin, a fraction (0.005).
     pub margin: f64,
+    /// The gain that a keep needs beyond the margin, a fraction (0.2 for a fifth less time); 0
+    /// keeps all that is faster than the margin.
+    pub gain: f64,
+    /// Whether a keep needs the changed functions known to be hot.
+    pub needs_hot: bool,
+    /// A base run that takes less time cannot be told from its start and end.
+    pub shortest_run_ns: u64,
+    /// Workloads that are decided together: evidence for each has to be so many times as strong.
+    pub workloads: u32,
     /// MEI: the minimum effect of interest, a fraction (0.01).
     pub minimum_effect: f64,
     /// At most so many pairs.
@@ -257,6 +326,10 @@ impl Default for Rule {
     fn default() -> Self {
         Rule {
             margin: 0.005,
+            gain: 0.0,
+            needs_hot: false,
+            shortest_run_ns: 5_000_000,
+            workloads: 1,
             minimum_effect: 0.01,
             max_pairs: 150,
             precision: 0.005,
@@ -267,11 +340,84 @@ impl Default for Rule {
     }
 }
 
+/// What a keep needs: thresholds by domain, with a name.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Policy {
+    /// What people call it.
+    pub name: String,
+    /// The primary metric; `None` leaves the choice to the warm-up pair.
+    pub metric: Option<Metric>,
+    /// The gain that a keep needs, a fraction; 0 keeps all that is faster than the margin.
+    pub gain: f64,
+    /// A gain of so many bytes is enough as well, however small a fraction that is.
+    pub gain_bytes: Option<u64>,
+    /// The gain of a changed function itself that is enough for a micro-only keep, a fraction.
+    pub micro_threshold: f64,
+    /// Whether a keep needs the changed functions known to be hot.
+    pub needs_hot: bool,
+    /// A base run that takes less time cannot be told from its start and end.
+    pub shortest_run_ns: u64,
+}
+
+impl Policy {
+    /// The name of the default.
+    pub const STATISTICAL: &'static str = "statistical";
+
+    /// Faster than the margin.
+    pub fn statistical() -> Policy {
+        let rule = Rule::default();
+        Policy {
+            name: Policy::STATISTICAL.to_owned(),
+            metric: None,
+            gain: rule.gain,
+            gain_bytes: None,
+            micro_threshold: rule.micro_threshold,
+            needs_hot: rule.needs_hot,
+            shortest_run_ns: rule.shortest_run_ns,
+        }
+    }
+
+    /// The policies that need no definition: `statistical`; `cpu`, more than 20 % end to end or a
+    /// changed function twice as fast, and on the hot path; `memory`, more than 10 MiB or 10 % of
+    /// peak memory; `async`, more than 20 % of wall time or a function twice as fast; `startup`,
+    /// wall time of runs that may be short.
+    pub fn all() -> [Policy; 5] {
+        let statistical = Policy::statistical();
+        let of = |name: &str, metric, gain| Policy {
+            name: name.to_owned(),
+            metric,
+            gain,
+            ..statistical.clone()
+        };
+        let cpu = Policy {
+            micro_threshold: 0.5,
+            needs_hot: true,
+            ..of("cpu", Some(Metric::CpuTime), 0.2)
+        };
+        let memory = Policy {
+            gain_bytes: Some(10 << 20),
+            micro_threshold: 2.0,
+            ..of("memory", Some(Metric::PeakMemory), 0.1)
+        };
+        let concurrent = Policy {
+            micro_threshold: 0.5,
+            ..of("async", Some(Metric::WallTime), 0.2)
+        };
+        let startup = Policy {
+            shortest_run_ns: 0,
+            ..of("startup", Some(Metric::WallTime), 0.0)
+        };
+        [statistical, cpu, memory, concurrent, startup]
+    }
+}
+
 /// Everything that was measured in one comparison; the verdict is a function of this value.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Comparison {
     /// The command, as both refs ran it.
     pub command: Vec<String>,
+    /// How it was run.
+    pub setup: Setup,
     /// The base ref.
     pub base: RefFacts,
     /// The head ref.
@@ -280,6 +426,8 @@ pub struct Comparison {
     pub machine: Machine,
     /// The rule that decides.
     pub rule: Rule,
+    /// What the rule's thresholds are called: `statistical`, `cpu`, or a name of the project.
+    pub policy: String,
     /// The primary metric, fixed after the warm-up pair.
     pub metric: Metric,
     /// Why it is the primary metric, in words, when it is not CPU time.
@@ -296,8 +444,10 @@ pub struct Comparison {
     pub outside: Vec<OutsideChange>,
     /// Whether anything but comments and white space changed.
     pub code_changed: bool,
-    /// Standard output of both.
+    /// Standard output of both, and the files that were named.
     pub output: OutputCheck,
+    /// The project's tests at head.
+    pub tests: TestCheck,
     /// What a reader has to know, one sentence each.
     pub warnings: Vec<String>,
     /// Whether the time budget ended the measurement.

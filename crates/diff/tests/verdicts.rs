@@ -880,6 +880,7 @@ fn any_run() -> impl Strategy<Value = Run> {
             peak_rss_bytes: n[5],
             page_faults: n[6],
             instructions: Some(n[0]),
+            reported: Vec::new(),
             ..made::metrics(n[0], n[1])
         },
         tally,
@@ -909,4 +910,129 @@ proptest! {
         prop_assert!(conclusion.reason.ends_with('.'));
         next_step(&comparison);
     }
+}
+
+/// What a harness reports decides, however long its process took.
+fn reporting(base_ns: f64, head_ns: f64, names: &[&str]) -> Comparison {
+    let mut comparison = faster();
+    comparison.metric = Metric::Reported;
+    comparison.placebo.clear();
+    for (index, pair) in comparison.pairs.iter_mut().enumerate() {
+        let noise = 1.0 + 0.002 * (index as f64 * 2.4).sin();
+        let times = |scale: f64| {
+            let time = |name: &&str| ReportedTime {
+                name: (*name).to_owned(),
+                time_ns: scale * noise * name.len() as f64,
+            };
+            names.iter().map(time).collect()
+        };
+        pair.base.metrics.reported = times(base_ns);
+        pair.head.metrics.reported = times(head_ns);
+        // The process of a harness takes the same time whatever the speed.
+        pair.base.metrics.cpu_ns = 1_000_000_000;
+        pair.head.metrics.cpu_ns = 1_000_000_000;
+    }
+    comparison
+}
+
+#[test]
+fn what_a_harness_reports_decides_and_not_its_process() {
+    let conclusion = conclude(&reporting(188.0, 150.0, &["sum"]));
+    assert_eq!(conclusion.outcome, Outcome::Faster);
+    let row = conclusion.primary().unwrap();
+    assert_eq!(row.quantity, Quantity::Reported);
+    assert!((row.ratio.unwrap().value - 150.0 / 188.0).abs() < 0.01);
+    let shown: Vec<Quantity> = conclusion.metrics.iter().map(|row| row.quantity).collect();
+    assert_eq!(shown, [Quantity::Reported, Quantity::PeakMemory]);
+    assert!(conclusion.reported.is_empty(), "one is the whole");
+    // The profile's shares are taken of the reported time: no function has more than that.
+    for result in &conclusion.functions {
+        assert!(result.total.base_ns < 200.0 * 3.0, "{result:?}");
+    }
+}
+
+#[test]
+fn several_reported_times_count_alike_and_have_rows_of_their_own() {
+    let mut comparison = reporting(100.0, 80.0, &["a", "longest"]);
+    for pair in &mut comparison.pairs {
+        pair.head.metrics.reported[1].time_ns = pair.base.metrics.reported[1].time_ns * 1.1;
+        // A benchmark that base does not have counts nowhere.
+        pair.head.metrics.reported.push(ReportedTime {
+            name: "new".to_owned(),
+            time_ns: 5.0,
+        });
+    }
+    let conclusion = conclude(&comparison);
+    let ratio = conclusion.primary().unwrap().ratio.unwrap().value;
+    assert!((ratio - (0.8f64 * 1.1).sqrt()).abs() < 0.005, "{ratio}");
+    let rows: Vec<(&str, bool)> = conclusion
+        .reported
+        .iter()
+        .map(|row| (row.name.as_str(), row.ratio.value > 1.0))
+        .collect();
+    assert_eq!(rows, [("a", false), ("longest", true)]);
+    assert!(
+        conclusion
+            .warnings
+            .iter()
+            .any(|text| text.contains("some of what is reported got slower (longest)")),
+        "{:?}",
+        conclusion.warnings
+    );
+}
+
+#[test]
+fn a_policy_asks_for_more_than_the_margin() {
+    let [_, cpu, memory, ..] = Policy::all();
+    let with = |policy: &Policy, mut comparison: Comparison| {
+        comparison.rule.gain = policy.gain;
+        comparison.rule.needs_hot = policy.needs_hot;
+        comparison.rule.micro_threshold = policy.micro_threshold;
+        comparison.policy.clone_from(&policy.name);
+        comparison.metric = policy.metric.unwrap();
+        conclude(&comparison)
+    };
+    // `faster` is a few per cent faster, which the statistical policy keeps.
+    assert_eq!(conclude(&faster()).verdict, Verdict::Keep);
+    let conclusion = with(&cpu, faster());
+    assert_eq!(
+        conclusion.verdict,
+        Verdict::Discard,
+        "{}",
+        conclusion.reason
+    );
+    assert!(
+        conclusion
+            .reason
+            .contains("the policy cpu keeps gains above 20 %"),
+        "{}",
+        conclusion.reason
+    );
+    let mut slimmer = faster();
+    for (index, pair) in slimmer.pairs.iter_mut().enumerate() {
+        pair.base.metrics.peak_rss_bytes = 100_000_000 + index as u64;
+        pair.head.metrics.peak_rss_bytes = 80_000_000 + index as u64;
+    }
+    let conclusion = with(&memory, slimmer);
+    assert_eq!(conclusion.verdict, Verdict::KeepUnattributed);
+    assert!(
+        conclusion
+            .reason
+            .starts_with("head is 20.00 % smaller by peak memory"),
+        "{}",
+        conclusion.reason
+    );
+}
+
+#[test]
+fn several_workloads_ask_for_as_many_times_the_evidence() {
+    let mut comparison = faster();
+    let alone = conclude(&comparison).decided_at.unwrap();
+    comparison.rule.workloads = 50;
+    comparison.rule.max_pairs = comparison.pairs.len();
+    let together = conclude(&comparison).decided_at;
+    assert!(
+        together.is_none_or(|pairs| pairs > alone),
+        "{together:?} {alone}"
+    );
 }

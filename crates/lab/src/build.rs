@@ -9,7 +9,7 @@ use crate::cargo::{self, Workspace};
 use crate::child::{self, Streams};
 use crate::error::LabError;
 use crate::event::Checkout;
-use crate::options::Build;
+use crate::options::{Build, Options, Product};
 
 /// Lines of a failed build that are shown.
 const TAIL_LINES: usize = 20;
@@ -45,17 +45,27 @@ pub(crate) struct Recipe {
     variables: Vec<(OsString, OsString)>,
     /// What cargo says of the checkout, when it is cargo that builds.
     pub(crate) workspace: Option<Workspace>,
+    /// What cargo is asked for, when it is asked for one program.
+    product: Option<Product>,
 }
 
 /// How a checkout is built; `None` when there is nothing to build.
-pub(crate) fn recipe(
-    build: &Build,
-    place: &Place,
-    command: &[OsString],
-    stop: &AtomicBool,
-) -> Result<Option<Recipe>, LabError> {
+///
+/// # Errors
+/// When cargo is to build something that it does not know.
+pub(crate) fn recipe(options: &Options, place: &Place) -> Result<Option<Recipe>, LabError> {
     let manifest = cargo::manifest(&place.directory, &place.top);
-    match build {
+    if let Some(product) = &options.workload.product {
+        if manifest.is_none() {
+            return Err(LabError::NoManifest {
+                place: place.describe(),
+                product: product.to_string(),
+            });
+        }
+        let workspace = workspace(place, &options.stop)?;
+        return product_recipe(workspace, product, place).map(Some);
+    }
+    match &options.build {
         Build::None => Ok(None),
         Build::Command(line) => {
             let root = manifest.as_deref().and_then(Path::parent);
@@ -65,11 +75,12 @@ pub(crate) fn recipe(
                 arguments: vec!["-c".into(), line.into()],
                 variables: cargo::variables(&target, "release"),
                 workspace: None,
+                product: None,
             }))
         }
         Build::Auto if manifest.is_some() => {
-            let workspace = workspace(place, stop)?;
-            Ok(Some(cargo_recipe(workspace, command)))
+            let workspace = workspace(place, &options.stop)?;
+            Ok(Some(cargo_recipe(workspace, &options.workload.command)))
         }
         Build::Auto => Ok(None),
     }
@@ -82,7 +93,53 @@ fn cargo_recipe(workspace: Workspace, command: &[OsString]) -> Recipe {
         arguments: request.arguments,
         variables: cargo::variables(&workspace.root.join("target"), &request.profile),
         workspace: Some(workspace),
+        product: None,
     }
+}
+
+fn product_recipe(
+    workspace: Workspace,
+    product: &Product,
+    place: &Place,
+) -> Result<Recipe, LabError> {
+    let Some(request) = cargo::request_for(&workspace, product) else {
+        return Err(LabError::NoProduct {
+            place: place.describe(),
+            product: product.to_string(),
+            known: workspace.names(product.kind),
+        });
+    };
+    Ok(Recipe {
+        program: "cargo".into(),
+        arguments: request.arguments,
+        variables: cargo::variables(&workspace.root.join("target"), &request.profile),
+        workspace: Some(workspace),
+        product: Some(product.clone()),
+    })
+}
+
+/// Runs the project's tests in a checkout.
+///
+/// # Errors
+/// The end of their output, when they fail.
+pub(crate) fn test(line: &str, place: &Place, stop: &AtomicBool) -> Result<(), LabError> {
+    let recipe = Recipe {
+        program: "sh".into(),
+        arguments: vec!["-c".into(), line.into()],
+        variables: vec![("CARGO_TARGET_DIR".into(), place.top.join("target").into())],
+        workspace: None,
+        product: None,
+    };
+    let mut finished = recipe.run(place, Streams::Together, stop)?;
+    if finished.succeeded() {
+        return Ok(());
+    }
+    Err(LabError::Tests {
+        place: place.describe(),
+        command: line.to_owned(),
+        status: child::describe(finished.status),
+        tail: child::tail(&mut finished.stdout, TAIL_LINES),
+    })
 }
 
 /// What cargo says of the checkout.
@@ -92,6 +149,7 @@ pub(crate) fn workspace(place: &Place, stop: &AtomicBool) -> Result<Workspace, L
         arguments: cargo::METADATA_ARGUMENTS.map(OsString::from).to_vec(),
         variables: Vec::new(),
         workspace: None,
+        product: None,
     };
     let mut finished = recipe.run(place, Streams::Apart, stop)?;
     if !finished.succeeded() {
@@ -132,17 +190,32 @@ impl Recipe {
         words.join(" ")
     }
 
-    /// Builds.
+    /// Builds. Returns where the program lies that cargo was asked for.
     ///
     /// # Errors
     /// The end of the output, when the build fails.
-    pub(crate) fn build(&self, place: &Place, stop: &AtomicBool) -> Result<(), LabError> {
-        let mut finished = self.run(place, Streams::Together, stop)?;
-        if finished.succeeded() {
-            return Ok(());
+    pub(crate) fn build(
+        &self,
+        place: &Place,
+        stop: &AtomicBool,
+    ) -> Result<Option<PathBuf>, LabError> {
+        let Some(product) = &self.product else {
+            let mut finished = self.run(place, Streams::Together, stop)?;
+            if finished.succeeded() {
+                return Ok(None);
+            }
+            let tail = child::tail(&mut finished.stdout, TAIL_LINES);
+            return Err(self.failure(place, &finished, tail));
+        };
+        let mut finished = self.run(place, Streams::Apart, stop)?;
+        let messages = child::read_all(&mut finished.stdout).unwrap_or_default();
+        match cargo::executable(&messages, product).filter(|_| finished.succeeded()) {
+            Some(path) => Ok(Some(path)),
+            None => {
+                let tail = child::tail(&mut finished.stderr, TAIL_LINES);
+                Err(self.failure(place, &finished, tail))
+            }
         }
-        let tail = child::tail(&mut finished.stdout, TAIL_LINES);
-        Err(self.failure(place, &finished, tail))
     }
 
     fn run(
@@ -171,7 +244,7 @@ impl Recipe {
     fn failure(&self, place: &Place, finished: &child::Finished, mut tail: String) -> LabError {
         if tail.contains("No space left on device") {
             tail.push_str(
-                "\n  builds lie in the temporary folder: set TMPDIR to one with more room",
+                "\n  builds lie in the cache and in the temporary folder: set HOTPROOF_CACHE and TMPDIR to places with more room",
             );
         }
         LabError::Build {

@@ -6,6 +6,8 @@ use std::process::Command;
 
 use serde::Deserialize;
 
+use crate::options;
+
 /// Asks for the workspace and its targets; needs no network, and resolves nothing.
 pub(crate) const METADATA_ARGUMENTS: [&str; 4] = ["metadata", "--no-deps", "--format-version", "1"];
 
@@ -26,6 +28,9 @@ pub(crate) struct Package {
     pub(crate) name: String,
     /// What it builds.
     pub(crate) targets: Vec<Target>,
+    /// Its `Cargo.toml`.
+    #[serde(rename = "manifest_path", default)]
+    pub(crate) manifest: PathBuf,
 }
 
 /// One binary, library, example or benchmark.
@@ -35,6 +40,35 @@ pub(crate) struct Target {
     pub(crate) name: String,
     /// `bin`, `example`, `bench`, `lib` and others.
     pub(crate) kind: Vec<String>,
+    /// Its first source file.
+    #[serde(rename = "src_path", default)]
+    pub(crate) source: PathBuf,
+    /// Features that cargo does not build it without.
+    #[serde(rename = "required-features", default)]
+    pub(crate) features: Vec<String>,
+}
+
+impl Workspace {
+    /// A product and the package that has it.
+    pub(crate) fn find(&self, product: &options::Product) -> Option<(&Package, &Target)> {
+        let kind = product.kind.name();
+        self.packages.iter().find_map(|package| {
+            let is_it = |target: &&Target| {
+                target.name == product.name && target.kind.iter().any(|other| other == kind)
+            };
+            Some((package, package.targets.iter().find(is_it)?))
+        })
+    }
+
+    /// The names of all products of a kind, sorted.
+    pub(crate) fn names(&self, kind: options::ProductKind) -> Vec<String> {
+        let targets = self.packages.iter().flat_map(|package| &package.targets);
+        let of_kind = targets.filter(|target| target.kind.iter().any(|it| it == kind.name()));
+        let mut names: Vec<String> = of_kind.map(|target| target.name.clone()).collect();
+        names.sort();
+        names.dedup();
+        names
+    }
 }
 
 /// Reads cargo's answer.
@@ -58,6 +92,49 @@ pub(crate) struct Request {
     pub(crate) arguments: Vec<OsString>,
     /// The profile that is built.
     pub(crate) profile: String,
+}
+
+/// What to ask cargo for so that it builds one product and says where that lies; `None` when the
+/// workspace does not have it.
+pub(crate) fn request_for(workspace: &Workspace, product: &options::Product) -> Option<Request> {
+    let (package, target) = workspace.find(product)?;
+    let (start, profile): (&[&str], _) = match product.kind {
+        options::ProductKind::Bench => (&["bench", "--no-run"], "bench"),
+        _ => (&["build", "--release"], "release"),
+    };
+    let mut arguments: Vec<OsString> = start.iter().map(OsString::from).collect();
+    arguments.extend(["--message-format", "json-render-diagnostics"].map(OsString::from));
+    arguments.extend(["--package", &package.name].map(OsString::from));
+    arguments.push(format!("--{}", product.kind.name()).into());
+    arguments.push(product.name.as_str().into());
+    if !target.features.is_empty() {
+        arguments.extend(["--features".into(), target.features.join(",").into()]);
+    }
+    Some(Request {
+        arguments,
+        profile: profile.to_owned(),
+    })
+}
+
+#[derive(Deserialize)]
+struct Message {
+    reason: String,
+    target: Option<Target>,
+    executable: Option<PathBuf>,
+}
+
+/// Where a product lies, from the messages of its build.
+pub(crate) fn executable(messages: &[u8], product: &options::Product) -> Option<PathBuf> {
+    let lines = messages.split(|&byte| byte == b'\n').rev();
+    lines
+        .filter_map(|line| serde_json::from_slice::<Message>(line).ok())
+        .filter(|message| message.reason == "compiler-artifact")
+        .find_map(|message| {
+            let target = message.target?;
+            let is_it = target.name == product.name
+                && target.kind.iter().any(|kind| kind == product.kind.name());
+            message.executable.filter(|_| is_it)
+        })
 }
 
 /// A file in cargo's target folder that the command names.
@@ -277,6 +354,41 @@ mod tests {
         assert!(has("release", "CARGO_PROFILE_RELEASE_DEBUG"));
         assert!(has("long-run", "CARGO_PROFILE_LONG_RUN_DEBUG"));
         assert!(has("debug", "CARGO_PROFILE_DEV_DEBUG"));
+    }
+
+    #[test]
+    fn a_product_is_asked_for_by_its_package_and_found_in_the_messages() {
+        let product = options::Product {
+            kind: options::ProductKind::Bench,
+            name: "bench".to_owned(),
+        };
+        let request = request_for(&workspace(), &product).unwrap();
+        let words: Vec<_> = request
+            .arguments
+            .iter()
+            .map(|it| it.to_string_lossy())
+            .collect();
+        assert_eq!(
+            (words.join(" ").as_str(), request.profile.as_str()),
+            (
+                "bench --no-run --message-format json-render-diagnostics --package b --bench bench",
+                "bench"
+            )
+        );
+        let messages = br#"{"reason":"compiler-artifact","target":{"name":"bench","kind":["bin"]},"executable":"/t/bench"}
+{"reason":"compiler-artifact","target":{"name":"bench","kind":["bench"]},"executable":"/t/deps/bench-1"}
+{"reason":"build-finished","success":true}
+"#;
+        assert_eq!(
+            executable(messages, &product),
+            Some("/t/deps/bench-1".into())
+        );
+        assert_eq!(executable(b"garbage", &product), None);
+        let absent = options::Product {
+            name: "other".to_owned(),
+            ..product
+        };
+        assert_eq!(request_for(&workspace(), &absent), None);
     }
 
     #[test]

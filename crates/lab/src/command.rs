@@ -5,6 +5,10 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 use crate::build::Place;
+use crate::harness::{self, Harness};
+use crate::options::{Product, ProductKind, Workload};
+use crate::run::Task;
+use crate::sites::Site;
 
 /// What stands for the top of the user's checkout in an argument.
 const ROOT: &[u8] = b"{root}";
@@ -161,6 +165,79 @@ pub(crate) fn environment(directory: &Path) -> Vec<(OsString, OsString)> {
     variables.push(("PWD".into(), directory.into()));
     variables.sort();
     variables
+}
+
+/// What stands for the program of a product in the command that people read: where cargo puts it.
+pub(crate) fn display_of(product: &Product) -> String {
+    match product.kind {
+        ProductKind::Bench => format!("target/release/deps/{}-*", product.name),
+        ProductKind::Example => format!("target/release/examples/{}", product.name),
+        ProductKind::Bin => format!("target/release/{}", product.name),
+    }
+}
+
+/// Repeats `"$@"` so often as its first argument says; ends with the first that fails.
+const REPEATED: &str = "n=$1; shift; while [ \"$n\" -gt 0 ]; do \"$@\" || exit; n=$((n - 1)); done";
+
+/// Runs so many copies of `"$@"` at once as its first argument says; what all but the last one
+/// write goes nowhere, because it would come in any order. Ends with the status of one that failed.
+const CONCURRENT: &str = "n=$1; in=$2; shift 2; pids=; while [ \"$n\" -gt 1 ]; do \"$@\" <\"$in\" >/dev/null & pids=\"$pids $!\"; n=$((n - 1)); done; \"$@\" <\"$in\"; status=$?; for pid in $pids; do wait \"$pid\" || status=$?; done; exit $status";
+
+/// What one checkout runs.
+pub(crate) fn task(
+    site: &Site,
+    words: &[OsString],
+    workload: &Workload,
+    harness: Option<Harness>,
+    scratch: &Path,
+    stdin: Option<&Path>,
+) -> Task {
+    let place = &site.place;
+    let mut command = words.to_vec();
+    if let Some(program) = &site.executable {
+        command[0] = program.into();
+    }
+    let stdin = stdin.map(|file| place.directory.join(file));
+    let shell = |script: &str, arguments: &[OsString], command: Vec<OsString>| {
+        let start = ["sh", "-c", script, "hotproof"].map(OsString::from);
+        [&start[..], arguments, &command].concat()
+    };
+    if workload.repetitions > 1 {
+        let count = workload.repetitions.to_string().into();
+        command = shell(REPEATED, &[count], command);
+    }
+    if workload.concurrency > 1 {
+        let count = workload.concurrency.to_string().into();
+        let input = stdin.clone().unwrap_or_else(|| "/dev/null".into());
+        command = shell(CONCURRENT, &[count, input.into()], command);
+    }
+    let mut environment = environment(&place.directory);
+    let mut set = |name: OsString, value: OsString| {
+        environment.retain(|(other, _)| *other != name);
+        environment.push((name, value));
+    };
+    for (name, value) in &workload.environment {
+        set(name.into(), value.into());
+    }
+    if harness == Some(Harness::Criterion) {
+        set("CRITERION_HOME".into(), harness::home(scratch).into());
+    }
+    environment.sort();
+    Task {
+        place: place.describe(),
+        command,
+        directory: place.directory.clone(),
+        environment,
+        worktree: place.top.clone(),
+        stdin,
+        exit_status: workload.exit_status,
+        harness,
+        outputs: workload
+            .outputs
+            .iter()
+            .map(|file| place.directory.join(file))
+            .collect(),
+    }
 }
 
 /// The command as text, for people and for the log.

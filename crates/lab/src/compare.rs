@@ -3,19 +3,21 @@
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
 
 use hotproof_diff::changes::{Changed, Joiner};
-use hotproof_diff::{Comparison, Function, Metric, OutputCheck, RefFacts, Side};
+use hotproof_diff::{Comparison, Function, Metric, OutputCheck, RefFacts, Setup, Side, TestCheck};
 
 use crate::build::{self, Place};
 use crate::error::LabError;
-use crate::event::{Checkout, Event, Observer};
-use crate::options::{self, Adaptive, Options};
+use crate::event::{Event, Observer};
+use crate::harness::Harness;
+use crate::options::{self, Adaptive, Build, Options, ProductKind};
 use crate::pairs::Pairs;
 use crate::program::{self, Program};
+use crate::run::Task;
 use crate::scratch::Scratch;
-use crate::{changes, coin, command, facts, git, leftovers, seed};
+use crate::sites::{self, Site};
+use crate::{changes, coin, command, facts, git, leftovers, submodules};
 
 /// Checks out both refs, builds them, runs them in pairs, and returns everything that was
 /// measured.
@@ -26,14 +28,17 @@ use crate::{changes, coin, command, facts, git, leftovers, seed};
 /// # Errors
 /// See [`LabError`]; its class says whose fault it is. Whatever was made is removed by then.
 pub fn compare(options: &Options, observer: &mut dyn Observer) -> Result<Comparison, LabError> {
-    if options.command.is_empty() {
+    if options.workload.command.is_empty() && options.workload.product.is_none() {
         return Err(LabError::NoCommand);
     }
-    if options.adaptive == Adaptive::Refuse {
-        program::refuse_adaptive_command(&options.command)?;
+    if options.adaptive == Adaptive::Read && options.workload.product.is_none() {
+        program::refuse_adaptive_command(&options.workload.command)?;
     }
     let mut question = Question::ask(options, observer)?;
     leftovers::remove(&question.top);
+    if let Some(cache) = &options.cache {
+        sites::forget_abandoned(&question.top, cache);
+    }
     let changed = question.changed(options, observer)?;
     if changed.code_changed || options.force {
         question.measure(options, &changed, observer)?;
@@ -66,10 +71,19 @@ impl Question {
         let user = fs::canonicalize(&options.directory).map_err(failed(&options.directory))?;
         let top = git::top(&user)?;
         let top = fs::canonicalize(&top).map_err(failed(&top))?;
+        let user = if options.below.as_os_str().is_empty() {
+            user
+        } else {
+            let below = user.join(&options.below);
+            fs::canonicalize(&below).map_err(failed(&below))?
+        };
         let subdirectory = user.strip_prefix(&top).unwrap_or(Path::new("")).to_owned();
         let mut refs = Vec::new();
         for (side, name) in [(Side::Base, &options.base), (Side::Head, &options.head)] {
-            let facts = git::resolve(&top, name)?;
+            let facts = match side {
+                Side::Head if options.dirty => git::working_tree(&top, &options.stop)?,
+                _ => git::resolve(&top, name)?,
+            };
             observer.event(&Event::Resolved {
                 side,
                 facts: &facts,
@@ -88,6 +102,7 @@ impl Question {
             subdirectory,
             comparison: empty(options, refs, seed),
         };
+        question.comparison.setup.directory = question.subdirectory.to_string_lossy().into_owned();
         question.tell_uncommitted(options, observer)?;
         Ok(question)
     }
@@ -102,6 +117,9 @@ impl Question {
         options: &Options,
         observer: &mut dyn Observer,
     ) -> Result<(), LabError> {
+        if options.dirty {
+            return Ok(());
+        }
         let files = git::uncommitted(&self.top, &options.stop)?;
         let others = match files.len() {
             0 => return Ok(()),
@@ -109,7 +127,7 @@ impl Question {
             count => format!(" and {} more", count - 1),
         };
         let text = format!(
-            "uncommitted changes are not measured ({}{others}): commit them to a ref first",
+            "uncommitted changes are not measured ({}{others}): commit them, or measure them with --dirty",
             files[0]
         );
         self.notice(text, observer);
@@ -141,12 +159,14 @@ impl Question {
         changed: &Changed,
         observer: &mut dyn Observer,
     ) -> Result<(), LabError> {
-        let mut scratch = Scratch::new()?;
-        let places = self.check_out(&mut scratch, options, observer)?;
-        self.build(&places, options, observer)?;
-        let programs = self.prepare(&places, options, observer)?;
+        let scratch = Scratch::new()?;
+        let sites = self.sites(&scratch, options, observer)?;
+        if let Some(test) = &options.test {
+            self.test(&sites[1], test, &scratch, options, observer)?;
+        }
+        let seats = self.prepare(&sites, options, scratch.folder().path(), observer)?;
         let mut joiner = Joiner::new(changed);
-        let [base, head, copy] = &places;
+        let [base, head, copy] = sites.each_ref().map(|site| &site.place);
         let root = |place: &Place| place.top.to_string_lossy().into_owned();
         let read = |place: &Place| {
             let top = place.top.clone();
@@ -156,7 +176,7 @@ impl Question {
         joiner.side(Side::Head, &[&root(head)], read(head));
         let before = facts::CpuTicks::now();
         let governor = facts::governor();
-        let mut pairs = Pairs::new(options, &scratch, joiner, programs);
+        let mut pairs = Pairs::new(options, &scratch, joiner, seats);
         pairs.run(options, &mut self.comparison, observer)?;
         self.comparison.machine.stolen_pct = before
             .zip(facts::CpuTicks::now())
@@ -168,117 +188,137 @@ impl Question {
         Ok(())
     }
 
-    fn check_out(
+    fn sites(
         &mut self,
-        scratch: &mut Scratch,
+        scratch: &Scratch,
         options: &Options,
         observer: &mut dyn Observer,
-    ) -> Result<[Place; 3], LabError> {
-        let base = self.place(scratch, Checkout::Base, options)?;
-        let head = self.place(scratch, Checkout::Head, options)?;
-        let copy = self.place(scratch, Checkout::Copy, options)?;
-        if [&base, &head]
-            .iter()
-            .any(|place| place.top.join(".gitmodules").exists())
-        {
-            let text = "submodules are not checked out: what they hold is missing from both sides";
-            self.notice(text.to_owned(), observer);
+    ) -> Result<[Site; 3], LabError> {
+        let mut notices = Vec::new();
+        let order = sites::Order {
+            options,
+            top: &self.top,
+            user: &self.user,
+            subdirectory: &self.subdirectory,
+            base: &self.comparison.base,
+            head: &self.comparison.head,
+        };
+        let filled = order.fill(scratch, &mut notices, observer);
+        for text in notices {
+            self.notice(text, observer);
         }
-        Ok([base, head, copy])
+        filled
     }
 
-    fn place(
-        &self,
-        scratch: &mut Scratch,
-        checkout: Checkout,
-        options: &Options,
-    ) -> Result<Place, LabError> {
-        let facts = match checkout {
-            Checkout::Base | Checkout::Copy => &self.comparison.base,
-            Checkout::Head => &self.comparison.head,
-        };
-        let top = scratch.check_out(&self.top, checkout, &facts.commit, &options.stop)?;
-        let place = Place {
-            checkout,
-            name: facts.name.clone(),
-            directory: top.join(&self.subdirectory),
-            top,
-        };
-        if !place.directory.is_dir() {
-            return Err(LabError::NoSubdirectory {
-                place: place.describe(),
-                subdirectory: self.subdirectory.clone(),
-            });
-        }
-        Ok(place)
-    }
-
-    fn build(
+    /// Runs the project's tests in a checkout of head that is not measured.
+    fn test(
         &mut self,
-        places: &[Place; 3],
+        head: &Site,
+        line: &str,
+        scratch: &Scratch,
         options: &Options,
         observer: &mut dyn Observer,
     ) -> Result<(), LabError> {
-        let mut slow_base = None;
-        for place in places {
-            let recipe = build::recipe(&options.build, place, &options.command, &options.stop)?;
-            let Some(recipe) = recipe else { continue };
-            let shared = build::share_lock_file(place, &self.user)?;
-            if let Some(text) = shared.filter(|_| place.checkout != Checkout::Copy) {
-                self.notice(text, observer);
-            }
-            let started = Instant::now();
-            let with_base = match (&slow_base, &recipe.workspace) {
-                (Some(base), Some(own)) => seed::share(base, own, &place.top, &options.stop)?,
-                _ => false,
-            };
-            let note = if with_base {
-                " (dependencies shared with base)"
-            } else {
-                ""
-            };
-            observer.event(&Event::BuildStarted {
-                checkout: place.checkout,
-                command: &format!("{}{note}", recipe.line()),
-            });
-            recipe.build(place, &options.stop)?;
-            let took = started.elapsed();
-            observer.event(&Event::BuildFinished {
-                checkout: place.checkout,
-                seconds: took.as_secs_f64(),
-            });
-            if place.checkout == Checkout::Base && took >= seed::WORTH_SHARING {
-                slow_base = recipe.workspace;
-            }
-        }
+        observer.event(&Event::Testing { command: line });
+        let path = scratch.folder().path().join("test");
+        let commit = &self.comparison.head.commit;
+        let worktree = git::Worktree::add(&self.top, path.clone(), commit, &options.stop)?;
+        let place = Place {
+            directory: path.join(&self.subdirectory),
+            top: path,
+            ..head.place.clone()
+        };
+        submodules::check_out(&self.top, &place, commit, scratch, &options.stop)?;
+        build::share_lock_file(&place, &self.user)?;
+        build::test(line, &place, &options.stop)?;
+        drop(worktree);
+        self.comparison.tests = TestCheck::Passed;
         Ok(())
     }
 
-    /// The command of each checkout, once it is known to make sense.
+    /// What each checkout runs, once it is known to make sense.
     fn prepare(
         &mut self,
-        places: &[Place; 3],
+        sites: &[Site; 3],
         options: &Options,
+        scratch: &Path,
         observer: &mut dyn Observer,
-    ) -> Result<[(Place, Vec<OsString>); 3], LabError> {
-        let mut words = command::expand_root(&options.command, &self.top);
-        let directories = places.each_ref().map(|place| place.directory.as_path());
+    ) -> Result<[(Place, Task); 3], LabError> {
+        let workload = &options.workload;
+        let mut words = command::expand_root(&workload.command, &self.top);
+        if let Some(product) = &workload.product {
+            words.insert(0, command::display_of(product).into());
+        }
+        let directories = sites.each_ref().map(|site| site.place.directory.as_path());
         for text in command::pass_user_files(&mut words, &self.user, &directories) {
             self.notice(text, observer);
         }
-        self.comparison.command = command::display(&words);
-        let [base, head, copy] = places
-            .each_ref()
-            .map(|place| self.program(&words[0], place));
+        let [base, head, copy] = sites.each_ref().map(|site| self.program(&words[0], site));
         let (base, head) = (base?, head?);
         copy?;
+        let harness = self.harness(options, &base, &head, &mut words, observer);
+        self.comparison.command = command::display(&words);
+        self.comparison.setup.harness = harness.map(|harness| harness.name().to_owned());
         self.refuse(options, &base, &head, &words[1..])?;
         if let Some(text) = self.same_program(&base, &head) {
             self.notice(text, observer);
         }
-        Ok(places
-            .each_ref()
-            .map(|place| (place.clone(), words.clone())))
+        let stdin = self.stdin(options, &directories, observer);
+        Ok(sites.each_ref().map(|site| {
+            let task = command::task(site, &words, workload, harness, scratch, stdin.as_deref());
+            (site.place.clone(), task)
+        }))
+    }
+
+    /// Who times itself, with the arguments that make it quick.
+    fn harness(
+        &mut self,
+        options: &Options,
+        base: &Program,
+        head: &Program,
+        words: &mut Vec<OsString>,
+        observer: &mut dyn Observer,
+    ) -> Option<Harness> {
+        if options.workload.script {
+            return Some(Harness::Script);
+        }
+        if options.adaptive == Adaptive::Accept {
+            return None;
+        }
+        let product = options.workload.product.as_ref();
+        let is_bench = product.is_some_and(|it| it.kind == ProductKind::Bench);
+        let found = [base, head]
+            .iter()
+            .find_map(|side| program::harness(side, &words[1..], is_bench))?;
+        if found.is_program {
+            found.harness.complete(words);
+        }
+        let text = format!(
+            "{} repeats its benchmarks until a time is over: what it reports of one iteration is compared",
+            found.harness.name()
+        );
+        observer.event(&Event::Notice(&text));
+        Some(found.harness)
+    }
+
+    /// The workload's standard input: each ref's own file, or the user's where a ref lacks it.
+    fn stdin(
+        &mut self,
+        options: &Options,
+        directories: &[&Path],
+        observer: &mut dyn Observer,
+    ) -> Option<PathBuf> {
+        let file = options.workload.stdin.as_deref()?;
+        if directories.iter().all(|place| place.join(file).is_file()) {
+            return Some(file.to_owned());
+        }
+        let own = self.user.join(file);
+        let text = format!(
+            "{} is not part of both refs: the file in your working tree is the input of both",
+            file.display()
+        );
+        self.notice(text, observer);
+        Some(own)
     }
 
     /// Says so when different trees give one program: what is measured then is noise.
@@ -296,8 +336,12 @@ impl Question {
         })
     }
 
-    fn program(&self, word: &OsString, place: &Place) -> Result<Program, LabError> {
-        let path = command::resolve_program(word, place, &self.user);
+    fn program(&self, word: &OsString, site: &Site) -> Result<Program, LabError> {
+        let place = &site.place;
+        let path = match &site.executable {
+            Some(path) => Ok(path.clone()),
+            None => command::resolve_program(word, place, &self.user),
+        };
         let path = path.map_err(|reason| LabError::NoProgram {
             place: place.describe(),
             program: word.to_string_lossy().into_owned(),
@@ -316,10 +360,6 @@ impl Question {
         head: &Program,
         arguments: &[OsString],
     ) -> Result<(), LabError> {
-        if options.adaptive == Adaptive::Refuse {
-            program::refuse_adaptive_program(base, arguments)?;
-            program::refuse_adaptive_program(head, arguments)?;
-        }
         if self.comparison.base.tree == self.comparison.head.tree {
             return options::check(&options.stop);
         }
@@ -338,7 +378,7 @@ fn empty(options: &Options, refs: Vec<RefFacts>, seed: u64) -> Comparison {
         })
     };
     Comparison {
-        command: command::display(&options.command),
+        command: command::display(&options.workload.command),
         base: next(),
         head: next(),
         machine: facts::machine(),
@@ -346,6 +386,9 @@ fn empty(options: &Options, refs: Vec<RefFacts>, seed: u64) -> Comparison {
         metric: Metric::CpuTime,
         metric_reason: None,
         seed,
+        policy: options.policy.name.clone(),
+        setup: setup(options),
+        tests: TestCheck::NotRun,
         placebo: Vec::new(),
         pairs: Vec::new(),
         functions: Vec::new(),
@@ -354,6 +397,29 @@ fn empty(options: &Options, refs: Vec<RefFacts>, seed: u64) -> Comparison {
         output: OutputCheck::Same,
         warnings: Vec::new(),
         budget_used_up: false,
+    }
+}
+
+/// What it takes to measure the same again, as far as the options say.
+fn setup(options: &Options) -> Setup {
+    let workload = &options.workload;
+    let text = |path: &PathBuf| path.to_string_lossy().into_owned();
+    Setup {
+        workload: workload.name.clone(),
+        build: match &options.build {
+            Build::Command(line) => Some(line.clone()),
+            Build::Auto | Build::None => None,
+        },
+        product: workload.product.as_ref().map(ToString::to_string),
+        environment: workload.environment.clone(),
+        stdin: workload.stdin.as_ref().map(text),
+        exit_status: workload.exit_status,
+        repetitions: workload.repetitions,
+        concurrency: workload.concurrency,
+        scope: workload.scope.clone(),
+        outputs: workload.outputs.iter().map(text).collect(),
+        functions: options.functions.clone(),
+        ..Setup::default()
     }
 }
 

@@ -95,6 +95,20 @@ pub enum LabError {
         /// Relative to the top.
         subdirectory: PathBuf,
     },
+    /// A submodule cannot be checked out from what the user's checkout holds.
+    #[error(
+        "the submodule {path} of {place} {reason} ({commit}); run `git submodule update --init --recursive`"
+    )]
+    Submodule {
+        /// Which checkout.
+        place: String,
+        /// Relative to the top.
+        path: PathBuf,
+        /// The commit that it should be at.
+        commit: String,
+        /// What is wrong.
+        reason: String,
+    },
     /// No command was given.
     #[error("what shall be run? give the workload after `--`")]
     NoCommand,
@@ -170,15 +184,69 @@ pub enum LabError {
         /// How that came to be.
         why: String,
     },
-    /// The harness runs for a fixed time.
+    /// A command that repeats others for a fixed time.
     #[error(
-        "{harness} runs for a fixed time whatever the speed of the code, so its CPU time says nothing ({evidence}); run a fixed amount of work instead: a program or an example that does it once, for example `-- target/release/NAME input`, or say that it does fixed work with --fixed-work"
+        "{harness} runs for a fixed time whatever the speed of the code, and builds before it runs ({evidence}); name the benchmark with `--bench NAME`, and what is given after `--` chooses from it"
     )]
     AdaptiveHarness {
-        /// criterion, divan or libtest.
+        /// `cargo bench`.
         harness: &'static str,
         /// How it was recognised.
         evidence: String,
+    },
+    /// A workload that times itself reports nothing that can be read.
+    #[error("{place}: {harness} was to report times, but {reason}{}", tail_text(.tail))]
+    NothingReported {
+        /// Which checkout.
+        place: String,
+        /// Who was to report.
+        harness: &'static str,
+        /// What was read, and what was expected.
+        reason: String,
+        /// The end of its output.
+        tail: String,
+    },
+    /// What was asked to decide cannot be counted.
+    #[error("cannot decide by {metric}: {reason}")]
+    NoMetric {
+        /// What was asked for.
+        metric: &'static str,
+        /// Why it is not there, and what to do.
+        reason: String,
+    },
+    /// No cargo target has the name.
+    #[error("{place} has no {product}{}", known_text(.known))]
+    NoProduct {
+        /// Which checkout.
+        place: String,
+        /// What was asked for: `bench parse`.
+        product: String,
+        /// What there is of that kind.
+        known: Vec<String>,
+    },
+    /// A product without a `Cargo.toml`.
+    #[error(
+        "{product} is a product of cargo, but there is no Cargo.toml in {place}; go to the package, or give a command after `--`"
+    )]
+    NoManifest {
+        /// Which checkout.
+        place: String,
+        /// What was asked for.
+        product: String,
+    },
+    /// The project's tests fail.
+    #[error(
+        "the tests of {place} failed: `{command}` ended with {status}; nothing was measured{}", tail_text(.tail)
+    )]
+    Tests {
+        /// Which checkout.
+        place: String,
+        /// What was run.
+        command: String,
+        /// How it ended.
+        status: String,
+        /// The end of its output.
+        tail: String,
     },
     /// The kernel refuses something that even end-to-end figures need.
     #[error("cannot measure: {0}")]
@@ -206,13 +274,20 @@ impl LabError {
             | LabError::UnknownRef { .. }
             | LabError::ShallowRef { .. }
             | LabError::NoSubdirectory { .. }
+            | LabError::Submodule { .. }
             | LabError::NoCommand
             | LabError::Functions(_)
             | LabError::SameProgram { .. }
             | LabError::BuildTool { .. }
+            | LabError::NoProduct { .. }
+            | LabError::NoManifest { .. }
             | LabError::AdaptiveHarness { .. } => ErrorClass::Usage,
-            LabError::NoGit { .. } | LabError::NoSampling(_) => ErrorClass::Environment,
+            LabError::NoGit { .. } | LabError::NoSampling(_) | LabError::NoMetric { .. } => {
+                ErrorClass::Environment
+            }
             LabError::Build { .. }
+            | LabError::NothingReported { .. }
+            | LabError::Tests { .. }
             | LabError::NoProgram { .. }
             | LabError::Run { .. }
             | LabError::Timeout { .. } => ErrorClass::Target,
@@ -228,6 +303,13 @@ fn nearest_text(nearest: &[String]) -> String {
         return String::new();
     }
     format!("; nearest: {}", nearest.join(", "))
+}
+
+fn known_text(known: &[String]) -> String {
+    if known.is_empty() {
+        return ", nor any other of the kind".to_owned();
+    }
+    format!("; there is {}", known.join(", "))
 }
 
 fn tail_text(tail: &str) -> String {

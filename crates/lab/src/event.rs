@@ -51,6 +51,11 @@ pub enum Event<'a> {
         /// How long it took.
         seconds: f64,
     },
+    /// A checkout is in the cache with its build.
+    BuildKept {
+        /// Which checkout.
+        checkout: Checkout,
+    },
     /// What the diff touches.
     Changed {
         /// Changed functions.
@@ -64,6 +69,11 @@ pub enum Event<'a> {
     Notice(&'a str),
     /// The warm-up pair is done: what is measured, and how, is fixed now.
     Machine(&'a Machine),
+    /// The project's tests at head begin.
+    Testing {
+        /// What is run, for people.
+        command: &'a str,
+    },
     /// A pair of the A/A block is done.
     Placebo {
         /// Pairs so far.

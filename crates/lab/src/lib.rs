@@ -18,7 +18,9 @@
 //! # Ok::<(), hotproof_lab::LabError>(())
 //! ```
 
+mod borrowed;
 mod build;
+mod cache;
 mod cargo;
 mod changes;
 mod child;
@@ -29,6 +31,8 @@ mod error;
 mod event;
 mod facts;
 pub mod git;
+mod harness;
+mod identity;
 mod leftovers;
 mod measure;
 mod naming;
@@ -40,10 +44,14 @@ mod run;
 mod schedule;
 mod scratch;
 mod seed;
+mod sites;
+mod submodules;
 pub mod workload;
 
 pub use compare::compare;
 pub use error::{ErrorClass, LabError};
 pub use event::{Checkout, Event, Observer, Silent};
 pub use measure::{Measured, MeasuredRun, measure};
-pub use options::{Adaptive, Build, Measurement, Options, Sampling};
+pub use options::{
+    Adaptive, Build, Measurement, Options, Product, ProductKind, Sampling, Workload,
+};

@@ -100,6 +100,10 @@ fn task(measurement: &Measurement) -> Task {
             .filter(|(name, _)| !crate::cargo::is_of_outer_build(name))
             .collect(),
         worktree: measurement.directory.clone(),
+        stdin: None,
+        exit_status: 0,
+        harness: None,
+        outputs: Vec::new(),
     }
 }
 

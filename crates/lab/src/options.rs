@@ -1,12 +1,13 @@
 //! What the user asked for.
 
 use std::ffi::OsString;
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use hotproof_diff::Rule;
+use hotproof_diff::{Metric, Policy, Rule};
 
 use crate::error::LabError;
 
@@ -36,11 +37,95 @@ pub enum Sampling {
 /// What to do about a command that looks like a harness which runs for a fixed time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Adaptive {
-    /// Refuse it, because its CPU time says nothing about its speed.
+    /// Read what it reports of one iteration, because its CPU time says nothing about its speed.
     #[default]
-    Refuse,
-    /// Measure it: the user says that it does fixed work.
+    Read,
+    /// Measure its process: the user says that it does fixed work.
     Accept,
+}
+
+/// What cargo makes a workload of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum ProductKind {
+    /// A benchmark, as `cargo bench` builds it.
+    Bench,
+    /// An example.
+    Example,
+    /// A binary.
+    Bin,
+}
+
+impl ProductKind {
+    /// The name of the kind to cargo: `bench`, `example`, `bin`.
+    pub fn name(self) -> &'static str {
+        match self {
+            ProductKind::Bench => "bench",
+            ProductKind::Example => "example",
+            ProductKind::Bin => "bin",
+        }
+    }
+}
+
+/// A program that cargo builds, by its name in the manifest.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Product {
+    /// What it is.
+    pub kind: ProductKind,
+    /// Its name.
+    pub name: String,
+}
+
+impl fmt::Display for Product {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.kind.name(), self.name)
+    }
+}
+
+/// What runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Workload {
+    /// What the project calls it.
+    pub name: Option<String>,
+    /// Program and arguments, never through a shell; only the arguments with a product. `{root}`
+    /// in an argument is the top of the user's checkout.
+    pub command: Vec<OsString>,
+    /// The program of cargo that runs instead of the command's first word.
+    pub product: Option<Product>,
+    /// Variables to set, with their values.
+    pub environment: Vec<(String, String)>,
+    /// Standard input, relative to the directory; empty without.
+    pub stdin: Option<PathBuf>,
+    /// The exit status of a good run.
+    pub exit_status: i32,
+    /// How often the command is repeated in one run, one after the other.
+    pub repetitions: u32,
+    /// How many copies run at once.
+    pub concurrency: u32,
+    /// Only time under this function counts.
+    pub scope: Option<String>,
+    /// Whether it prints a JSON object of names and seconds.
+    pub script: bool,
+    /// Files that it writes and that have to be the same, relative to the directory.
+    pub outputs: Vec<PathBuf>,
+}
+
+impl Workload {
+    /// A plain command.
+    pub fn command(command: Vec<OsString>) -> Workload {
+        Workload {
+            name: None,
+            command,
+            product: None,
+            environment: Vec::new(),
+            stdin: None,
+            exit_status: 0,
+            repetitions: 1,
+            concurrency: 1,
+            scope: None,
+            script: false,
+            outputs: Vec::new(),
+        }
+    }
 }
 
 /// A comparison, as asked for.
@@ -54,9 +139,11 @@ pub struct Options {
     pub head: String,
     /// `src/a.rs::f1,f2;src/b.rs::T::g`: the functions of interest, whatever the diff says.
     pub functions: Option<String>,
-    /// The workload: program and arguments, never through a shell. `{root}` in an argument is
-    /// the top of the user's checkout.
-    pub command: Vec<OsString>,
+    /// What runs.
+    pub workload: Workload,
+    /// Where to stand in each checkout, relative to the place where the user stands; empty for
+    /// that place itself.
+    pub below: PathBuf,
     /// How to build each ref.
     pub build: Build,
     /// The longest that one run may take.
@@ -67,6 +154,16 @@ pub struct Options {
     pub pairs: Option<usize>,
     /// What decides.
     pub rule: Rule,
+    /// What a keep needs beyond the rule's margin.
+    pub policy: Policy,
+    /// The primary metric; `None` leaves it to the policy, and then to the warm-up pair.
+    pub metric: Option<Metric>,
+    /// Runs the project's tests at head, by the shell, before anything is measured.
+    pub test: Option<String>,
+    /// Measure the user's working tree as head.
+    pub dirty: bool,
+    /// Where builds are kept for the next comparison; `None` builds anew in a temporary folder.
+    pub cache: Option<PathBuf>,
     /// Seed of the coin; `None` draws one.
     pub seed: Option<u64>,
     /// Set by whoever catches Ctrl-C: everything ends and is removed soon afterwards.
@@ -93,26 +190,45 @@ impl Options {
             base: base.into(),
             head: head.into(),
             functions: None,
-            command,
+            workload: Workload::command(command),
+            below: PathBuf::new(),
             build: Build::Auto,
             timeout: Duration::from_secs(600),
             budget: Duration::from_secs(300),
             pairs: None,
             rule: Rule::default(),
+            policy: Policy::statistical(),
+            metric: None,
+            test: None,
+            dirty: false,
+            cache: None,
             seed: None,
             stop: Arc::default(),
             force: false,
-            adaptive: Adaptive::Refuse,
+            adaptive: Adaptive::Read,
             sampling: Sampling::WherePermitted,
         }
     }
 
-    /// The rule with `pairs` applied.
+    /// The rule with `pairs` and the policy applied.
     pub(crate) fn effective_rule(&self) -> Rule {
         Rule {
             max_pairs: self.pairs.unwrap_or(self.rule.max_pairs),
+            gain: self.policy.gain,
+            micro_threshold: self.policy.micro_threshold,
+            needs_hot: self.policy.needs_hot,
+            shortest_run_ns: self.policy.shortest_run_ns,
             ..self.rule
         }
+    }
+
+    /// The primary metric that is asked for: by the user, or by the policy, whose times are those
+    /// that the workload reports where it does.
+    pub(crate) fn wanted_metric(&self, times_itself: bool) -> Option<Metric> {
+        let of_policy = self.policy.metric.filter(|metric| {
+            !(times_itself && matches!(metric, Metric::CpuTime | Metric::WallTime))
+        });
+        self.metric.or(of_policy)
     }
 }
 

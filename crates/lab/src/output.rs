@@ -4,7 +4,7 @@ use std::fs::File;
 use std::hash::{DefaultHasher, Hasher};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use hotproof_diff::{OutputCheck, Side};
 
@@ -49,6 +49,38 @@ pub(crate) fn digest(file: &mut File, worktree: &Path) -> io::Result<Digest> {
         length: kept,
         halves: hashers.map(|hasher| hasher.finish()),
     })
+}
+
+/// The digest of an output that does not count.
+pub(crate) fn nothing() -> Digest {
+    Digest {
+        length: 0,
+        halves: hashers().map(|hasher| hasher.finish()),
+    }
+}
+
+/// A digest that counts files as well; one that is not there is unlike an empty one.
+pub(crate) fn with_files(digest: Digest, files: &[PathBuf], worktree: &Path) -> io::Result<Digest> {
+    let mut whole = digest;
+    for path in files {
+        let part = match File::open(path) {
+            Ok(mut file) => self::digest(&mut file, worktree)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Digest {
+                length: u64::MAX,
+                halves: [0; 2],
+            },
+            Err(error) => return Err(error),
+        };
+        whole.length = whole.length.wrapping_add(part.length);
+        for (half, other) in whole.halves.iter_mut().zip(part.halves) {
+            let mut hasher = DefaultHasher::new();
+            hasher.write_u64(*half);
+            hasher.write_u64(part.length);
+            hasher.write_u64(other);
+            *half = hasher.finish();
+        }
+    }
+    Ok(whole)
 }
 
 /// Two hash functions that differ by what they have seen before.

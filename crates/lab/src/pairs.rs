@@ -1,17 +1,16 @@
 //! The runs of a comparison: what the schedule asks for, done with processes.
 
 use std::collections::BTreeSet;
-use std::ffi::OsString;
 use std::time::{Duration, Instant};
 
 use hotproof_diff::changes::Joiner;
-use hotproof_diff::{Comparison, Function, Metrics, Run, Side, Tally};
+use hotproof_diff::{Comparison, Function, Metrics, ReportedTime, Run, Side, Tally};
 use hotproof_profile::Profile;
+use hotproof_profile::transform::{Transform, keep};
 use hotproof_profiler::{DEFAULT_RATE_HZ, Rung, Sampled, Sampling};
 use hotproof_symbolizer::Symbolizer;
 
 use crate::build::Place;
-use crate::command;
 use crate::error::LabError;
 use crate::event::{Checkout, Event, Observer};
 use crate::facts;
@@ -37,6 +36,8 @@ pub(crate) struct Pairs<'a> {
     joiner: Joiner<'a>,
     naming: Naming,
     outputs: Outputs,
+    /// Only time under this function counts.
+    scope: Option<String>,
     sampled: Option<Sampled>,
     started: Option<Instant>,
 }
@@ -53,7 +54,7 @@ impl<'a> Pairs<'a> {
         options: &Options,
         scratch: &'a Scratch,
         joiner: Joiner<'a>,
-        commands: [(Place, Vec<OsString>); 3],
+        seats: [(Place, Task); 3],
     ) -> Pairs<'a> {
         let sampling = match options.sampling {
             options::Sampling::WherePermitted => Sampling::Events,
@@ -63,7 +64,11 @@ impl<'a> Pairs<'a> {
         Pairs {
             runner: Runner::new(sampling, limit, options.stop.clone()),
             folder: scratch.folder(),
-            seats: commands.map(|(place, command)| Seat::new(&place, command)),
+            seats: seats.map(|(_, task)| Seat {
+                task,
+                symbolizer: Symbolizer::new(),
+            }),
+            scope: options.workload.scope.clone(),
             joiner,
             naming: Naming::default(),
             outputs: Outputs::default(),
@@ -80,10 +85,15 @@ impl<'a> Pairs<'a> {
         observer: &mut dyn Observer,
     ) -> Result<(), LabError> {
         let kernel_limit_hz = schedule::kernel_limit_hz();
+        let times_itself = self.seats[0].task.harness.is_some();
         let plan = Plan {
             rate_hz: kernel_limit_hz.map_or(DEFAULT_RATE_HZ, |limit| limit.min(DEFAULT_RATE_HZ)),
             kernel_limit_hz,
             budget: options.budget,
+            metric: options.wanted_metric(times_itself),
+            times_itself,
+            scope: self.scope.clone(),
+            gain_bytes: options.policy.gain_bytes,
         };
         schedule::run(self, plan, comparison, observer, &mut tell_machine)?;
         comparison.output = self.outputs.check();
@@ -102,21 +112,6 @@ impl<'a> Pairs<'a> {
             Checkout::Base => base,
             Checkout::Head => head,
             Checkout::Copy => copy,
-        }
-    }
-}
-
-impl Seat {
-    fn new(place: &Place, command: Vec<OsString>) -> Seat {
-        Seat {
-            task: Task {
-                place: place.describe(),
-                command,
-                directory: place.directory.clone(),
-                environment: command::environment(&place.directory),
-                worktree: place.top.clone(),
-            },
-            symbolizer: Symbolizer::new(),
         }
     }
 }
@@ -187,7 +182,7 @@ impl Workload for Pairs<'_> {
 
     fn tally(&mut self, side: Side, raw: Raw) -> Run {
         let Outcome {
-            metrics,
+            mut metrics,
             recording,
             mut profile,
             ..
@@ -197,6 +192,9 @@ impl Workload for Pairs<'_> {
             let worktree = seat.task.worktree.clone();
             let summary = seat.symbolizer.symbolize(&mut profile);
             self.naming.see(&worktree, &profile, &summary);
+            if let Some(scope) = &self.scope {
+                profile = scoped(scope, profile, &mut metrics);
+            }
             Tally {
                 lost: recording.lost.samples,
                 ..self.joiner.tally(side, &profile)
@@ -222,6 +220,33 @@ impl Workload for Pairs<'_> {
         self.started
             .map_or(Duration::ZERO, |started| started.elapsed())
     }
+}
+
+/// The samples under a function, and the CPU time that they are the share of: that is what counts
+/// then, as if the workload had reported it.
+fn scoped(scope: &str, profile: Profile, metrics: &mut Metrics) -> Profile {
+    let all = profile.samples.len();
+    let is_it = |name: &str| {
+        name == scope
+            || name
+                .strip_suffix(scope)
+                .is_some_and(|before| before.ends_with("::") || before.ends_with('.'))
+    };
+    let transform = Transform {
+        focus: Some(&is_it),
+        ..Transform::default()
+    };
+    let Some(mask) = transform.in_focus(&profile) else {
+        return profile;
+    };
+    let under = mask.iter().filter(|&&inside| inside).count();
+    if under > 0 {
+        metrics.reported = vec![ReportedTime {
+            name: scope.to_owned(),
+            time_ns: metrics.cpu_ns as f64 * under as f64 / all as f64,
+        }];
+    }
+    keep(profile, &mask, "scope")
 }
 
 /// Threads that were seen, each once however often it replaced its program.

@@ -12,6 +12,7 @@ use object::{Object, ObjectSection};
 
 use crate::build::Place;
 use crate::error::LabError;
+use crate::harness::Harness;
 
 /// The program of one side.
 #[derive(Debug, Clone)]
@@ -185,28 +186,21 @@ fn loaded_parts(bytes: &[u8]) -> object::Result<Vec<(u64, &[u8])>> {
 
 /// What gives a harness away that runs for a fixed time: text that its code holds, as long as the
 /// compiler keeps it together.
-const MARKS: [(&str, &[u8], &str); 4] = [
-    (
-        "a criterion benchmark",
-        b"CRITERION_HOME",
-        "the program reads CRITERION_HOME",
-    ),
-    (
-        "a divan benchmark",
-        b"DIVAN_MAX_TIME",
-        "the program reads DIVAN_MAX_TIME",
-    ),
-    (
-        "a divan benchmark",
-        b"DIVAN_SAMPLE_COUNT",
-        "the program reads DIVAN_SAMPLE_COUNT",
-    ),
-    (
-        "a Google Benchmark program",
-        b"benchmark_min_time",
-        "the program has the flag benchmark_min_time",
-    ),
+const MARKS: [(Harness, &[u8]); 5] = [
+    (Harness::Criterion, b"CRITERION_HOME"),
+    (Harness::Divan, b"DIVAN_MAX_TIME"),
+    (Harness::Divan, b"DIVAN_SAMPLE_COUNT"),
+    (Harness::Google, b"benchmark_min_time"),
+    (Harness::Libtest, b" ns/iter (+/- "),
 ];
+
+/// A harness that was recognised.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Found {
+    pub(crate) harness: Harness,
+    /// Whether it is the program of the command, and not one of its arguments.
+    pub(crate) is_program: bool,
+}
 
 /// Refuses harnesses that run for a fixed time, by the command alone.
 ///
@@ -235,36 +229,23 @@ pub(crate) fn refuse_adaptive_command(command: &[OsString]) -> Result<(), LabErr
     }
 }
 
-/// Refuses harnesses that run for a fixed time, by the programs of a checkout that the command
-/// names; `--test` makes them run everything once, which is fixed work.
-///
-/// # Errors
-/// [`LabError::AdaptiveHarness`].
-pub(crate) fn refuse_adaptive_program(
-    program: &Program,
-    arguments: &[OsString],
-) -> Result<(), LabError> {
+/// The harness of a command, by the programs of a checkout that it names; `None` for `--test`,
+/// which makes harnesses run everything once, and that is fixed work. Of the standard library's
+/// harness the same is true unless it is asked for benchmarks.
+pub(crate) fn harness(program: &Program, arguments: &[OsString], is_bench: bool) -> Option<Found> {
     if arguments.iter().any(|word| word == "--test") {
-        return Ok(());
+        return None;
     }
-    for path in own_programs(program, arguments) {
+    let benches = is_bench || arguments.iter().any(|word| word == "--bench");
+    own_programs(program, arguments).iter().find_map(|path| {
         // What cannot be read cannot be run either, and the run says so better.
-        let marks = find_marks(&path).unwrap_or_default();
-        if let Some(&(harness, _, evidence)) = marks.first().map(|&index| &MARKS[index]) {
-            return Err(LabError::AdaptiveHarness {
-                harness,
-                evidence: evidence.to_owned(),
-            });
-        }
-        let in_deps = path.parent().and_then(Path::file_name) == Some(OsStr::new("deps"));
-        if in_deps && arguments.iter().any(|word| word == "--bench") {
-            return Err(LabError::AdaptiveHarness {
-                harness: "a libtest benchmark",
-                evidence: "a program of cargo bench with the flag --bench".to_owned(),
-            });
-        }
-    }
-    Ok(())
+        let marks = find_marks(path).unwrap_or_default();
+        let harness = marks.first().map(|&index| MARKS[index].0)?;
+        (harness != Harness::Libtest || benches).then_some(Found {
+            harness,
+            is_program: *path == program.path,
+        })
+    })
 }
 
 /// The program and the arguments that are executables of the checkout.
@@ -280,11 +261,7 @@ fn own_programs(program: &Program, arguments: &[OsString]) -> BTreeSet<PathBuf> 
 
 /// Indices of the marks that a file holds.
 fn find_marks(path: &Path) -> io::Result<Vec<usize>> {
-    let longest = MARKS
-        .iter()
-        .map(|(_, mark, _)| mark.len())
-        .max()
-        .unwrap_or(1);
+    let longest = MARKS.iter().map(|(_, mark)| mark.len()).max().unwrap_or(1);
     let mut file = File::open(path)?;
     let mut found = BTreeSet::new();
     let mut window = Vec::new();
@@ -295,7 +272,7 @@ fn find_marks(path: &Path) -> io::Result<Vec<usize>> {
             return Ok(found.into_iter().collect());
         }
         window.extend_from_slice(&chunk[..count]);
-        for (index, (_, mark, _)) in MARKS.iter().enumerate() {
+        for (index, (_, mark)) in MARKS.iter().enumerate() {
             if !found.contains(&index) && contains(&window, mark) {
                 found.insert(index);
             }
@@ -439,13 +416,35 @@ mod tests {
     fn a_harness_with_test_does_fixed_work() {
         let sides = Sides::new(&["target/release/deps/b-0*"]);
         let program = sides.program(Checkout::Base, "target/release/deps/b-0");
-        let refused = |arguments: &[&str]| {
+        let found = |mark: &str, arguments: &[&str], is_bench| {
+            fs::write(&program.path, mark).unwrap();
             let arguments: Vec<OsString> = arguments.iter().map(OsString::from).collect();
-            refuse_adaptive_program(&program, &arguments).is_err()
+            harness(&program, &arguments, is_bench).map(|found| found.harness)
         };
-        assert!(refused(&["--bench"]));
-        assert!(!refused(&["--bench", "--test"]));
-        assert!(!refused(&[]));
+        let libtest = "code ns/iter (+/- code";
+        assert_eq!(found(libtest, &["--bench"], false), Some(Harness::Libtest));
+        assert_eq!(found(libtest, &[], true), Some(Harness::Libtest));
+        assert_eq!(found(libtest, &["--bench", "--test"], false), None);
+        assert_eq!(found(libtest, &[], false), None);
+        let criterion = "CRITERION_HOME and ns/iter (+/- ";
+        assert_eq!(found(criterion, &[], false), Some(Harness::Criterion));
+        assert_eq!(found(criterion, &["--test"], true), None);
+        assert_eq!(found("", &["--bench"], true), None);
+    }
+
+    #[test]
+    fn a_harness_that_another_program_starts_is_told_apart() {
+        let sides = Sides::new(&["bench*"]);
+        let path = sides.program(Checkout::Base, "bench").path;
+        fs::write(&path, "DIVAN_MAX_TIME").unwrap();
+        let direct = sides.program(Checkout::Base, "bench");
+        let through = Program {
+            path: "/usr/bin/nice".into(),
+            ..direct.clone()
+        };
+        assert!(harness(&direct, &[], false).unwrap().is_program);
+        let found = harness(&through, &["./bench".into()], false).unwrap();
+        assert_eq!((found.harness, found.is_program), (Harness::Divan, false));
     }
 
     #[test]

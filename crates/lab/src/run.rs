@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use hotproof_diff::{CpuSource, Metrics};
+use hotproof_diff::{CpuSource, Metrics, ReportedTime};
 use hotproof_profile::{Exit, Profile};
 use hotproof_profiler::{
     Counts, Ended, Environment, RecordError, Recorder, Recording, Request, Sampling, Stderr, Stdin,
@@ -16,6 +16,7 @@ use hotproof_profiler::{
 
 use crate::child;
 use crate::error::LabError;
+use crate::harness::{self, Harness};
 use crate::output::{self, Digest};
 use crate::scratch::Folder;
 
@@ -35,6 +36,14 @@ pub(crate) struct Task {
     pub(crate) environment: Vec<(OsString, OsString)>,
     /// What is taken out of its output before it is compared.
     pub(crate) worktree: PathBuf,
+    /// Its standard input; empty without.
+    pub(crate) stdin: Option<PathBuf>,
+    /// The exit status of a good run.
+    pub(crate) exit_status: i32,
+    /// Who reports times of its own.
+    pub(crate) harness: Option<Harness>,
+    /// Files that it writes and that are compared.
+    pub(crate) outputs: Vec<PathBuf>,
 }
 
 /// How long a run may take.
@@ -108,13 +117,17 @@ impl Runner {
         folder: &Folder,
     ) -> Result<Outcome, LabError> {
         crate::options::check(&self.stop)?;
+        if task.harness == Some(Harness::Criterion) {
+            // What an earlier run measured would be compared with, and might be read in its place.
+            crate::git::remove_tree(&harness::home(folder.path()));
+        }
         let mut stdout = folder.file("stdout")?;
         let mut stderr = folder.file("stderr")?;
         let failed = |source| file_error(folder.path(), source);
         let request = Request {
             directory: Some(task.directory.clone()),
             environment: Environment::Exactly(task.environment.clone()),
-            stdin: Stdin::Null,
+            stdin: task.stdin.clone().map_or(Stdin::Null, Stdin::File),
             stdout: Stdout::File(stdout.try_clone().map_err(failed)?),
             stderr: Stderr::File(stderr.try_clone().map_err(failed)?),
             sampling: self.sampling,
@@ -129,9 +142,19 @@ impl Runner {
             .record(&request, &mut profile, &mut |_| {})
             .map_err(|error| record_error(error, task))?;
         self.judge(task, &recording, &mut stderr)?;
+        let reported = reported(task, &mut stdout, folder)?;
+        let output = match task.harness {
+            // A report of times is never the same twice.
+            Some(_) => output::nothing(),
+            None => output::digest(&mut stdout, &task.worktree).map_err(failed)?,
+        };
+        let output = output::with_files(output, &task.outputs, &task.worktree).map_err(failed)?;
         Ok(Outcome {
-            metrics: metrics(&recording.counts),
-            output: output::digest(&mut stdout, &task.worktree).map_err(failed)?,
+            metrics: Metrics {
+                reported,
+                ..metrics(&recording.counts)
+            },
+            output,
             recording,
             profile,
         })
@@ -154,7 +177,7 @@ impl Runner {
                     tail: tail(),
                 });
             }
-            (Ended::Exited, Some(Exit::Code(0))) => return Ok(()),
+            (Ended::Exited, Some(Exit::Code(code))) if code == task.exit_status => return Ok(()),
             (Ended::Exited, Some(Exit::Code(code))) => format!("exit status {code}"),
             (Ended::Exited, Some(Exit::Signal(signal))) => format!("killed by signal {signal}"),
             (Ended::Exited, None) => "its end was not seen".to_owned(),
@@ -165,6 +188,28 @@ impl Runner {
             tail: tail(),
         })
     }
+}
+
+/// What the run reports of itself.
+fn reported(
+    task: &Task,
+    stdout: &mut std::fs::File,
+    folder: &Folder,
+) -> Result<Vec<ReportedTime>, LabError> {
+    let Some(harness) = task.harness else {
+        return Ok(Vec::new());
+    };
+    let text = child::read_all(stdout).map_err(|source| file_error(folder.path(), source))?;
+    let text = String::from_utf8_lossy(&text);
+    let home = harness::home(folder.path());
+    harness
+        .read(&text, &home)
+        .map_err(|reason| LabError::NothingReported {
+            place: task.place.clone(),
+            harness: harness.name(),
+            reason,
+            tail: child::tail(stdout, TAIL_LINES),
+        })
 }
 
 fn file_error(folder: &Path, source: io::Error) -> LabError {
@@ -204,6 +249,7 @@ fn metrics(counts: &Counts) -> Metrics {
         page_faults: counts.page_faults,
         context_switches: counts.context_switches,
         instructions: counts.instructions,
+        reported: Vec::new(),
     }
 }
 

@@ -50,7 +50,7 @@ pub(crate) trait Workload {
 }
 
 /// What the user set.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Plan {
     /// Of the warm-up pair.
     pub(crate) rate_hz: u64,
@@ -58,6 +58,14 @@ pub(crate) struct Plan {
     pub(crate) kernel_limit_hz: Option<u64>,
     /// For all runs.
     pub(crate) budget: Duration,
+    /// The metric that was asked for.
+    pub(crate) metric: Option<Metric>,
+    /// Whether the workload reports times of its own.
+    pub(crate) times_itself: bool,
+    /// The function under which time counts.
+    pub(crate) scope: Option<String>,
+    /// A gain of so much peak memory is enough, however small a fraction that is.
+    pub(crate) gain_bytes: Option<u64>,
 }
 
 /// What the warm-up pair fixes.
@@ -67,6 +75,7 @@ pub(crate) struct Fixed {
     pub(crate) metric_reason: Option<String>,
     pub(crate) rate_hz: u64,
     pub(crate) pair_time: Duration,
+    pub(crate) peak_rss_bytes: u64,
 }
 
 /// Runs everything and fills in `comparison`: metric, A/A pairs, pairs, warnings. The observer
@@ -80,11 +89,16 @@ pub(crate) fn run<W: Workload>(
     warmed_up: &mut dyn FnMut(&W, &Fixed, &mut Comparison, &mut dyn Observer),
 ) -> Result<(), LabError> {
     let mut coin = Coin::new(comparison.seed);
-    let fixed = warm_up(workload, plan, &mut coin)?;
+    let fixed = warm_up(workload, &plan, &mut coin)?;
+    if let (Metric::PeakMemory, Some(bytes)) = (fixed.metric, plan.gain_bytes) {
+        // Fixed before the first counted pair, like the metric.
+        let share = bytes as f64 / fixed.peak_rss_bytes.max(1) as f64;
+        comparison.rule.gain = comparison.rule.gain.min(share);
+    }
     comparison.metric = fixed.metric;
     comparison.metric_reason.clone_from(&fixed.metric_reason);
-    let room = Room::left(plan, &fixed, workload.elapsed());
-    warned(comparison, observer, room.warning(plan, &fixed));
+    let room = Room::left(&plan, &fixed, workload.elapsed());
+    warned(comparison, observer, room.warning(&plan, &fixed));
     warmed_up(workload, &fixed, comparison, observer);
     let mut measuring = Measuring {
         workload,
@@ -110,26 +124,74 @@ fn warned(comparison: &mut Comparison, observer: &mut dyn Observer, warning: Opt
 
 /// One pair that is thrown away; a second one when the first seems to block, because the first
 /// read its files from disk.
-fn warm_up<W: Workload>(workload: &mut W, plan: Plan, coin: &mut Coin) -> Result<Fixed, LabError> {
+fn warm_up<W: Workload>(workload: &mut W, plan: &Plan, coin: &mut Coin) -> Result<Fixed, LabError> {
     let mut warm = one_warm_up(workload, plan, coin)?;
     if warm.blocked_share > BLOCKED_SHARE {
         warm = one_warm_up(workload, plan, coin)?;
     }
     workload.limit(warm.longest);
-    let wall = warm.blocked_share > BLOCKED_SHARE;
-    let reason = format!(
-        "the program blocks of its own accord for {:.0} % of wall time",
-        100.0 * warm.blocked_share
-    );
+    let (metric, metric_reason) = metric_for(plan, &warm)?;
     Ok(Fixed {
-        metric: if wall {
-            Metric::WallTime
-        } else {
-            Metric::CpuTime
-        },
-        metric_reason: wall.then_some(reason),
+        metric,
+        metric_reason,
         rate_hz: rate_for(warm.cpu_ns, plan.kernel_limit_hz),
         pair_time: warm.pair_time,
+        peak_rss_bytes: warm.peak_rss_bytes,
+    })
+}
+
+/// The primary metric, and why it is not CPU time.
+fn metric_for(plan: &Plan, warm: &WarmUp) -> Result<(Metric, Option<String>), LabError> {
+    let refused = |metric, reason: &str| LabError::NoMetric {
+        metric,
+        reason: reason.to_owned(),
+    };
+    if plan.times_itself
+        && !matches!(
+            plan.metric,
+            None | Some(Metric::Reported | Metric::PeakMemory)
+        )
+    {
+        let reason = "the workload repeats itself for a fixed time, whatever its speed; leave --metric away, or say --fixed-work";
+        return Err(refused("the time of the process", reason));
+    }
+    let asked = |metric| (metric, Some("it was asked for".to_owned()));
+    let blocks = warm.blocked_share > BLOCKED_SHARE;
+    Ok(match plan.metric {
+        Some(Metric::PeakMemory) => asked(Metric::PeakMemory),
+        Some(Metric::Instructions) if !warm.counts_instructions => {
+            let reason = "this machine has no counter for them; decide by --metric cpu";
+            return Err(refused("instructions", reason));
+        }
+        Some(Metric::Reported) if !plan.times_itself && plan.scope.is_none() => {
+            let reason = "the workload is no harness that reports times; a script that prints {\"NAME\": SECONDS} needs --script";
+            return Err(refused("the time that the workload reports", reason));
+        }
+        _ if plan.times_itself => (
+            Metric::Reported,
+            Some("the process runs for a fixed time".to_owned()),
+        ),
+        _ if let Some(scope) = &plan.scope => {
+            if !warm.reports {
+                let reason = format!(
+                    "no sample of the warm-up runs has a function `{scope}` on its stack; check the name with `hotproof record` and `hotproof report`"
+                );
+                return Err(refused("the time under a function", &reason));
+            }
+            (
+                Metric::Reported,
+                Some(format!("only CPU time under {scope} counts")),
+            )
+        }
+        Some(metric) => asked(metric),
+        None if blocks => (
+            Metric::WallTime,
+            Some(format!(
+                "the program blocks of its own accord for {:.0} % of wall time",
+                100.0 * warm.blocked_share
+            )),
+        ),
+        None => (Metric::CpuTime, None),
     })
 }
 
@@ -140,11 +202,16 @@ struct WarmUp {
     cpu_ns: u64,
     longest: Duration,
     pair_time: Duration,
+    /// The larger one of the two sides.
+    peak_rss_bytes: u64,
+    counts_instructions: bool,
+    /// Whether both sides report times.
+    reports: bool,
 }
 
 fn one_warm_up<W: Workload>(
     workload: &mut W,
-    plan: Plan,
+    plan: &Plan,
     coin: &mut Coin,
 ) -> Result<WarmUp, LabError> {
     let rate_hz = jittered(plan.rate_hz, coin.number());
@@ -153,6 +220,9 @@ fn one_warm_up<W: Workload>(
         cpu_ns: 0,
         longest: Duration::ZERO,
         pair_time: Duration::ZERO,
+        peak_rss_bytes: 0,
+        counts_instructions: true,
+        reports: true,
     };
     for (checkout, side) in [(Checkout::Base, Side::Base), (Checkout::Head, Side::Head)] {
         let raw = workload.execute(checkout, rate_hz)?;
@@ -161,9 +231,12 @@ fn one_warm_up<W: Workload>(
         warm.cpu_ns += metrics.cpu_ns / 2;
         warm.longest = warm.longest.max(wall);
         warm.pair_time += wall;
+        warm.peak_rss_bytes = warm.peak_rss_bytes.max(metrics.peak_rss_bytes);
+        warm.counts_instructions &= metrics.instructions.is_some();
         let share = workload.blocked(&raw).as_secs_f64() / wall.as_secs_f64().max(1e-9);
         warm.blocked_share = warm.blocked_share.min(share);
-        workload.tally(side, raw);
+        let run = workload.tally(side, raw);
+        warm.reports &= !run.metrics.reported.is_empty();
     }
     Ok(warm)
 }
@@ -175,7 +248,7 @@ struct Room {
 }
 
 impl Room {
-    fn left(plan: Plan, fixed: &Fixed, elapsed: Duration) -> Room {
+    fn left(plan: &Plan, fixed: &Fixed, elapsed: Duration) -> Room {
         let left = plan.budget.saturating_sub(elapsed);
         let pairs = left.as_secs_f64() / fixed.pair_time.as_secs_f64().max(1e-9);
         Room {
@@ -189,7 +262,7 @@ impl Room {
         self.pairs >= FEWEST_PAIRS as f64
     }
 
-    fn warning(self, plan: Plan, fixed: &Fixed) -> Option<String> {
+    fn warning(self, plan: &Plan, fixed: &Fixed) -> Option<String> {
         if self.pairs >= (FEWEST_PAIRS + FEWEST_PLACEBO_PAIRS) as f64 {
             return None;
         }
@@ -343,7 +416,7 @@ pub(crate) fn kernel_limit_hz() -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use hotproof_diff::{CpuSource, Machine, OutputCheck, RefFacts, Rule};
+    use hotproof_diff::{CpuSource, Machine, OutputCheck, RefFacts, Rule, Setup, TestCheck};
 
     use crate::event::Silent;
 
@@ -394,6 +467,7 @@ mod tests {
                 page_faults: 1,
                 context_switches: 1,
                 instructions: None,
+                reported: Vec::new(),
             })
         }
 
@@ -437,6 +511,9 @@ mod tests {
             metric: Metric::CpuTime,
             metric_reason: None,
             seed,
+            policy: "statistical".to_owned(),
+            setup: Setup::default(),
+            tests: TestCheck::NotRun,
             placebo: Vec::new(),
             pairs: Vec::new(),
             functions: Vec::new(),
@@ -454,6 +531,10 @@ mod tests {
             rate_hz: 997,
             kernel_limit_hz: None,
             budget: Duration::from_secs(budget_s),
+            metric: None,
+            times_itself: false,
+            scope: None,
+            gain_bytes: None,
         };
         let mut ignore = |_: &Invented, _: &Fixed, _: &mut Comparison, _: &mut dyn Observer| {};
         let result = run(workload, plan, &mut comparison, &mut Silent, &mut ignore);

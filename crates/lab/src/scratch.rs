@@ -3,11 +3,9 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
 
 use crate::error::LabError;
-use crate::event::Checkout;
-use crate::git::{self, Worktree};
+use crate::git;
 use crate::leftovers;
 
 /// What the names of temporary folders begin with.
@@ -16,8 +14,6 @@ pub(crate) const PREFIX: &str = "hotproof-";
 /// The folder of one comparison.
 #[derive(Debug)]
 pub(crate) struct Scratch {
-    // Dropped in this order: git forgets the worktrees before the folder goes.
-    worktrees: Vec<(Checkout, Worktree)>,
     folder: Folder,
 }
 
@@ -80,29 +76,11 @@ impl Scratch {
     pub(crate) fn new() -> Result<Scratch, LabError> {
         let folder = Folder::new()?;
         leftovers::sign(folder.path())?;
-        Ok(Scratch {
-            worktrees: Vec::new(),
-            folder,
-        })
+        Ok(Scratch { folder })
     }
 
     /// The folder itself.
     pub(crate) fn folder(&self) -> &Folder {
         &self.folder
-    }
-
-    /// Checks a commit out.
-    pub(crate) fn check_out(
-        &mut self,
-        top: &Path,
-        checkout: Checkout,
-        commit: &str,
-        stop: &AtomicBool,
-    ) -> Result<PathBuf, LabError> {
-        let path = self.folder.path().join(checkout.name());
-        let worktree = Worktree::add(top, path, commit, stop)?;
-        let path = worktree.path().to_owned();
-        self.worktrees.push((checkout, worktree));
-        Ok(path)
     }
 }

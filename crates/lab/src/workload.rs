@@ -1,5 +1,6 @@
 //! What could be measured here, for a user who did not say.
 
+use std::ffi::OsString;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -8,24 +9,49 @@ use std::sync::atomic::AtomicBool;
 
 use crate::cargo::{self, Workspace};
 use crate::child::{self, Streams};
+use crate::options::{Product, ProductKind};
 
 /// A command that might be the workload.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Candidate {
-    /// As it would be typed after `--`.
-    pub command: String,
+    /// As it would be typed at the end of the command line: `-- ./bench`, `--bench parse`.
+    pub typed: String,
     /// Where it comes from: `binary of the package demo`.
     pub origin: String,
+    /// How likely it is meant: the lowest first.
+    pub rank: Rank,
+    /// The program and its arguments; empty with a product.
+    pub command: Vec<OsString>,
+    /// The program of cargo.
+    pub product: Option<Product>,
 }
 
-/// Commands that might be a workload of the project in `directory`, likeliest first: files whose
-/// name speaks of benchmarks, then cargo's binaries and examples. Benchmarks of `cargo bench` are
-/// none, because their harnesses run for a fixed time.
+/// How likely a candidate is meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Rank {
+    /// Its name or its kind speaks of benchmarks.
+    Benchmark,
+    /// A program.
+    Program,
+    /// An example.
+    Example,
+}
+
+/// The one candidate that can be meant: the only one of the likeliest rank that there is.
+pub fn only(candidates: &[Candidate]) -> Option<&Candidate> {
+    let likeliest = candidates.iter().map(|candidate| candidate.rank).min()?;
+    let mut best = candidates.iter().filter(|it| it.rank == likeliest);
+    best.next().filter(|_| best.next().is_none())
+}
+
+/// What might be a workload of the project in `directory`, likeliest first: files whose name
+/// speaks of benchmarks, cargo's benchmarks, then its binaries and examples.
 pub fn candidates(directory: &Path) -> Vec<Candidate> {
     let mut all = scripts(directory);
     if let Some(workspace) = workspace(directory) {
-        all.extend(products(&workspace, directory));
+        all.extend(products(&workspace));
     }
+    all.sort_by_key(|candidate| candidate.rank);
     all
 }
 
@@ -41,17 +67,20 @@ fn scripts(directory: &Path) -> Vec<Candidate> {
     names.sort();
     let command = |(name, path): (String, PathBuf)| {
         let mode = fs::metadata(path).map_or(0, |facts| facts.permissions().mode());
-        let typed = match name.rsplit_once('.').map(|(_, extension)| extension) {
-            _ if mode & 0o111 != 0 => format!("./{name}"),
-            Some("py") => format!("python3 {name}"),
-            Some("js" | "mjs") => format!("node {name}"),
-            Some("rb") => format!("ruby {name}"),
-            Some("sh") => format!("sh {name}"),
+        let words: Vec<String> = match name.rsplit_once('.').map(|(_, extension)| extension) {
+            _ if mode & 0o111 != 0 => vec![format!("./{name}")],
+            Some("py") => vec!["python3".into(), name],
+            Some("js" | "mjs") => vec!["node".into(), name],
+            Some("rb") => vec!["ruby".into(), name],
+            Some("sh") => vec!["sh".into(), name],
             _ => return None,
         };
         Some(Candidate {
-            command: typed,
+            typed: format!("-- {}", words.join(" ")),
             origin: "file of this directory".to_owned(),
+            rank: Rank::Benchmark,
+            command: words.into_iter().map(OsString::from).collect(),
+            product: None,
         })
     };
     names.into_iter().filter_map(command).collect()
@@ -73,16 +102,25 @@ fn workspace(directory: &Path) -> Option<Workspace> {
     cargo::parse_metadata(&answer).ok()
 }
 
-fn products(workspace: &Workspace, directory: &Path) -> Vec<Candidate> {
-    let target = path_to_target(workspace, directory);
+fn products(workspace: &Workspace) -> Vec<Candidate> {
     let mut all = Vec::new();
-    for (kind, folder, word) in [("bin", "", "binary"), ("example", "examples/", "example")] {
+    for (kind, rank, word) in [
+        (ProductKind::Bench, Rank::Benchmark, "benchmark"),
+        (ProductKind::Bin, Rank::Program, "binary"),
+        (ProductKind::Example, Rank::Example, "example"),
+    ] {
         for package in &workspace.packages {
-            let has = |target: &&cargo::Target| target.kind.iter().any(|other| other == kind);
-            for product in package.targets.iter().filter(has) {
+            let has = |target: &&cargo::Target| target.kind.iter().any(|it| it == kind.name());
+            for target in package.targets.iter().filter(has) {
                 all.push(Candidate {
-                    command: format!("{target}release/{folder}{}", product.name),
+                    typed: format!("--{} {}", kind.name(), target.name),
                     origin: format!("{word} of the package {}", package.name),
+                    rank,
+                    command: Vec::new(),
+                    product: Some(Product {
+                        kind,
+                        name: target.name.clone(),
+                    }),
                 });
             }
         }
@@ -90,53 +128,76 @@ fn products(workspace: &Workspace, directory: &Path) -> Vec<Candidate> {
     all
 }
 
-/// From the directory to the workspace's target folder: `../target/`.
-fn path_to_target(workspace: &Workspace, directory: &Path) -> String {
-    let directory = fs::canonicalize(directory).unwrap_or_else(|_| directory.to_owned());
-    match directory.strip_prefix(&workspace.root) {
-        Ok(below) => format!("{}target/", "../".repeat(below.components().count())),
-        Err(_) => format!("{}/target/", workspace.root.display()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn commands(directory: &Path) -> Vec<String> {
-        candidates(directory)
-            .into_iter()
-            .map(|candidate| candidate.command)
-            .collect()
+    fn typed(directory: &Path) -> Vec<String> {
+        let all = candidates(directory).into_iter();
+        all.map(|candidate| candidate.typed).collect()
     }
+
+    fn write(top: &Path, files: &[(&str, &str)]) {
+        for (name, text) in files {
+            let path = top.join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+    }
+
+    const MANIFEST: &str = "[package]\nname = 'demo'\nversion = '0.1.0'\n[workspace]\n";
 
     #[test]
     fn scripts_and_cargo_products_are_offered() {
         let folder = tempfile::tempdir().unwrap();
         let top = folder.path();
-        fs::create_dir_all(top.join("src/bin")).unwrap();
-        fs::create_dir_all(top.join("examples")).unwrap();
-        let manifest = "[package]\nname = 'demo'\nversion = '0.1.0'\n[workspace]\n";
-        for (name, text) in [
-            ("Cargo.toml", manifest),
-            ("src/main.rs", "fn main() {}"),
-            ("src/bin/second.rs", "fn main() {}"),
-            ("examples/shot.rs", "fn main() {}"),
-            ("bench.py", ""),
-            ("benchmark.txt", ""),
-        ] {
-            fs::write(top.join(name), text).unwrap();
-        }
-        let all = ["demo", "second", "examples/shot"];
-        let expected = |prefix: &str| all.map(|name| format!("{prefix}target/release/{name}"));
-        assert_eq!(commands(top)[0], "python3 bench.py");
-        assert_eq!(commands(top)[1..], expected(""));
-        assert_eq!(commands(&top.join("src")), expected("../"));
+        write(
+            top,
+            &[
+                ("Cargo.toml", MANIFEST),
+                ("src/main.rs", "fn main() {}"),
+                ("src/bin/second.rs", "fn main() {}"),
+                ("examples/shot.rs", "fn main() {}"),
+                ("benches/speed.rs", "fn main() {}"),
+                ("bench.py", ""),
+                ("benchmark.txt", ""),
+            ],
+        );
+        let products = [
+            "--bench speed",
+            "--bin demo",
+            "--bin second",
+            "--example shot",
+        ];
+        assert_eq!(typed(top)[0], "-- python3 bench.py");
+        assert_eq!(typed(top)[1..], products);
+        assert_eq!(typed(&top.join("src")), products);
+        assert_eq!(only(&candidates(top)), None, "a script and a benchmark");
+        let below = candidates(&top.join("src"));
+        assert_eq!(only(&below).unwrap().typed, "--bench speed");
+    }
+
+    #[test]
+    fn the_only_program_is_meant_where_there_is_no_benchmark() {
+        let folder = tempfile::tempdir().unwrap();
+        let top = folder.path();
+        write(
+            top,
+            &[
+                ("Cargo.toml", MANIFEST),
+                ("src/main.rs", "fn main() {}"),
+                ("examples/shot.rs", "fn main() {}"),
+            ],
+        );
+        assert_eq!(only(&candidates(top)).unwrap().typed, "--bin demo");
+        write(top, &[("src/bin/second.rs", "fn main() {}")]);
+        assert_eq!(only(&candidates(top)), None);
     }
 
     #[test]
     fn an_empty_folder_offers_nothing() {
         let folder = tempfile::tempdir().unwrap();
         assert_eq!(candidates(folder.path()), []);
+        assert_eq!(only(&[]), None);
     }
 }

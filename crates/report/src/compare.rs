@@ -3,12 +3,14 @@
 
 mod facts;
 mod json;
+mod ledger;
 mod markdown;
 mod page;
 mod screen;
 mod tables;
 
 pub use json::json;
+pub use ledger::{handoff, tsv};
 pub use markdown::markdown;
 pub use screen::{header, screen};
 

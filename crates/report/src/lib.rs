@@ -34,6 +34,7 @@ pub mod numbers;
 mod places;
 mod prose;
 pub mod quality;
+mod quantities;
 pub mod record;
 pub mod schema;
 pub mod stat;

@@ -51,6 +51,8 @@ fn no_minus_zero(value: f64, digits: usize) -> f64 {
 /// The unit that a time is shown in. Figures of one column share a unit, so that they compare.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TimeUnit {
+    /// Nanoseconds with two decimals, for what was timed over many repetitions.
+    FineNanoseconds,
     /// Nanoseconds.
     Nanoseconds,
     /// Microseconds.
@@ -72,9 +74,17 @@ impl TimeUnit {
         }
     }
 
+    /// As [`TimeUnit::of`], for times that are known better than to a nanosecond.
+    pub fn fine(time_ns: f64) -> Self {
+        match TimeUnit::of(time_ns) {
+            TimeUnit::Nanoseconds => TimeUnit::FineNanoseconds,
+            unit => unit,
+        }
+    }
+
     fn scale(self) -> (f64, &'static str) {
         match self {
-            TimeUnit::Nanoseconds => (1.0, "ns"),
+            TimeUnit::FineNanoseconds | TimeUnit::Nanoseconds => (1.0, "ns"),
             TimeUnit::Microseconds => (1e3, "us"),
             TimeUnit::Milliseconds => (1e6, "ms"),
             TimeUnit::Seconds => (1e9, "s"),

@@ -102,7 +102,7 @@ fn kind(
     if !comparison.code_changed {
         return AttributionKind::NoCodeChanged;
     }
-    let Some(parts) = parts else {
+    let Some(parts) = parts.filter(|_| comparison.metric != Metric::PeakMemory) else {
         return AttributionKind::Unavailable;
     };
     let fewest = sampled.samples(Side::Base).min(sampled.samples(Side::Head));

@@ -7,20 +7,22 @@
 use super::TimeChange;
 use crate::statistics::{
     LEVEL, PAIRS_FOR_PRIOR, PairedTest, RatioTest, SCALE_FLOOR, hodges_lehmann, median,
-    prior_scale, robust_sd,
+    prior_scale, robust_sd, values,
 };
 use crate::values::{Comparison, Estimate, EstimateUnit, Metric, Pair, Run, Side, Tally};
 
 /// A run with its samples.
 pub(super) struct SampledRun<'a> {
     pub(super) tally: &'a Tally,
-    pub(super) cpu_ns: f64,
+    /// The time that its samples share: CPU time, or what the workload reports, since a harness
+    /// runs until a time is over, whatever the speed.
+    pub(super) time_ns: f64,
 }
 
 impl SampledRun<'_> {
-    /// The CPU time that `count` samples of this run stand for.
+    /// The time that `count` samples of this run stand for.
     pub(super) fn time_ns(&self, count: u64) -> f64 {
-        count as f64 / self.tally.samples as f64 * self.cpu_ns
+        count as f64 / self.tally.samples as f64 * self.time_ns
     }
 }
 
@@ -31,10 +33,15 @@ pub(super) struct SampledPair<'a> {
 }
 
 impl<'a> SampledPair<'a> {
-    fn of(pair: &'a Pair) -> Option<Self> {
+    fn of(pair: &'a Pair, metric: Metric) -> Option<Self> {
+        let timed = match metric {
+            Metric::Reported => Metric::Reported,
+            _ => Metric::CpuTime,
+        };
+        let (base_ns, head_ns) = values(pair, timed)?;
         Some(SampledPair {
-            base: sampled_run(&pair.base)?,
-            head: sampled_run(&pair.head)?,
+            base: sampled_run(&pair.base, base_ns)?,
+            head: sampled_run(&pair.head, head_ns)?,
         })
     }
 
@@ -46,19 +53,16 @@ impl<'a> SampledPair<'a> {
     }
 }
 
-fn sampled_run(run: &Run) -> Option<SampledRun<'_>> {
+fn sampled_run(run: &Run, time_ns: f64) -> Option<SampledRun<'_>> {
     let tally = run.tally.as_ref().filter(|tally| tally.samples > 0)?;
-    (run.metrics.cpu_ns > 0).then_some(SampledRun {
-        tally,
-        cpu_ns: run.metrics.cpu_ns as f64,
-    })
+    (time_ns > 0.0).then_some(SampledRun { tally, time_ns })
 }
 
 /// The pairs of a comparison that were sampled on both sides.
 pub(crate) struct Sampled<'a> {
     pub(super) pairs: Vec<SampledPair<'a>>,
     pub(super) placebo: Vec<SampledPair<'a>>,
-    /// Median CPU time of the base runs: the unit of everything that is tested.
+    /// Median time of the base runs: the unit of everything that is tested.
     pub(super) unit_ns: f64,
     /// The spread to assume where the A/A block does not tell.
     default_prior: f64,
@@ -71,21 +75,27 @@ impl<'a> Sampled<'a> {
         let pairs: Vec<_> = comparison
             .pairs
             .iter()
-            .filter_map(SampledPair::of)
+            .filter_map(|pair| SampledPair::of(pair, comparison.metric))
             .collect();
         let placebo: Vec<_> = comparison
             .placebo
             .iter()
-            .filter_map(SampledPair::of)
+            .filter_map(|pair| SampledPair::of(pair, comparison.metric))
             .collect();
-        let times: Vec<f64> = pairs.iter().map(|pair| pair.base.cpu_ns).collect();
+        let times: Vec<f64> = pairs.iter().map(|pair| pair.base.time_ns).collect();
         let counts: Vec<f64> = placebo
             .iter()
             .map(|pair| pair.base.tally.samples as f64)
             .collect();
         Sampled {
             unit_ns: median(&times),
-            default_prior: prior_scale(Metric::CpuTime, &comparison.placebo),
+            default_prior: prior_scale(
+                match comparison.metric {
+                    Metric::Reported => Metric::Reported,
+                    _ => Metric::CpuTime,
+                },
+                &comparison.placebo,
+            ),
             grain: 1.0 / median(&counts),
             pairs,
             placebo,

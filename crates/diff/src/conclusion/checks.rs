@@ -2,7 +2,7 @@
 
 use super::{Noise, Quantity, SampleFacts};
 use crate::statistics::{hodges_lehmann, log_ratio, robust_sd, standard_deviation};
-use crate::values::{Comparison, CpuSource, Metric, Order, OutputCheck, Pair, Run};
+use crate::values::{Comparison, CpuSource, Metric, Order, OutputCheck, Pair, Run, TestCheck};
 use crate::verdict::Facts;
 
 /// With fewer samples on a side the shares of small functions are hardly known.
@@ -52,6 +52,7 @@ pub(super) fn warnings(facts: &Facts<'_>, samples: &SampleFacts) -> Vec<String> 
         unmeasured(comparison),
         unstable_output(comparison),
         different_output(comparison),
+        mixed_reports(facts),
     ];
     let mut all = comparison.warnings.clone();
     all.extend(found.into_iter().flatten());
@@ -62,7 +63,10 @@ pub(super) fn warnings(facts: &Facts<'_>, samples: &SampleFacts) -> Vec<String> 
 /// What nobody has looked at.
 pub(super) fn not_checked(comparison: &Comparison) -> Vec<String> {
     let runs = || comparison.pairs.iter().flat_map(|p| [&p.base, &p.head]);
-    let mut all = vec!["code layout".to_owned(), "tests".to_owned()];
+    let mut all = vec!["code layout".to_owned()];
+    if comparison.tests == TestCheck::NotRun {
+        all.push("tests".to_owned());
+    }
     if runs().any(|run| run.metrics.instructions.is_none()) {
         all.push("instruction counts".to_owned());
     }
@@ -145,6 +149,9 @@ fn sleeping(comparison: &Comparison) -> Option<String> {
 }
 
 fn inexact(comparison: &Comparison) -> Option<String> {
+    if comparison.metric != Metric::CpuTime {
+        return None;
+    }
     let mut runs = comparison.pairs.iter().flat_map(|p| [&p.base, &p.head]);
     runs.any(|run| run.metrics.cpu_source == CpuSource::Wait4)
         .then(|| {
@@ -169,6 +176,24 @@ fn different_output(comparison: &Comparison) -> Option<String> {
     let allowed = comparison.rule.allow_different_output;
     (comparison.output == OutputCheck::Different && allowed)
         .then(|| "base and head print different output, which was allowed".to_owned())
+}
+
+/// Whether some of the reported times got longer, beyond noise, while others got shorter.
+fn mixed_reports(facts: &Facts<'_>) -> Option<String> {
+    let moved = |longer: bool| {
+        let rows = facts.reported.iter().filter(move |row| {
+            row.marked && row.ratio.excludes(1.0) && (row.ratio.value > 1.0) == longer
+        });
+        rows.map(|row| row.name.as_str()).collect::<Vec<_>>()
+    };
+    let (slower, faster) = (moved(true), moved(false));
+    (!slower.is_empty() && !faster.is_empty()).then(|| {
+        format!(
+            "some of what is reported got slower ({}), some faster ({}): compare them one by one",
+            slower.join(", "),
+            faster.join(", ")
+        )
+    })
 }
 
 fn sampling(comparison: &Comparison, samples: &SampleFacts) -> Vec<String> {

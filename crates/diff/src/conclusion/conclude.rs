@@ -2,7 +2,7 @@
 
 use super::Conclusion;
 use super::checks::{noise, not_checked, sample_facts, warnings};
-use super::metrics::metric_rows;
+use super::metrics::{metric_rows, reported_rows};
 use crate::attribution::{Sampled, attribute, function_results};
 use crate::statistics::Sequence;
 use crate::values::Comparison;
@@ -16,12 +16,14 @@ pub fn conclude(comparison: &Comparison) -> Conclusion {
     let functions = function_results(comparison, &sampled);
     let attribution = attribute(comparison, &sampled, &functions, sequence.outcome());
     let metrics = metric_rows(comparison, &sequence);
+    let reported = reported_rows(comparison);
     let samples = sample_facts(comparison);
     let facts = Facts {
         comparison,
         outcome: sequence.outcome(),
         pairs: sequence.pairs(),
         metrics: &metrics,
+        reported: &reported,
         noise: noise(&comparison.placebo, comparison.metric),
         projected_pairs: sequence.projected_pairs(),
         functions: &functions,
@@ -40,6 +42,7 @@ pub fn conclude(comparison: &Comparison) -> Conclusion {
         warnings: warnings(&facts, &samples),
         not_checked: not_checked(comparison),
         samples,
+        reported,
         metrics,
         functions,
         attribution,

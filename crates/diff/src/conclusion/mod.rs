@@ -42,6 +42,8 @@ pub enum Quantity {
     ContextSwitches,
     /// Instructions, where they can be counted.
     Instructions,
+    /// What the workload itself reports, nanoseconds: the geometric mean of its times.
+    Reported,
 }
 
 impl Quantity {
@@ -55,15 +57,17 @@ impl Quantity {
             Quantity::PageFaults => "page faults",
             Quantity::ContextSwitches => "context switches",
             Quantity::Instructions => "instructions",
+            Quantity::Reported => "reported time",
         }
     }
 
     /// The unit of [`MetricRow::base`] and [`MetricRow::head`].
     pub fn unit(self) -> EstimateUnit {
         match self {
-            Quantity::CpuTime | Quantity::WallTime | Quantity::UserAndSystemTime => {
-                EstimateUnit::Nanoseconds
-            }
+            Quantity::CpuTime
+            | Quantity::WallTime
+            | Quantity::UserAndSystemTime
+            | Quantity::Reported => EstimateUnit::Nanoseconds,
             Quantity::PeakMemory => EstimateUnit::Bytes,
             Quantity::PageFaults | Quantity::ContextSwitches | Quantity::Instructions => {
                 EstimateUnit::Count
@@ -97,6 +101,23 @@ impl MetricRow {
     pub fn speedup(&self) -> Option<Estimate> {
         self.ratio.map(Estimate::inverse)
     }
+}
+
+/// One of several times that the workload reports.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ReportedRow {
+    /// What it is the time of.
+    pub name: String,
+    /// A typical run of base, nanoseconds.
+    pub base_ns: f64,
+    /// A typical run of head, nanoseconds.
+    pub head_ns: f64,
+    /// head / base with its interval (unit Ratio).
+    pub ratio: Estimate,
+    /// E-value against "it did not change".
+    pub e_value: f64,
+    /// Whether e-BH marks it: of the marked rows at most 5 % are expected to be chance.
+    pub marked: bool,
 }
 
 /// The E-values of the three hypotheses at the last pair: how strong the evidence is. An E-value
@@ -150,6 +171,8 @@ pub struct Conclusion {
     pub decided_at: Option<usize>,
     /// Counted pairs.
     pub pairs: usize,
+    /// Each time that the workload reports, in its own order; empty unless there are several.
+    pub reported: Vec<ReportedRow>,
     /// Measured quantities, the primary metric first.
     pub metrics: Vec<MetricRow>,
     /// How strong the evidence is.
@@ -190,6 +213,9 @@ impl From<Metric> for Quantity {
         match metric {
             Metric::CpuTime => Quantity::CpuTime,
             Metric::WallTime => Quantity::WallTime,
+            Metric::Reported => Quantity::Reported,
+            Metric::PeakMemory => Quantity::PeakMemory,
+            Metric::Instructions => Quantity::Instructions,
         }
     }
 }

@@ -16,7 +16,7 @@ pub use sequence::{Sequence, default_prior_scale, log_ratio};
 
 pub(crate) use process::SCALE_FLOOR;
 pub(crate) use robust::standard_deviation;
-pub(crate) use sequence::{PAIRS_FOR_PRIOR, prior_scale};
+pub(crate) use sequence::{PAIRS_FOR_PRIOR, prior_scale, values};
 
 /// An E-value of this size decides at one per cent over both directions.
 pub const DECIDES: f64 = 200.0;

@@ -9,22 +9,57 @@ use crate::values::{Comparison, Estimate, EstimateUnit, Metric, Pair, Rule, Run}
 /// Fewer A/A pairs than this do not tell the spread.
 pub(crate) const PAIRS_FOR_PRIOR: usize = 5;
 
-/// The spread of x that is assumed before it is known: 0.03 for CPU time, 0.2 for wall time.
+/// The spread of x that is assumed before it is known: 0.03 for CPU time, 0.2 for wall time, 0.1 for
+/// what the workload reports, 0.01 for memory and instructions.
 pub fn default_prior_scale(metric: Metric) -> f64 {
     match metric {
         Metric::CpuTime => 0.03,
         Metric::WallTime => 0.2,
+        // Harnesses and scripts time by the wall, and take a typical one of many.
+        Metric::Reported => 0.1,
+        Metric::PeakMemory | Metric::Instructions => 0.01,
     }
 }
 
-/// x = ln(head / base) of a pair; `None` when one of the runs measured 0.
+/// x = ln(head / base) of a pair; `None` when one of the runs measured 0, or nothing that both
+/// report.
 pub fn log_ratio(pair: &Pair, metric: Metric) -> Option<f64> {
-    let time_ns = |run: &Run| match metric {
-        Metric::CpuTime => run.metrics.cpu_ns,
-        Metric::WallTime => run.metrics.wall_ns,
+    let (base, head) = values(pair, metric)?;
+    (base > 0.0 && head > 0.0).then(|| (head / base).ln())
+}
+
+/// The metric of both runs of a pair, in its unit; `None` where it was not counted.
+pub(crate) fn values(pair: &Pair, metric: Metric) -> Option<(f64, f64)> {
+    let of = |run: &Run| {
+        let metrics = &run.metrics;
+        let value = match metric {
+            Metric::CpuTime => metrics.cpu_ns,
+            Metric::WallTime => metrics.wall_ns,
+            Metric::PeakMemory => metrics.peak_rss_bytes,
+            Metric::Instructions => metrics.instructions?,
+            Metric::Reported => return None,
+        };
+        Some(value as f64)
     };
-    let (base, head) = (time_ns(&pair.base), time_ns(&pair.head));
-    (base > 0 && head > 0).then(|| (head as f64 / base as f64).ln())
+    match metric {
+        Metric::Reported => reported(pair),
+        _ => Some((of(&pair.base)?, of(&pair.head)?)),
+    }
+}
+
+/// The geometric means of the times that both runs of a pair report: each benchmark counts the
+/// same, whatever its length. `None` when there is no name that both report.
+fn reported(pair: &Pair) -> Option<(f64, f64)> {
+    let head = |name: &str| {
+        let mut times = pair.head.metrics.reported.iter();
+        times.find(|time| time.name == name).map(|it| it.time_ns)
+    };
+    let base = pair.base.metrics.reported.iter();
+    let both: Vec<(f64, f64)> = base
+        .filter_map(|time| Some((time.time_ns.ln(), head(&time.name)?.ln())))
+        .collect();
+    let mean = |of: fn(&(f64, f64)) -> f64| both.iter().map(of).sum::<f64>() / both.len() as f64;
+    (!both.is_empty()).then(|| (mean(|it| it.0).exp(), mean(|it| it.1).exp()))
 }
 
 /// One of the four hypotheses of the rule, grown pair by pair.
@@ -90,12 +125,16 @@ impl Sequence {
         // A negative margin would call equals faster.
         let margin = rule.margin.min(rule.minimum_effect).max(0.0);
         let mei = rule.minimum_effect;
+        // A gain of a fifth leaves four fifths of the time; below what is wanted nothing is of
+        // interest, above the minimum effect every loss is.
+        let wanted = -(-rule.gain.clamp(0.0, 0.99)).ln_1p();
+        let decides = DECIDES * f64::from(rule.workloads.max(1));
         Sequence {
             rule,
             test: PairedTest::new(prior_scale),
-            faster: Hypothesis::new(-margin, Direction::Below, DECIDES),
-            slower: Hypothesis::new(margin, Direction::Above, DECIDES),
-            above_minus_mei: Hypothesis::new(-mei, Direction::Above, DECIDES_NO_EFFECT),
+            faster: Hypothesis::new(-margin.max(wanted), Direction::Below, decides),
+            slower: Hypothesis::new(margin, Direction::Above, decides),
+            above_minus_mei: Hypothesis::new(-mei.max(wanted), Direction::Above, DECIDES_NO_EFFECT),
             below_plus_mei: Hypothesis::new(mei, Direction::Below, DECIDES_NO_EFFECT),
             decided: None,
         }

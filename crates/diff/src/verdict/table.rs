@@ -2,15 +2,12 @@
 
 use super::Verdict;
 use crate::attribution::{Attribution, AttributionKind, FunctionResult, Hot};
-use crate::conclusion::{MetricRow, Noise, Outcome, Quantity};
+use crate::conclusion::{MetricRow, Noise, Outcome, Quantity, ReportedRow};
 use crate::statistics::{FEWEST_PAIRS, PAIRS_FOR_PRIOR};
-use crate::values::{Comparison, FunctionRow, OutputCheck};
+use crate::values::{Comparison, FunctionRow, Metric, OutputCheck};
 
 /// Above this spread of the primary metric over the A/A pairs there is no verdict.
 const HOPELESS_SD: f64 = 0.3;
-
-/// A base run that takes less of the primary metric cannot be told from its start and end.
-const SHORTEST_RUN_NS: f64 = 5e6;
 
 /// Everything that the table looks at.
 pub(crate) struct Facts<'a> {
@@ -18,6 +15,7 @@ pub(crate) struct Facts<'a> {
     pub(crate) outcome: Outcome,
     pub(crate) pairs: usize,
     pub(crate) metrics: &'a [MetricRow],
+    pub(crate) reported: &'a [ReportedRow],
     pub(crate) noise: Option<Noise>,
     pub(crate) projected_pairs: Option<usize>,
     pub(crate) functions: &'a [FunctionResult],
@@ -44,6 +42,8 @@ pub(crate) enum Reason {
     Slower,
     MicroOnly { function: FunctionRow, gain: f64 },
     NotOnHotPath,
+    NotKnownHot,
+    BelowPolicy,
     NoEffect,
     TooFewPairs,
     Undecided,
@@ -71,11 +71,12 @@ fn obstacle(facts: &Facts<'_>) -> Option<Reason> {
     let differ = facts.comparison.output == OutputCheck::Different
         && !facts.comparison.rule.allow_different_output;
     let time_ns = facts.metrics.first().map_or(0.0, |row| row.base);
+    let timed = matches!(facts.comparison.metric, Metric::CpuTime | Metric::WallTime);
     if differ {
         Some(Reason::OutputsDiffer)
     } else if facts.pairs == 0 {
         Some(Reason::NothingMeasured)
-    } else if time_ns < SHORTEST_RUN_NS {
+    } else if timed && time_ns < facts.comparison.rule.shortest_run_ns as f64 {
         Some(Reason::RunTooShort { time_ns })
     } else {
         None
@@ -93,6 +94,9 @@ fn by_outcome(facts: &Facts<'_>) -> (Verdict, Reason) {
 fn faster(facts: &Facts<'_>) -> (Verdict, Reason) {
     if facts.cpu_and_wall_disagree() {
         return (Verdict::Inconclusive, Reason::CpuAndWallDisagree);
+    }
+    if facts.comparison.rule.needs_hot && facts.attribution.hot != Hot::Yes {
+        return (Verdict::Inconclusive, Reason::NotKnownHot);
     }
     match facts.attribution.kind {
         AttributionKind::Explained => (Verdict::Keep, Reason::Explained),
@@ -120,6 +124,9 @@ fn not_faster(facts: &Facts<'_>) -> (Verdict, Reason) {
     }
     match (facts.outcome, facts.attribution.hot) {
         (Outcome::NoEffect, Hot::No) => (Verdict::NotOnHotPath, Reason::NotOnHotPath),
+        (Outcome::NoEffect, _) if facts.gained_too_little() => {
+            (Verdict::Discard, Reason::BelowPolicy)
+        }
         (Outcome::NoEffect, _) => (Verdict::Discard, Reason::NoEffect),
         _ if facts.pairs < FEWEST_PAIRS => (Verdict::Inconclusive, Reason::TooFewPairs),
         _ => (Verdict::Inconclusive, Reason::Undecided),
@@ -131,8 +138,20 @@ impl Facts<'_> {
         self.metrics.iter().find(|row| row.quantity == quantity)
     }
 
-    /// Whether CPU time and wall time moved in opposite directions, each beyond its noise.
+    /// Whether there is a gain beyond the minimum effect that the policy does not call enough.
+    fn gained_too_little(&self) -> bool {
+        let rule = self.comparison.rule;
+        let ratio = self.metrics.first().and_then(|row| row.ratio);
+        rule.gain > rule.minimum_effect
+            && ratio.is_some_and(|ratio| ratio.value < 1.0 - rule.minimum_effect)
+    }
+
+    /// Whether CPU time and wall time moved in opposite directions, each beyond its noise. Neither
+    /// says anything where another metric is the primary one.
     pub(crate) fn cpu_and_wall_disagree(&self) -> bool {
+        if !matches!(self.comparison.metric, Metric::CpuTime | Metric::WallTime) {
+            return false;
+        }
         let direction = |quantity| {
             let ratio = self.row(quantity)?.ratio?;
             ratio.excludes(1.0).then_some(ratio.value > 1.0)

@@ -27,6 +27,19 @@ pub(crate) fn sentence(facts: &Facts<'_>, reason: Reason) -> String {
             effect(facts)
         ),
         Reason::NothingMeasured => "no pair of runs was measured.".to_owned(),
+        Reason::NotKnownHot => format!(
+            "{}, but {} {} not known to be on the hot path, which the policy {} asks for.",
+            effect(facts),
+            changed_names(facts),
+            verb(facts, "is", "are"),
+            facts.comparison.policy
+        ),
+        Reason::BelowPolicy => format!(
+            "{}, and the policy {} keeps gains above {}.",
+            effect(facts),
+            facts.comparison.policy,
+            percent(facts.comparison.rule.gain)
+        ),
         Reason::OutputsDiffer => format!(
             "base and head print different output, so their times are those of different work; {}.",
             effect(facts)
@@ -51,6 +64,10 @@ pub(crate) fn sentence(facts: &Facts<'_>, reason: Reason) -> String {
         ),
         Reason::Waiting => format!(
             "{}, which is time spent waiting: samples of CPU time cannot say where.",
+            effect(facts)
+        ),
+        Reason::Unavailable if facts.comparison.metric == Metric::PeakMemory => format!(
+            "{}; which functions hold it is unknown, because samples of CPU time do not tell.",
             effect(facts)
         ),
         Reason::Unavailable => format!(
@@ -101,11 +118,15 @@ fn metric_word(facts: &Facts<'_>) -> &'static str {
     match facts.comparison.metric {
         Metric::CpuTime => "",
         Metric::WallTime => " by wall time",
+        Metric::Reported => " by the time that it reports",
+        Metric::PeakMemory => " by peak memory",
+        Metric::Instructions => " by instructions",
     }
 }
 
 fn effect_of(row: &MetricRow, suffix: &str) -> String {
     let change = row.head / row.base - 1.0;
+    let signed = |change, digits| signed_as(row.quantity, change, digits);
     let Some(ratio) = row.ratio.filter(Estimate::is_bounded) else {
         return format!(
             "head looks {}{suffix}, without an interval yet",
@@ -114,24 +135,35 @@ fn effect_of(row: &MetricRow, suffix: &str) -> String {
     };
     let digits = digits_for(ratio.half_width());
     let point = if is_shown_as_zero(change, digits) {
-        "head is as fast as base".to_owned()
+        match row.quantity {
+            Quantity::PeakMemory => "head is as large as base".to_owned(),
+            Quantity::Instructions => "head takes as much as base".to_owned(),
+            _ => "head is as fast as base".to_owned(),
+        }
     } else {
         format!("head is {}", signed(change, digits))
     };
     format!(
         "{point}{suffix} (99 % interval {})",
-        range(ratio.low - 1.0, ratio.high - 1.0, change, digits)
+        range(
+            row.quantity,
+            ratio.low - 1.0,
+            ratio.high - 1.0,
+            change,
+            digits
+        )
     )
 }
 
 /// `4.3 to 5.5` when both ends lie on the side of the estimate, else with words.
-fn range(low: f64, high: f64, change: f64, digits: usize) -> String {
+fn range(quantity: Quantity, low: f64, high: f64, change: f64, digits: usize) -> String {
     if change < 0.0 && high <= 0.0 {
         format!("{} to {}", number(high, digits), number(low, digits))
     } else if change > 0.0 && low >= 0.0 {
         format!("{} to {}", number(low, digits), number(high, digits))
     } else {
-        format!("{} to {}", signed(low, digits), signed(high, digits))
+        let signed = |change| signed_as(quantity, change, digits);
+        format!("{} to {}", signed(low), signed(high))
     }
 }
 
@@ -153,7 +185,17 @@ fn number(fraction: f64, digits: usize) -> String {
 
 /// `4.9 % faster` for a negative change of time.
 fn signed(change: f64, digits: usize) -> String {
-    let word = if change > 0.0 { "slower" } else { "faster" };
+    signed_as(Quantity::CpuTime, change, digits)
+}
+
+/// `4.9 % smaller` for a negative change of memory.
+fn signed_as(quantity: Quantity, change: f64, digits: usize) -> String {
+    let (less, more) = match quantity {
+        Quantity::PeakMemory => ("smaller", "larger"),
+        Quantity::Instructions => ("shorter", "longer"),
+        _ => ("faster", "slower"),
+    };
+    let word = if change > 0.0 { more } else { less };
     format!("{} % {word}", number(change, digits))
 }
 
@@ -397,10 +439,11 @@ fn undecided(facts: &Facts<'_>) -> String {
     let found = match ratio.filter(Estimate::is_bounded) {
         Some(ratio) => {
             let digits = digits_for(ratio.half_width());
+            let quantity = Quantity::from(facts.comparison.metric);
             format!(
                 "head is between {} and {}{} after {}",
-                signed(ratio.high - 1.0, digits),
-                signed(ratio.low - 1.0, digits),
+                signed_as(quantity, ratio.high - 1.0, digits),
+                signed_as(quantity, ratio.low - 1.0, digits),
                 metric_word(facts),
                 counted_and_ended(facts)
             )
@@ -410,7 +453,7 @@ fn undecided(facts: &Facts<'_>) -> String {
     let more = match facts.projected_pairs {
         Some(more) => format!(
             "about {more} more would decide {}",
-            percent(facts.comparison.rule.margin)
+            percent(facts.comparison.rule.margin.max(facts.comparison.rule.gain))
         ),
         None => "more pairs would hardly decide it".to_owned(),
     };

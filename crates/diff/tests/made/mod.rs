@@ -207,6 +207,7 @@ pub fn metrics(cpu_ns: u64, wall_ns: u64) -> Metrics {
         page_faults: 1_000,
         context_switches: 12,
         instructions: None,
+        reported: Vec::new(),
     }
 }
 
@@ -227,6 +228,9 @@ pub fn empty() -> Comparison {
         metric: Metric::CpuTime,
         metric_reason: None,
         seed: 1,
+        policy: "statistical".to_owned(),
+        setup: Setup::default(),
+        tests: TestCheck::NotRun,
         placebo: Vec::new(),
         pairs: Vec::new(),
         functions: Vec::new(),

@@ -4,6 +4,7 @@
 //! are taken out of its environment, hooks and file system monitors are switched off, and no call
 //! writes the user's index, branches or working tree.
 
+mod dirty;
 mod nearest;
 mod worktree;
 
@@ -18,6 +19,7 @@ use hotproof_diff::RefFacts;
 use crate::child::{self, Streams};
 use crate::error::LabError;
 
+pub(crate) use dirty::working_tree;
 pub(crate) use worktree::{Worktree, registered, remove_tree};
 
 /// Variables of git that say whose configuration is read, and not which repository is meant.
@@ -68,8 +70,12 @@ pub(crate) fn ask<S: AsRef<OsStr>>(
 ) -> Result<Answer, LabError> {
     let mut command = command(directory);
     command.args(arguments);
-    let mut finished = child::run(&mut command, Streams::Apart, stop)
-        .map_err(|source| LabError::NoGit { source })?;
+    answer(&mut command, stop)
+}
+
+fn answer(command: &mut Command, stop: &AtomicBool) -> Result<Answer, LabError> {
+    let mut finished =
+        child::run(command, Streams::Apart, stop).map_err(|source| LabError::NoGit { source })?;
     if finished.status.is_none() {
         return Err(LabError::Interrupted);
     }
@@ -85,6 +91,22 @@ pub(crate) fn ask<S: AsRef<OsStr>>(
             .trim()
             .to_owned(),
     })
+}
+
+/// As [`output`], with variables of git's own.
+pub(crate) fn output_with<S: AsRef<OsStr>>(
+    directory: &Path,
+    arguments: &[S],
+    variables: &[(&str, &OsStr)],
+    stop: &AtomicBool,
+) -> Result<Vec<u8>, LabError> {
+    let mut command = command(directory);
+    command.args(arguments).envs(variables.iter().copied());
+    let answer = answer(&mut command, stop)?;
+    if answer.succeeded {
+        return Ok(answer.stdout);
+    }
+    Err(refusal(arguments, &answer.stderr))
 }
 
 /// Asks git for something that it must be able to answer.

@@ -47,9 +47,24 @@ impl Worktree {
         Worktree { top, path }
     }
 
-    /// Its top.
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
+    /// Makes git forget it; the files stay, but for the one that leads to git.
+    pub(crate) fn release(self) {
+        self.forget();
+        // Without it what runs there finds no repository rather than half of one.
+        let _ = fs::remove_file(self.path.join(".git"));
+        std::mem::forget(self);
+    }
+
+    /// Removes git's own record alone: `git worktree prune` would also forget worktrees of the
+    /// user on disks that are not mounted at the moment.
+    fn forget(&self) {
+        if let Some(record) = record_of(&self.top, &self.path) {
+            remove_tree(&record);
+            if let Some(parent) = record.parent() {
+                // It stays when the user has worktrees of their own.
+                let _ = fs::remove_dir(parent);
+            }
+        }
     }
 }
 
@@ -66,15 +81,7 @@ impl Drop for Worktree {
             return;
         }
         remove_tree(&self.path);
-        // `git worktree prune` would also forget worktrees of the user on disks that are not
-        // mounted at the moment, so only our own record is removed.
-        if let Some(record) = record_of(&self.top, &self.path) {
-            remove_tree(&record);
-            if let Some(parent) = record.parent() {
-                // It stays when the user has worktrees of their own.
-                let _ = fs::remove_dir(parent);
-            }
-        }
+        self.forget();
     }
 }
 

@@ -156,31 +156,122 @@ fn the_very_same_program_on_both_sides_is_refused() {
 }
 
 #[test]
-fn harnesses_of_fixed_time_are_refused() {
-    let bench = |mark: &str| format!("#!/bin/sh\n# {mark}\n");
-    let cases = [
-        ("./bench", "CRITERION_HOME", "a criterion benchmark"),
-        ("./bench", "DIVAN_MAX_TIME", "a divan benchmark"),
-        ("./bench", "benchmark_min_time", "Google Benchmark"),
-    ];
-    for (command, mark, words) in cases {
-        let repository = Repository::of_two(&[("bench", &bench(mark))], &[("a.rs", "fn f() {}\n")]);
-        let options = repository.options(&[command]);
-        says(
-            &options,
-            ErrorClass::Usage,
-            &[words, "fixed amount of work", "--fixed-work"],
-        );
-    }
+fn what_builds_before_it_runs_is_refused() {
     let repository = two_scripts();
     let cargo_bench = repository.options(&["cargo", "+stable", "bench"]);
     says(
         &cargo_bench,
         ErrorClass::Usage,
-        &["cargo bench", "fixed time"],
+        &["cargo bench", "fixed time", "--bench NAME"],
     );
     let cargo_run = repository.options(&["cargo", "run", "--release"]);
     says(&cargo_run, ErrorClass::Usage, &["name the program itself"]);
+}
+
+/// A program that looks like a harness and reports nothing is told so, with what was expected.
+#[test]
+fn harnesses_that_report_nothing_are_told() {
+    let bench = |mark: &str| format!("#!/bin/sh\n# {mark}\necho hello\n");
+    for (mark, words) in [
+        ("CRITERION_HOME", ["criterion", "estimates.json"]),
+        ("DIVAN_MAX_TIME", ["divan", "rows of its table"]),
+        ("benchmark_min_time", ["Google Benchmark", "JSON"]),
+    ] {
+        let repository = Repository::of_two(&[("bench", &bench(mark))], &[("a.rs", "fn f() {}\n")]);
+        let before = repository.state();
+        says(
+            &repository.options(&["./bench"]),
+            ErrorClass::Target,
+            &words,
+        );
+        assert_eq!(repository.state(), before);
+    }
+    let repository = two_scripts();
+    let mut script = repository.options(&["./bench"]);
+    script.workload.script = true;
+    says(
+        &script,
+        ErrorClass::Target,
+        &[
+            "script was to report times",
+            "JSON object of names and seconds",
+        ],
+    );
+}
+
+#[test]
+fn metrics_that_cannot_be_are_told() {
+    let repository = two_scripts();
+    let mut options = repository.options(&["./bench"]);
+    options.metric = Some(hotproof_diff::Metric::Reported);
+    says(
+        &options,
+        ErrorClass::Environment,
+        &[
+            "cannot decide by the time that the workload reports",
+            "--script",
+        ],
+    );
+    let mut options = repository.options(&["./bench"]);
+    options.workload.scope = Some("nowhere".into());
+    says(
+        &options,
+        ErrorClass::Environment,
+        &["time under a function", "`nowhere`"],
+    );
+}
+
+#[test]
+fn red_tests_end_it_before_anything_is_measured() {
+    let repository = two_scripts();
+    let before = repository.state();
+    let mut options = repository.options(&["./bench"]);
+    options.test = Some("echo one test failed; exit 3".into());
+    says(
+        &options,
+        ErrorClass::Target,
+        &[
+            "the tests of head (at-head) failed",
+            "exit status 3",
+            "one test failed",
+        ],
+    );
+    assert_eq!(repository.state(), before);
+    options.test = Some("test -x ./bench".into());
+    let comparison = compare(&options, &mut Diary::default()).unwrap();
+    assert_eq!(comparison.tests, hotproof_diff::TestCheck::Passed);
+}
+
+#[test]
+fn a_product_that_cargo_does_not_know_is_told_with_those_it_knows() {
+    let manifest = "[package]\nname = 'demo'\nversion = '0.1.0'\nedition = '2021'\n[workspace]\n";
+    let repository = Repository::of_two(
+        &[
+            ("Cargo.toml", manifest),
+            ("src/main.rs", "fn main() {}\n"),
+            ("benches/speed.rs", "fn main() {}\n"),
+        ],
+        &[("src/main.rs", "fn main() { print!(\"\"); }\n")],
+    );
+    let before = repository.state();
+    let mut options = repository.options(&[]);
+    options.workload.product = Some(hotproof_lab::Product {
+        kind: hotproof_lab::ProductKind::Bench,
+        name: "sped".into(),
+    });
+    says(
+        &options,
+        ErrorClass::Usage,
+        &["base (at-base) has no bench sped", "speed"],
+    );
+    assert_eq!(repository.state(), before);
+    let scripts = two_scripts();
+    let mut options = scripts.options(&[]);
+    options.workload.product = Some(hotproof_lab::Product {
+        kind: hotproof_lab::ProductKind::Bin,
+        name: "demo".into(),
+    });
+    says(&options, ErrorClass::Usage, &["bin demo", "no Cargo.toml"]);
 }
 
 #[test]

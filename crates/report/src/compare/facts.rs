@@ -28,6 +28,7 @@ pub(super) fn all(
     add("Explained", explained(comparison, &conclusion.attribution));
     add("Changed by", causes(comparison));
     add("Outside", outside(comparison));
+    add("Policy", policy(comparison));
     for warning in &conclusion.warnings {
         add("Warning", Some(warning.clone()));
     }
@@ -94,6 +95,33 @@ fn explained(comparison: &Comparison, attribution: &Attribution) -> Option<Strin
     Some(said)
 }
 
+/// What a keep needs, where that is more than the margin.
+fn policy(comparison: &Comparison) -> Option<String> {
+    let rule = &comparison.rule;
+    if comparison.policy == hotproof_diff::Policy::STATISTICAL {
+        return None;
+    }
+    let mut needs = Vec::new();
+    if rule.gain > 0.0 {
+        needs.push(format!("a gain above {}", percent(rule.gain)));
+    }
+    if rule.needs_hot {
+        needs.push("a changed function on the hot path".to_owned());
+    }
+    if rule.workloads > 1 {
+        needs.push(format!(
+            "{} times the evidence, one for each workload",
+            rule.workloads
+        ));
+    }
+    let needs = if needs.is_empty() {
+        "a gain beyond the margin".to_owned()
+    } else {
+        needs.join(", ")
+    };
+    Some(format!("{}: a keep needs {needs}", comparison.policy))
+}
+
 /// `99 %`, or with its interval when that is wide.
 fn explained_share(parts: &Decomposition) -> String {
     match parts.explained_share {
@@ -114,7 +142,7 @@ fn difference(
     part: fn(&Decomposition) -> &hotproof_diff::Estimate,
 ) -> String {
     let estimate = part(parts);
-    let unit = TimeUnit::of(parts.whole.value.abs().max(estimate.value.abs()));
+    let unit = TimeUnit::fine(parts.whole.value.abs().max(estimate.value.abs()));
     format!(
         "{} ({})",
         unit.show_signed(estimate.value),
@@ -236,6 +264,9 @@ fn pairs(comparison: &Comparison, conclusion: &Conclusion) -> String {
             match comparison.metric {
                 hotproof_diff::Metric::CpuTime => "CPU time",
                 hotproof_diff::Metric::WallTime => "wall time",
+                hotproof_diff::Metric::Reported => "the time that the workload reports",
+                hotproof_diff::Metric::PeakMemory => "peak memory",
+                hotproof_diff::Metric::Instructions => "instructions",
             }
         );
     }

@@ -2,10 +2,12 @@
 
 use hotproof_diff::{
     AttributionKind, Change, Comparison, Conclusion, Estimate, EstimateUnit, Hot, Metric,
-    MetricRow, Order, Outcome, OutputCheck, Pair, Quantity, Run, ShareChange, TimeChange,
+    MetricRow, Order, Outcome, OutputCheck, Pair, Quantity, ReportedRow, Run, ShareChange,
+    TestCheck, TimeChange,
 };
 use serde::Serialize;
 
+use crate::quantities::quantity_id;
 use crate::schema::{Schema, pretty};
 
 #[derive(Serialize)]
@@ -15,15 +17,19 @@ struct Document<'a> {
     reason: &'a str,
     exit_code: u8,
     command: &'a [String],
+    workload: Option<&'a str>,
+    policy: &'a str,
     base: Ref<'a>,
     head: Ref<'a>,
     end_to_end: EndToEnd<'a>,
+    reported: Vec<ReportedLine<'a>>,
     functions: Vec<FunctionRow<'a>>,
     outside: Vec<Outside<'a>>,
     explained: Explained<'a>,
     runs: Runs,
     machine: Machine<'a>,
     output: &'static str,
+    tests: &'static str,
     warnings: &'a [String],
     not_checked: &'a [String],
 }
@@ -58,6 +64,17 @@ struct MetricLine {
     ci_low_pct: Option<f64>,
     ci_high_pct: Option<f64>,
     speedup: Option<f64>,
+}
+
+#[derive(Serialize)]
+struct ReportedLine<'a> {
+    name: &'a str,
+    base_ns: f64,
+    head_ns: f64,
+    change_pct: Option<f64>,
+    ci_low_pct: Option<f64>,
+    ci_high_pct: Option<f64>,
+    moved: bool,
 }
 
 #[derive(Serialize)]
@@ -196,9 +213,12 @@ pub fn json(comparison: &Comparison, conclusion: &Conclusion) -> String {
         reason: &conclusion.reason,
         exit_code: conclusion.exit_code(),
         command: &comparison.command,
+        workload: comparison.setup.workload.as_deref(),
+        policy: &comparison.policy,
         base: side(&comparison.base),
         head: side(&comparison.head),
         end_to_end: end_to_end(comparison, conclusion),
+        reported: conclusion.reported.iter().map(reported).collect(),
         functions: functions
             .map(|result| function(comparison, result))
             .collect(),
@@ -210,6 +230,10 @@ pub fn json(comparison: &Comparison, conclusion: &Conclusion) -> String {
             OutputCheck::Same => "same",
             OutputCheck::Different => "different",
             OutputCheck::Unstable => "unstable",
+        },
+        tests: match comparison.tests {
+            TestCheck::NotRun => "not_run",
+            TestCheck::Passed => "passed",
         },
         warnings: &conclusion.warnings,
         not_checked: &conclusion.not_checked,
@@ -235,6 +259,9 @@ fn end_to_end<'a>(comparison: &'a Comparison, conclusion: &Conclusion) -> EndToE
     let quantity = match comparison.metric {
         Metric::CpuTime => Quantity::CpuTime,
         Metric::WallTime => Quantity::WallTime,
+        Metric::Reported => Quantity::Reported,
+        Metric::PeakMemory => Quantity::PeakMemory,
+        Metric::Instructions => Quantity::Instructions,
     };
     EndToEnd {
         primary: quantity_id(quantity),
@@ -253,17 +280,6 @@ fn end_to_end<'a>(comparison: &'a Comparison, conclusion: &Conclusion) -> EndToE
 }
 
 /// The stable name of a quantity.
-fn quantity_id(quantity: Quantity) -> &'static str {
-    match quantity {
-        Quantity::CpuTime => "cpu_time",
-        Quantity::WallTime => "wall_time",
-        Quantity::PeakMemory => "peak_memory",
-        Quantity::UserAndSystemTime => "user_and_system_time",
-        Quantity::PageFaults => "page_faults",
-        Quantity::ContextSwitches => "context_switches",
-        Quantity::Instructions => "instructions",
-    }
-}
 
 fn metric(row: &MetricRow) -> MetricLine {
     let change = |ratio: f64| finite((ratio - 1.0) * 100.0);
@@ -281,6 +297,19 @@ fn metric(row: &MetricRow) -> MetricLine {
         ci_low_pct: row.ratio.and_then(|ratio| change(ratio.low)),
         ci_high_pct: row.ratio.and_then(|ratio| change(ratio.high)),
         speedup: row.speedup().and_then(|speedup| finite(speedup.value)),
+    }
+}
+
+fn reported(row: &ReportedRow) -> ReportedLine<'_> {
+    let change = |ratio: f64| finite((ratio - 1.0) * 100.0);
+    ReportedLine {
+        name: &row.name,
+        base_ns: row.base_ns,
+        head_ns: row.head_ns,
+        change_pct: change(row.ratio.value),
+        ci_low_pct: change(row.ratio.low),
+        ci_high_pct: change(row.ratio.high),
+        moved: row.marked,
     }
 }
 

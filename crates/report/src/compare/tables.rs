@@ -1,8 +1,8 @@
 //! The three tables: end to end, per function, shares.
 
 use hotproof_diff::{
-    Comparison, Conclusion, Estimate, EstimateUnit, FunctionResult, Hot, MetricRow, Quantity,
-    ShareChange,
+    Comparison, Conclusion, Estimate, EstimateUnit, FunctionResult, Hot, Metric, MetricRow,
+    Quantity, ShareChange,
 };
 
 use super::Options;
@@ -12,6 +12,7 @@ use crate::numbers::{ByteUnit, TimeUnit, count, counted, fixed, percent, signed,
 pub(super) const END_TO_END: &str = "End to End";
 pub(super) const BREAKDOWN: &str = "Per-Function Breakdown";
 pub(super) const SHARE: &str = "Share of Benchmark Time";
+const REPORTED: &str = "Reported";
 /// What marks a function that the diff touches.
 const MARK: &str = "* ";
 const NO_MARK: &str = "  ";
@@ -22,11 +23,13 @@ pub(super) fn all(
     options: &Options<'_>,
 ) -> Vec<Table> {
     let shown = Shown::of(comparison, conclusion, options);
-    vec![
-        end_to_end(conclusion),
-        breakdown(comparison, conclusion, &shown),
-        shares(comparison, conclusion, &shown),
-    ]
+    let mut tables = vec![end_to_end(conclusion)];
+    if !conclusion.reported.is_empty() {
+        tables.push(reported(conclusion));
+    }
+    tables.push(breakdown(comparison, conclusion, &shown));
+    tables.push(shares(comparison, conclusion, &shown));
+    tables
 }
 
 /// The functions that have rows of their own, and those that do not.
@@ -92,9 +95,11 @@ fn end_to_end(conclusion: &Conclusion) -> Table {
 /// The times and the memory are always shown, the others when they moved beyond noise.
 fn is_shown(row: &MetricRow) -> bool {
     match row.quantity {
-        Quantity::CpuTime | Quantity::WallTime | Quantity::PeakMemory | Quantity::Instructions => {
-            true
-        }
+        Quantity::CpuTime
+        | Quantity::WallTime
+        | Quantity::PeakMemory
+        | Quantity::Instructions
+        | Quantity::Reported => true,
         // It tells of the same time as the CPU time, by ticks, and is there for agents.
         Quantity::UserAndSystemTime => false,
         Quantity::PageFaults | Quantity::ContextSwitches => row
@@ -107,7 +112,7 @@ fn metric_row(row: &MetricRow, index: usize) -> Row {
     let largest = row.base.abs().max(row.head.abs());
     let (base, head, delta) = match row.quantity.unit() {
         EstimateUnit::Nanoseconds => {
-            let unit = TimeUnit::of(largest);
+            let unit = unit_for(row.quantity, largest);
             (
                 unit.show(row.base),
                 unit.show(row.head),
@@ -154,6 +159,51 @@ fn metric_row(row: &MetricRow, index: usize) -> Row {
     }
 }
 
+/// What is reported of one iteration is known to fractions of a nanosecond.
+fn unit_for(quantity: Quantity, largest_ns: f64) -> TimeUnit {
+    match quantity {
+        Quantity::Reported => TimeUnit::fine(largest_ns),
+        _ => TimeUnit::of(largest_ns),
+    }
+}
+
+/// Each of several times that the workload reports.
+fn reported(conclusion: &Conclusion) -> Table {
+    let rows = conclusion.reported.iter().map(|row| {
+        let unit = TimeUnit::fine(row.base_ns.max(row.head_ns));
+        let speedup = row.ratio.inverse();
+        Row {
+            cells: vec![
+                row.name.clone(),
+                unit.show(row.base_ns),
+                unit.show(row.head_ns),
+                unit.show_signed(row.head_ns - row.base_ns),
+                times(speedup.value),
+                times_interval(&speedup),
+            ],
+            weight: if row.marked {
+                Weight::Plain
+            } else {
+                Weight::Faint
+            },
+        }
+    });
+    Table {
+        headings: vec![
+            Heading::name(REPORTED, 22),
+            Heading::figure("base"),
+            Heading::figure("head"),
+            Heading::figure("delta"),
+            Heading::figure("speedup"),
+            Heading::figure("99 % interval").optional(1),
+        ],
+        rows: rows.collect(),
+        notes: vec![
+            "as the workload reports them; the verdict is on their geometric mean".to_owned(),
+        ],
+    }
+}
+
 fn dash() -> String {
     "-".to_owned()
 }
@@ -185,7 +235,7 @@ fn breakdown(comparison: &Comparison, conclusion: &Conclusion, shown: &Shown<'_>
         .iter()
         .flat_map(|result| [result.own.base_ns, result.own.head_ns])
         .fold(0.0, f64::max);
-    let unit = TimeUnit::of(largest);
+    let unit = unit_for(comparison.metric.into(), largest);
     let mut rows: Vec<Row> = shown
         .rows
         .iter()
@@ -228,8 +278,12 @@ fn breakdown_notes(
     } else {
         ""
     };
+    let what = match comparison.metric {
+        Metric::Reported => "iteration",
+        _ => "run",
+    };
     notes.push(format!(
-        "own time of one run, with library code inlined into the function{touched}"
+        "own time of one {what}, with library code inlined into the function{touched}"
     ));
     let names = |results: &mut dyn Iterator<Item = &&FunctionResult>| -> Vec<String> {
         results
@@ -335,7 +389,7 @@ pub(super) fn time_interval(estimate: &Estimate, unit: TimeUnit) -> String {
 /// functions do not add up, since each is 0 when the function is not in most runs.
 fn others_row(conclusion: &Conclusion, shown: &Shown<'_>, unit: TimeUnit) -> Row {
     let others = shown.others.len() + shown.unseen.len();
-    let cpu = |row: &&MetricRow| row.quantity == Quantity::CpuTime;
+    let cpu = |row: &&MetricRow| matches!(row.quantity, Quantity::CpuTime | Quantity::Reported);
     let cpu = conclusion.metrics.iter().find(cpu);
     let sum = |whole: fn(&MetricRow) -> f64, share: fn(&ShareChange) -> f64| {
         let shares = shown.others.iter().map(|result| share(&result.own_share));

@@ -32,7 +32,7 @@ macro_rules! plain {
     )*};
 }
 
-plain!(u32, u64, usize, bool, String);
+plain!(u32, i32, u64, usize, bool, String);
 
 impl<T: Wire> Wire for Vec<T> {
     type Value = Vec<T::Value>;
@@ -111,10 +111,10 @@ impl<'de> Deserialize<'de> for Float {
 }
 
 macro_rules! structs {
-    ($($name:ident { $($field:ident: $type:ty),* $(,)? })*) => {$(
+    ($($name:ident { $($(#[$meta:meta])* $field:ident: $type:ty),* $(,)? })*) => {$(
         #[derive(Serialize, Deserialize)]
         #[serde(deny_unknown_fields)]
-        pub(super) struct $name { $($field: $type),* }
+        pub(super) struct $name { $($(#[$meta])* $field: $type),* }
 
         impl Wire for $name {
             type Value = diff::$name;
@@ -151,12 +151,55 @@ macro_rules! enums {
     )*};
 }
 
+/// A variable of the environment: name and value.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Variable(String, String);
+
+impl Wire for Variable {
+    type Value = (String, String);
+
+    fn of((name, value): &(String, String)) -> Self {
+        Variable(name.clone(), value.clone())
+    }
+
+    fn value(self) -> (String, String) {
+        (self.0, self.1)
+    }
+}
+
+// What older lines do not hold, at the value that they were measured with.
+
+fn no_gain() -> Float {
+    Float(0.0)
+}
+
+fn shortest_run_ns() -> u64 {
+    diff::Rule::default().shortest_run_ns
+}
+
+fn one() -> u32 {
+    1
+}
+
+fn statistical() -> String {
+    "statistical".to_owned()
+}
+
+fn not_run() -> TestCheck {
+    TestCheck::NotRun
+}
+
+fn no_setup() -> Setup {
+    Setup::of(&diff::Setup::default())
+}
+
 enums! {
-    Metric { CpuTime, WallTime }
+    Metric { CpuTime, WallTime, Reported, PeakMemory, Instructions }
     CpuSource { TaskClock, Wait4 }
     Order { BaseFirst, HeadFirst }
     Change { Modified, Added, Removed, Chosen, UsesConstant, ExpandsMacro, Dependency }
     OutputCheck { Same, Different, Unstable }
+    TestCheck { NotRun, Passed }
 }
 
 structs! {
@@ -171,6 +214,12 @@ structs! {
         page_faults: u64,
         context_switches: u64,
         instructions: Option<u64>,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        reported: Vec<ReportedTime>,
+    }
+    ReportedTime {
+        name: String,
+        time_ns: Float,
     }
     FunctionTally {
         function: usize,
@@ -230,6 +279,14 @@ structs! {
     }
     Rule {
         margin: Float,
+        #[serde(default = "no_gain")]
+        gain: Float,
+        #[serde(default)]
+        needs_hot: bool,
+        #[serde(default = "shortest_run_ns")]
+        shortest_run_ns: u64,
+        #[serde(default = "one")]
+        workloads: u32,
         minimum_effect: Float,
         max_pairs: usize,
         precision: Float,
@@ -237,12 +294,31 @@ structs! {
         micro_threshold: Float,
         allow_different_output: bool,
     }
+    Setup {
+        workload: Option<String>,
+        build: Option<String>,
+        product: Option<String>,
+        directory: String,
+        environment: Vec<Variable>,
+        stdin: Option<String>,
+        exit_status: i32,
+        repetitions: u32,
+        concurrency: u32,
+        scope: Option<String>,
+        harness: Option<String>,
+        outputs: Vec<String>,
+        functions: Option<String>,
+    }
     Comparison {
         command: Vec<String>,
+        #[serde(default = "no_setup")]
+        setup: Setup,
         base: RefFacts,
         head: RefFacts,
         machine: Machine,
         rule: Rule,
+        #[serde(default = "statistical")]
+        policy: String,
         metric: Metric,
         metric_reason: Option<String>,
         seed: u64,
@@ -252,6 +328,8 @@ structs! {
         outside: Vec<OutsideChange>,
         code_changed: bool,
         output: OutputCheck,
+        #[serde(default = "not_run")]
+        tests: TestCheck,
         warnings: Vec<String>,
         budget_used_up: bool,
     }

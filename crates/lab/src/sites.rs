@@ -1,0 +1,320 @@
+//! The three checkouts of a comparison, each built: from the cache where it has them, otherwise
+//! checked out and built anew.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
+
+use hotproof_diff::RefFacts;
+
+use crate::build::{self, Place, Recipe};
+use crate::cache::{Cache, Finished, Key, Slot};
+use crate::cargo::Workspace;
+use crate::error::LabError;
+use crate::event::{Checkout, Event, Observer};
+use crate::git::{self, Worktree};
+use crate::options::{Build, Options, ProductKind};
+use crate::scratch::Scratch;
+use crate::{borrowed, identity, seed, submodules};
+
+/// A checkout that is built.
+#[derive(Debug)]
+pub(crate) struct Site {
+    pub(crate) place: Place,
+    /// The program that cargo built, where it was asked for one.
+    pub(crate) executable: Option<PathBuf>,
+    // Held, so that nobody else uses the checkout; removed with it when it is not finished.
+    slot: Option<Slot>,
+    /// Git's record of the checkout, as long as it is not built.
+    worktree: Option<Worktree>,
+}
+
+impl Site {
+    fn is_finished(&self) -> bool {
+        self.slot
+            .as_ref()
+            .is_some_and(|slot| slot.finished().is_some())
+    }
+}
+
+/// What to check out, and how to build it.
+pub(crate) struct Order<'a> {
+    pub(crate) options: &'a Options,
+    /// The top of the user's checkout.
+    pub(crate) top: &'a Path,
+    /// Where the user stands.
+    pub(crate) user: &'a Path,
+    /// Where the command runs, relative to the top.
+    pub(crate) subdirectory: &'a Path,
+    pub(crate) base: &'a RefFacts,
+    pub(crate) head: &'a RefFacts,
+}
+
+/// Base, where it took long enough to build that its dependencies are worth handing on.
+struct Donor {
+    workspace: Workspace,
+}
+
+impl Order<'_> {
+    fn stop(&self) -> &AtomicBool {
+        &self.options.stop
+    }
+
+    fn facts(&self, checkout: Checkout) -> &RefFacts {
+        match checkout {
+            Checkout::Base | Checkout::Copy => self.base,
+            Checkout::Head => self.head,
+        }
+    }
+
+    /// Checks out and builds base, head and the second copy of base.
+    ///
+    /// # Errors
+    /// When git or a build fails, or the directory or product is missing.
+    pub(crate) fn fill(
+        &self,
+        scratch: &Scratch,
+        notices: &mut Vec<String>,
+        observer: &mut dyn Observer,
+    ) -> Result<[Site; 3], LabError> {
+        let cache = self.options.cache.as_deref().map(Cache::open);
+        let cache = cache.transpose()?;
+        let place = |checkout| self.site(scratch, cache.as_ref(), checkout);
+        let mut sites = [
+            place(Checkout::Base)?,
+            place(Checkout::Head)?,
+            place(Checkout::Copy)?,
+        ];
+        self.borrow_benchmark(&mut sites, notices)?;
+        let mut donor = None;
+        for site in &mut sites {
+            if site.is_finished() {
+                observer.event(&Event::BuildKept {
+                    checkout: site.place.checkout,
+                });
+            } else {
+                self.build(site, &mut donor, notices, observer)?;
+            }
+            if donor.is_none() && site.place.checkout == Checkout::Base {
+                donor = self.donor_of(site);
+            }
+        }
+        if let Some(cache) = cache {
+            cache.trim();
+        }
+        Ok(sites)
+    }
+
+    /// A checkout, from the cache with its build or else fresh.
+    fn site(
+        &self,
+        scratch: &Scratch,
+        cache: Option<&Cache>,
+        checkout: Checkout,
+    ) -> Result<Site, LabError> {
+        let facts = self.facts(checkout);
+        let slot = match cache {
+            Some(cache) => cache.slot(&self.key(facts)?)?,
+            None => None,
+        };
+        let path = match &slot {
+            Some(slot) => slot.path().to_owned(),
+            None => scratch.folder().path().join(checkout.name()),
+        };
+        let kept = slot.as_ref().and_then(Slot::finished).cloned();
+        let worktree = match kept {
+            Some(_) => None,
+            None => Some(Worktree::add(
+                self.top,
+                path.clone(),
+                &facts.commit,
+                self.stop(),
+            )?),
+        };
+        let place = Place {
+            checkout,
+            name: facts.name.clone(),
+            directory: path.join(self.subdirectory),
+            top: path,
+        };
+        let site = Site {
+            executable: kept
+                .and_then(|kept| kept.executable)
+                .map(|program| place.top.join(program)),
+            place,
+            slot,
+            worktree,
+        };
+        if !site.is_finished() {
+            submodules::check_out(self.top, &site.place, &facts.commit, scratch, self.stop())?;
+        }
+        if !site.place.directory.is_dir() {
+            return Err(LabError::NoSubdirectory {
+                place: site.place.describe(),
+                subdirectory: self.subdirectory.to_owned(),
+            });
+        }
+        Ok(site)
+    }
+
+    /// What a checkout and its build depend on.
+    fn key(&self, facts: &RefFacts) -> Result<Key, LabError> {
+        let product = self.options.workload.product.as_ref();
+        // A benchmark that base does not have is taken from head, and is then part of base.
+        let lender = match product {
+            Some(product) if product.kind == ProductKind::Bench => {
+                let has = borrowed::has(self.top, facts, product, self.stop())?;
+                if has { "" } else { self.head.tree.as_str() }
+            }
+            _ => "",
+        };
+        let build = match &self.options.build {
+            Build::Auto => "cargo".to_owned(),
+            Build::Command(line) => format!("sh {line}"),
+            Build::None => "nothing".to_owned(),
+        };
+        let products = match product {
+            Some(product) => product.to_string(),
+            // Which products cargo is asked for follows from the words of the command.
+            None => format!("{:?}", self.options.workload.command),
+        };
+        Ok(Key::of(&[
+            &facts.tree,
+            &facts.commit,
+            &self.subdirectory.as_os_str().as_encoded_bytes(),
+            &build,
+            &products,
+            &lender,
+            &identity::of_builds(self.user),
+        ]))
+    }
+
+    /// Hands a benchmark that exists at head only to the checkouts of base.
+    fn borrow_benchmark(
+        &self,
+        sites: &mut [Site; 3],
+        notices: &mut Vec<String>,
+    ) -> Result<(), LabError> {
+        let Some(product) = &self.options.workload.product else {
+            return Ok(());
+        };
+        if product.kind != ProductKind::Bench || sites.iter().all(Site::is_finished) {
+            return Ok(());
+        }
+        let [base, head, copy] = sites;
+        let lender = build::workspace(&head.place, self.stop())?;
+        for site in [base, copy] {
+            if site.is_finished() {
+                continue;
+            }
+            let own = build::workspace(&site.place, self.stop())?;
+            if own.find(product).is_some() {
+                continue;
+            }
+            let text = borrowed::lend(product, &lender, &own, &site.place)?;
+            notices.extend(text.filter(|text| !notices.contains(text)));
+        }
+        Ok(())
+    }
+
+    fn build(
+        &self,
+        site: &mut Site,
+        donor: &mut Option<Donor>,
+        notices: &mut Vec<String>,
+        observer: &mut dyn Observer,
+    ) -> Result<(), LabError> {
+        let place = &site.place;
+        let recipe = build::recipe(self.options, place)?;
+        let started = Instant::now();
+        if let Some(recipe) = &recipe {
+            let shared = build::share_lock_file(place, self.user)?;
+            notices.extend(shared.filter(|_| place.checkout != Checkout::Copy));
+            let with_base = match (&donor, &recipe.workspace) {
+                (Some(base), Some(own)) => {
+                    seed::share(&base.workspace, own, &place.top, self.stop())?
+                }
+                _ => false,
+            };
+            site.executable = build_one(recipe, place, with_base, self.stop(), observer)?;
+        }
+        let took = started.elapsed();
+        if let (Checkout::Base, Some(workspace)) =
+            (place.checkout, recipe.and_then(|it| it.workspace))
+            && took >= seed::WORTH_SHARING
+        {
+            *donor = Some(Donor { workspace });
+        }
+        self.keep(site, took)
+    }
+
+    /// Gives a built checkout to the cache.
+    fn keep(&self, site: &mut Site, took: Duration) -> Result<(), LabError> {
+        let Some(slot) = &mut site.slot else {
+            return Ok(());
+        };
+        if let Some(worktree) = site.worktree.take() {
+            worktree.release();
+        }
+        let relative = |path: &PathBuf| path.strip_prefix(slot.path()).ok().map(Path::to_owned);
+        let executable = site.executable.as_ref().and_then(relative);
+        if site.executable.is_some() && executable.is_none() {
+            // A program outside of the checkout is not kept with it.
+            return Ok(());
+        }
+        slot.finish(Finished {
+            executable,
+            seconds: took.as_secs(),
+        })
+    }
+
+    /// Base as the giver of built dependencies, when the cache had it and it took long to build.
+    fn donor_of(&self, site: &Site) -> Option<Donor> {
+        let kept = site.slot.as_ref()?.finished()?;
+        if kept.seconds < seed::WORTH_SHARING.as_secs() {
+            return None;
+        }
+        let workspace = build::workspace(&site.place, self.stop()).ok()?;
+        Some(Donor { workspace })
+    }
+}
+
+fn build_one(
+    recipe: &Recipe,
+    place: &Place,
+    with_base: bool,
+    stop: &AtomicBool,
+    observer: &mut dyn Observer,
+) -> Result<Option<PathBuf>, LabError> {
+    let note = if with_base {
+        " (dependencies shared with base)"
+    } else {
+        ""
+    };
+    observer.event(&Event::BuildStarted {
+        checkout: place.checkout,
+        command: &format!("{}{note}", recipe.line()),
+    });
+    let started = Instant::now();
+    let executable = recipe.build(place, stop)?;
+    observer.event(&Event::BuildFinished {
+        checkout: place.checkout,
+        seconds: started.elapsed().as_secs_f64(),
+    });
+    // Debug information and /proc spell paths without symbolic links.
+    Ok(executable.map(|path| fs::canonicalize(&path).unwrap_or(path)))
+}
+
+/// Removes what comparisons that were killed left in the repository: git's record of slots that
+/// nobody uses.
+pub(crate) fn forget_abandoned(top: &Path, root: &Path) {
+    let Ok(cache) = Cache::open(root) else {
+        return;
+    };
+    for worktree in git::registered(top) {
+        if cache.is_abandoned(&worktree) {
+            drop(Worktree::adopt(top, worktree));
+        }
+    }
+}
