@@ -342,30 +342,8 @@ fn a_link_stays_a_link_and_a_profile_is_no_stream() {
     }
 }
 
-/// Runs a program under a seccomp filter that refuses perf events, as containers do.
-const DENY: &str = r#"
-#include <errno.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
-#include <stddef.h>
-#include <stdlib.h>
-#include <sys/prctl.h>
-#include <sys/syscall.h>
-#include <unistd.h>
-int main(int argc, char **argv) {
-    struct sock_filter filter[] = {
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_perf_event_open, 0, 1),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | atoi(argv[1])),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-    };
-    struct sock_fprog program = { sizeof filter / sizeof *filter, filter };
-    if (argc < 3 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)) return 99;
-    if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program)) return 99;
-    execv(argv[2], argv + 2);
-    return 99;
-}
-"#;
+/// Runs a program under a seccomp filter that refuses perf events, as containers do, and ptrace.
+const DENY: &str = include_str!("programs/deny.c");
 
 #[test]
 fn refused_perf_events_are_told_with_the_remedy() {
@@ -374,22 +352,17 @@ fn refused_perf_events_are_told_with_the_remedy() {
     let deny = compile(here, "deny", DENY);
     for (errno, name) in [("1", "EPERM"), ("38", "ENOSYS")] {
         let mut command = Command::new(&deny);
-        command.args([
-            errno,
-            env!("CARGO_BIN_EXE_hotproof"),
-            "record",
-            "--",
-            "true",
-        ]);
+        command.args([errno, "0", "ptrace", "--", env!("CARGO_BIN_EXE_hotproof")]);
+        command.args(["record", "--", "true"]);
         let ran = finish(command.current_dir(here)).ends_with(20);
-        ran.says(&["perf_event_open", name, "  read", "  do"]);
+        ran.says(&["perf_event_open", name, "ptrace", "  read", "  do"]);
     }
     assert!(!here.join("profile.hotproof").exists());
 }
 
-#[test]
-fn where_perf_events_are_refused_compare_still_measures_the_whole() {
-    let _machine = alone();
+/// The JSON of a comparison of a slow base with a fast head, where the filter refuses perf events
+/// and what else it is told to.
+fn compared_behind_the_filter(more: &[&str]) -> serde_json::Value {
     let work = |rounds: u32| {
         format!(
             "static volatile unsigned s;\nint main(void) {{ for (unsigned i = 0; i < {rounds}; i++) s += i; }}\n"
@@ -400,26 +373,40 @@ fn where_perf_events_are_refused_compare_still_measures_the_whole() {
     let deny = compile(here, "deny", DENY);
     fs::write(here.join(".git/info/exclude"), "deny*\n.hotproof\n").unwrap();
     let mut command = Command::new(&deny);
-    command.args([
-        "1",
-        env!("CARGO_BIN_EXE_hotproof"),
-        "compare",
-        "main~1",
-        "main",
-    ]);
-    command.args([
-        "--budget", "60", "--json", "--build", BUILD, "--", "./bench",
-    ]);
+    command.args(["1", "0"]).args(more);
+    command.args(["--", env!("CARGO_BIN_EXE_hotproof")]);
+    command.args(["compare", "main~1", "main", "--budget", "60", "--json"]);
+    command.args(["--build", BUILD, "--", "./bench"]);
     let ran = finish(command.current_dir(here).env("NO_COLOR", "1"));
+    nothing_is_left(here);
     let json: serde_json::Value = serde_json::from_str(&ran.stdout).expect(&ran.stderr);
     let speedup = json["end_to_end"]["metrics"][0]["speedup"]
         .as_f64()
         .unwrap();
     assert!(speedup > 1.5, "{speedup}");
+    json
+}
+
+#[test]
+fn where_nothing_can_be_sampled_compare_still_measures_the_whole() {
+    let _machine = alone();
+    let json = compared_behind_the_filter(&["ptrace"]);
     let refusal = json["machine"]["refusal"]
         .as_str()
         .expect("why nothing was sampled");
     assert!(refusal.contains("perf_event_open"), "{refusal}");
     assert_eq!(json["explained"]["kind"], "unavailable");
-    nothing_is_left(here);
+}
+
+/// Threads are stopped instead, and the comparison attributes the change and says how it was
+/// sampled.
+#[test]
+fn where_perf_events_are_refused_compare_stops_threads() {
+    let _machine = alone();
+    let json = compared_behind_the_filter(&[]);
+    let rung = json["machine"]["rung"].as_str().unwrap();
+    assert!(rung.contains("ptrace"), "{rung}");
+    assert_ne!(json["explained"]["kind"], "unavailable");
+    let warnings = json["warnings"].to_string();
+    assert!(warnings.contains("perf_event_open: EPERM"), "{warnings}");
 }

@@ -185,6 +185,45 @@ fn an_interrupt_ends_the_recording_and_keeps_it() {
     assert!(!is_running("./spin 30000"), "the target was left behind");
 }
 
+/// Of a recorder that is killed, what it had a second before is there, in a file of its own; its
+/// target does not outlive it.
+#[test]
+fn a_killed_recorder_leaves_what_it_had() {
+    let _machine = alone();
+    for sampler in ["perf", "ptrace"] {
+        if sampler == "perf" && !perf_opens("killed recorders") {
+            continue;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let here = folder.path();
+        compile(here, "spin", SPIN);
+        let arguments = ["record", "--sampler", sampler, "--", "./spin", "30001"];
+        let mut recorder = run::command(here, &arguments)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let part = here.join("profile.hotproof.part");
+        let begun = Instant::now();
+        // The first second's rows are some kilobytes.
+        while fs::metadata(&part).map_or(0, |facts| facts.len()) < 2_000 {
+            assert!(begun.elapsed() < Duration::from_secs(60), "nothing written");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        recorder.kill().unwrap();
+        recorder.wait().unwrap();
+        let report = hotproof(here, &["report", "profile.hotproof.part"]).ends_with(0);
+        assert!(report.stdout.contains("hot"), "{}", report.stdout);
+        report.says(&["not finished"]);
+        assert!(!here.join("profile.hotproof").exists());
+        let gone = Instant::now();
+        while is_running("./spin 30001") {
+            assert!(gone.elapsed() < Duration::from_secs(10), "an orphan");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
 fn is_running(command_line: &str) -> bool {
     let processes = fs::read_dir("/proc").unwrap().flatten();
     let lines = processes.filter_map(|entry| fs::read(entry.path().join("cmdline")).ok());

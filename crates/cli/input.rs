@@ -6,6 +6,7 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use hotproof_formats::import::{self, ImportError, Limits};
+use hotproof_formats::native;
 use hotproof_profile::Profile;
 use hotproof_profiler::replay::{self, ReplayError, SampleRows};
 use hotproof_symbolizer::Symbolizer;
@@ -70,7 +71,17 @@ fn from_bytes(name: &str, bytes: &[u8], wanted: &Wanted<'_>) -> Result<Profile, 
         output::aside(&format!("{name}: {sentence}"));
     }
     check_event(name, &imported.profile, wanted)?;
-    Ok(imported.profile)
+    let mut profile = imported.profile;
+    if profile
+        .meta
+        .notes
+        .last()
+        .is_some_and(|note| note == native::UNFINISHED)
+    {
+        // It holds addresses alone.
+        Symbolizer::new().symbolize(&mut profile);
+    }
+    Ok(profile)
 }
 
 /// Formats other than perf's hold one event.

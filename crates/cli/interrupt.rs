@@ -22,8 +22,11 @@ pub(crate) fn flag() -> Result<Arc<AtomicBool>, Failure> {
     Ok(flag)
 }
 
+/// Two flags: end properly, end at once.
+pub(crate) type Flags = (Arc<AtomicBool>, Arc<AtomicBool>);
+
 /// The same flag, and one that the second Ctrl-C sets: end at once with what there is.
-pub(crate) fn flags() -> Result<(Arc<AtomicBool>, Arc<AtomicBool>), Failure> {
+pub(crate) fn flags() -> Result<Flags, Failure> {
     let (stop, stop_now) = (flag()?, Arc::new(AtomicBool::new(false)));
     let mut signals = Signals::new([SIGINT, SIGTERM]).map_err(|error| {
         Failure::new(Code::Failure, format!("cannot watch for signals: {error}"))

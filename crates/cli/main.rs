@@ -15,6 +15,7 @@ mod keep;
 mod log;
 mod observer;
 mod output;
+mod part;
 mod progress;
 mod record;
 mod report;

@@ -49,6 +49,11 @@ impl PendingFile {
         })
     }
 
+    /// Whether it is a device or a pipe.
+    pub(crate) fn is_stream(&self) -> bool {
+        matches!(self.place, Place::Stream(_))
+    }
+
     /// Writes the contents and gives the file its name; its size in bytes.
     pub(crate) fn finish(
         self,

@@ -1,10 +1,11 @@
 //! `hotproof record`: from a command to a profile.
 
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hotproof_profile::{Exit as TargetExit, Profile};
+use hotproof_profile::{Exit as TargetExit, Profile, Sink};
 use hotproof_profiler::{
     Attach, DEFAULT_RATE_HZ, DEFAULT_STOPS_RATE_HZ, Ended, Group, Progress, RecordError, Recorder,
     Recording, Request, Sampled, Sampling, StackMode, Unsampled,
@@ -15,6 +16,7 @@ use hotproof_symbolizer::{Summary, Symbolizer};
 use crate::arguments::Record;
 use crate::failure::{Code, Exit, Failure, Outcome};
 use crate::output::{PendingFile, Voice};
+use crate::part::Part;
 use crate::progress::Ticker;
 use crate::{interrupt, output, terminal};
 
@@ -29,9 +31,15 @@ pub(crate) fn run(arguments: &Record, voice: Voice) -> Outcome {
         ));
     }
     let file = PendingFile::create(&arguments.output)?;
-    let mut profile = Profile::default();
     let mut recorder = Recorder::new();
-    let recording = sample(arguments, &mut recorder, &mut profile, voice)?;
+    let flags = interrupt::flags()?;
+    let (recording, mut profile) = if file.is_stream() {
+        let mut profile = Profile::default();
+        let recording = sample(arguments, &mut recorder, flags, &mut profile, voice);
+        (recording.map_err(|error| cannot_record(&error))?, profile)
+    } else {
+        sample_into_part(arguments, &mut recorder, flags, voice)?
+    };
     if let Sampled::No(refusal) = &recording.sampled {
         return Err(refused(refusal));
     }
@@ -57,13 +65,38 @@ pub(crate) fn run(arguments: &Record, voice: Voice) -> Outcome {
 /// From here on the target is interrupted more often than every 50 microseconds.
 const DISTURBING_HZ: u64 = 20_000;
 
+/// Records into a file beside the output, so that a recorder that is killed leaves what it had.
+fn sample_into_part(
+    arguments: &Record,
+    recorder: &mut Recorder,
+    flags: interrupt::Flags,
+    voice: Voice,
+) -> Result<(Recording, Profile), Failure> {
+    let lost = |error: io::Error| Failure::new(Code::Failure, format!("cannot record: {error}"));
+    let mut part = Part::create(&arguments.output).map_err(lost)?;
+    match sample(arguments, recorder, flags, &mut part.writer, voice) {
+        Ok(recording) => Ok((recording, part.finish().map_err(lost)?)),
+        Err(error @ (RecordError::Sink(_) | RecordError::System { .. })) => {
+            let failure = cannot_record(&error);
+            Err(match part.keep() {
+                Ok(path) => failure.remedy(format!(
+                    "what came until then is kept as {}; `hotproof report` reads it",
+                    path.display()
+                )),
+                Err(_) => failure,
+            })
+        }
+        Err(error) => Err(cannot_record(&error)),
+    }
+}
+
 fn sample(
     arguments: &Record,
     recorder: &mut Recorder,
-    profile: &mut Profile,
+    (stop, stop_now): interrupt::Flags,
+    sink: &mut dyn Sink,
     voice: Voice,
-) -> Result<Recording, Failure> {
-    let (stop, stop_now) = interrupt::flags()?;
+) -> Result<Recording, RecordError> {
     let request = Request {
         sampling: arguments.sampler,
         rate_hz: arguments.rate_hz.unwrap_or(DEFAULT_RATE_HZ),
@@ -88,12 +121,12 @@ fn sample(
         });
     };
     let recording = if arguments.pids.is_empty() {
-        recorder.record(&request, profile, &mut show)
+        recorder.record(&request, sink, &mut show)
     } else {
-        recorder.attach(&attachment(arguments, &request), profile, &mut show)
+        recorder.attach(&attachment(arguments, &request), sink, &mut show)
     };
     ticker.finish();
-    recording.map_err(|error| cannot_record(&error))
+    recording
 }
 
 /// Images that could not be named, or not well, and why: those with the most addresses first.

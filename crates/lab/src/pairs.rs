@@ -7,7 +7,7 @@ use hotproof_diff::changes::Joiner;
 use hotproof_diff::{Comparison, Function, Metrics, ReportedTime, Run, Side, Tally};
 use hotproof_profile::Profile;
 use hotproof_profile::transform::{Transform, keep};
-use hotproof_profiler::{DEFAULT_RATE_HZ, Rung, Sampled, Sampling};
+use hotproof_profiler::{DEFAULT_RATE_HZ, Refusal, Rung, Sampled, Sampling};
 use hotproof_symbolizer::Symbolizer;
 
 use crate::build::Place;
@@ -39,6 +39,7 @@ pub(crate) struct Pairs<'a> {
     /// Only time under this function counts.
     scope: Option<String>,
     sampled: Option<Sampled>,
+    fallback: Option<Refusal>,
     started: Option<Instant>,
 }
 
@@ -73,6 +74,7 @@ impl<'a> Pairs<'a> {
             naming: Naming::default(),
             outputs: Outputs::default(),
             sampled: None,
+            fallback: None,
             started: None,
         }
     }
@@ -148,6 +150,14 @@ fn tell_machine(
         }
     }
     observer.event(&Event::Machine(machine));
+    if let Some(refusal) = &pairs.fallback {
+        let warning = format!(
+            "No perf events: {refusal}. Instead, running threads were stopped for a moment by \
+             ptrace; the stops are a part of what was measured, on both sides."
+        );
+        observer.event(&Event::Notice(&warning));
+        comparison.warnings.push(warning);
+    }
 }
 
 impl Workload for Pairs<'_> {
@@ -168,6 +178,7 @@ impl Workload for Pairs<'_> {
         self.outputs.see(side, outcome.output);
         if self.sampled.is_none() {
             self.sampled = Some(outcome.recording.sampled.clone());
+            self.fallback.clone_from(&outcome.recording.fallback);
         }
         Ok(Raw {
             outcome,

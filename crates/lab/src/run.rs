@@ -132,6 +132,7 @@ impl Runner {
             stderr: Stderr::File(stderr.try_clone().map_err(failed)?),
             sampling: self.sampling,
             rate_hz,
+            stops_rate_hz: rate_hz.min(MOST_STOPS_HZ),
             timeout: Some(self.limit.after),
             stop: Arc::clone(&self.stop),
             ..Request::new(task.command.iter().cloned())
@@ -255,6 +256,9 @@ fn metrics(counts: &Counts) -> Metrics {
 
 /// Samples that a run should have: enough for shares within a point, few enough to cost little.
 const SAMPLES_A_RUN: f64 = 2_000.0;
+/// Where threads are stopped for a sample, faster would disturb what is measured: a stop costs its
+/// thread some tens of microseconds.
+const MOST_STOPS_HZ: u64 = 997;
 /// Slower would leave short phases unseen, faster would disturb what is measured.
 const RATES_HZ: (u64, u64) = (999, 9_999);
 

@@ -47,6 +47,18 @@ pub trait Sink {
     fn thread_ended(&mut self, id: ThreadId, time_ns: u64) -> Result<(), SinkError>;
     /// A thread took a new name.
     fn thread_named(&mut self, id: ThreadId, name: StringId) -> Result<(), SinkError>;
+    /// States what is known of the recording when it begins: no times, counts or losses yet. A sink
+    /// that stores rows stores this, for the case that the end is never reached; others need not
+    /// care.
+    fn begun(&mut self, meta: &Meta) -> Result<(), SinkError> {
+        let _ = meta;
+        Ok(())
+    }
+    /// About a second has passed: a sink that stores rows makes those that came so far safe. It does
+    /// nothing unless a sink overrides it.
+    fn secure(&mut self) -> Result<(), SinkError> {
+        Ok(())
+    }
     /// States the facts about the whole recording; called at its end.
     fn meta(&mut self, meta: Meta) -> Result<(), SinkError>;
 }

@@ -21,20 +21,14 @@ pub(crate) fn notes(recording: &Recording, watch: &Watch, observer: &Observer<'_
         Ended::TimedOut => notes.push("The target ran into its time limit and was killed.".into()),
         Ended::Interrupted => notes.push("The recording was interrupted.".into()),
     }
-    let Sampled::Yes { rung, .. } = recording.sampled else {
+    let Sampled::Yes { .. } = recording.sampled else {
         if let Sampled::No(refusal) = &recording.sampled {
             notes.push(format!("Not sampled: {refusal}."));
         }
         notes.extend(count_note(recording));
         return notes;
     };
-    match rung {
-        Rung::KernelAndUser => {}
-        Rung::UserOnly => {
-            notes.push("Time in the kernel was not sampled: it is not permitted here.".into());
-        }
-        Rung::Stops => notes.extend(stops_notes(watch)),
-    }
+    notes.extend(circumstances(watch));
     notes.extend(coverage_note(recording, watch, observer.period_sum));
     if recording.lost.samples > 0 {
         notes.push(format!(
@@ -55,6 +49,20 @@ pub(crate) fn notes(recording: &Recording, watch: &Watch, observer: &Observer<'_
     }
     notes.extend(count_note(recording));
     notes
+}
+
+/// What is known of the way of sampling before anything is sampled.
+pub(crate) fn circumstances(watch: &Watch) -> Vec<String> {
+    match watch.sampled {
+        Sampled::Yes {
+            rung: Rung::UserOnly,
+            ..
+        } => vec!["Time in the kernel was not sampled: it is not permitted here.".into()],
+        Sampled::Yes {
+            rung: Rung::Stops, ..
+        } => stops_notes(watch),
+        Sampled::Yes { .. } | Sampled::Off | Sampled::No(_) => Vec::new(),
+    }
 }
 
 fn stops_notes(watch: &Watch) -> Vec<String> {

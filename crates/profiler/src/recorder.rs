@@ -23,10 +23,14 @@ use crate::request::{Attach, Request, StackMode, Unsampled};
 use crate::rings::Rings;
 use crate::sampler::{Sampler, Watch, threads_of};
 use crate::stops::{Failed, Sight, Stops};
+use crate::sys::Usage;
 use crate::target::{Subject, Target, exit_of};
 
 /// Progress is told, and the stop flag looked at, at least this often.
 const TICK: Duration = Duration::from_millis(100);
+
+/// Rows are made safe this often.
+const SECURE: Duration = Duration::from_secs(1);
 
 /// Runs commands and records them.
 ///
@@ -91,6 +95,7 @@ impl Recorder {
             cpu_before_ns,
             started_unix_ns: unix_ns(),
         };
+        run.begin(sink)?;
         let held_rss_bytes = child.peak_rss_bytes();
         let in_cgroup = child.is_in_cgroup();
         let group_before_ns = self.sampler.group_cpu_ns(in_cgroup);
@@ -178,6 +183,7 @@ impl Recorder {
             cpu_before_ns,
             started_unix_ns: unix_ns(),
         };
+        run.begin(sink)?;
         let plan = &run.watch.plan;
         let format = plan.format();
         let mut observer = Observer::new(&mut self.knowledge, format, user_stacks(plan));
@@ -285,6 +291,7 @@ impl Run {
         let mut batch = Batch::default();
         let mut broken_rings = 0;
         let mut next_tick = TICK;
+        let mut next_secure = SECURE;
         loop {
             // Asked before the rings are read, so that the last reading finds everything.
             let ended = target.has_ended().map_err(system("waitid"))?;
@@ -314,6 +321,10 @@ impl Run {
                 progress(&observer_progress(wall, observer));
                 next_tick = wall + TICK;
             }
+            if wall >= next_secure {
+                sink.secure().map_err(RecordError::Sink)?;
+                next_secure = wall + SECURE;
+            }
             target.press(stop);
             let mut readable = Vec::new();
             if sampling {
@@ -338,6 +349,7 @@ fn follow_stops(
     progress: &mut dyn FnMut(&Progress),
 ) -> Result<Duration, RecordError> {
     let mut next_tick = TICK;
+    let mut next_secure = SECURE;
     loop {
         let ended = target.has_ended().map_err(system("waitid"))?;
         let wall = target.elapsed();
@@ -347,6 +359,10 @@ fn follow_stops(
         if wall >= next_tick {
             progress(&observer_progress(wall, sight.observer));
             next_tick = wall + TICK;
+        }
+        if wall >= next_secure {
+            sight.sink.secure().map_err(RecordError::Sink)?;
+            next_secure = wall + SECURE;
         }
         target.press(stop);
         let until = Instant::now() + next_tick.saturating_sub(wall);
@@ -370,6 +386,35 @@ fn observer_progress(elapsed: Duration, observer: &Observer<'_>) -> Progress {
 }
 
 impl Run {
+    /// Tells the sink what is known before anything has happened.
+    fn begin(&self, sink: &mut dyn Sink) -> Result<(), RecordError> {
+        let counters = &mut Counters::default();
+        let nothing = Elsewhere {
+            usage: Usage::default(),
+            group_cpu_ns: None,
+            wall_ns: 0,
+            run_queue_ns: None,
+        };
+        let recording = Recording {
+            exit: None,
+            ended: Ended::Interrupted,
+            counts: counters.read(&nothing),
+            sampled: self.watch.sampled.clone(),
+            fallback: self.watch.refusal.clone(),
+            samples: 0,
+            lost: Lost::default(),
+            complete_samples: 0,
+            recorder_cpu_ns: 0,
+            notes: notes::circumstances(&self.watch),
+        };
+        let meta = Meta {
+            cpu_time_ns: None,
+            recorder_cpu_ns: None,
+            ..self.meta(&recording)
+        };
+        sink.begun(&meta).map_err(RecordError::Sink)
+    }
+
     /// Tells the sink the facts about the whole.
     fn finish(
         self,
@@ -387,6 +432,7 @@ impl Run {
             ended: outcome.ended,
             counts: outcome.counts,
             sampled: self.watch.sampled.clone(),
+            fallback: self.watch.refusal.clone(),
             samples: observer.samples,
             lost,
             complete_samples: observer.complete_samples,

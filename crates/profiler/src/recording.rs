@@ -28,6 +28,8 @@ pub struct Recording {
     pub counts: Counts,
     /// Whether and how it was sampled.
     pub sampled: Sampled,
+    /// Why threads were stopped although perf events were asked for; `None` otherwise.
+    pub fallback: Option<Refusal>,
     /// Samples that went to the sink.
     pub samples: u64,
     /// What the kernel or the recorder dropped.

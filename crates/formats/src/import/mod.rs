@@ -186,6 +186,9 @@ fn read_native(bytes: &[u8], limits: Limits) -> Result<(Profile, Vec<String>), I
         ..native::Limits::default()
     };
     let recovered = native::read_within(bytes, limits)?;
+    if recovered.unfinished() {
+        return Ok((recovered.profile, vec![native::UNFINISHED.to_owned()]));
+    }
     match recovered.missing {
         None => Ok((recovered.profile, Vec::new())),
         Some(missing) => Err(missing.into()),

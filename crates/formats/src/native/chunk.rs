@@ -72,6 +72,10 @@ impl<W: Write> ChunkWriter<W> {
         Ok(())
     }
 
+    pub(super) fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+
     pub(super) fn finish(mut self) -> io::Result<W> {
         self.out.flush()?;
         Ok(self.out)

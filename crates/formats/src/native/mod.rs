@@ -18,4 +18,4 @@ mod write;
 pub(crate) use chunk::MAGIC;
 pub use chunk::VERSION;
 pub use read::{Limits, ReadError, Recovered, read, read_recovering, read_within};
-pub use write::{Writer, write};
+pub use write::{UNFINISHED, Writer, write};

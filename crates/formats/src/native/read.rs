@@ -8,6 +8,7 @@ use hotproof_profile::{
 use prost::Message;
 
 use super::chunk::{ChunkKind, ChunkReader, VERSION};
+use super::write::UNFINISHED;
 use super::{meta, rows, schema};
 use crate::sniff::Kind;
 
@@ -93,6 +94,15 @@ pub struct Recovered {
     /// [`ReadError::Cut`] or [`ReadError::Corrupt`]: why the rest is missing; `None` when nothing
     /// is.
     pub missing: Option<ReadError>,
+}
+
+impl Recovered {
+    /// Whether this is what a recorder had written when it was killed ([`super::Writer`]),
+    /// rather than a part of a finished file.
+    pub fn unfinished(&self) -> bool {
+        let last = self.profile.meta.notes.last();
+        self.missing.is_some() && last.is_some_and(|note| note == UNFINISHED)
+    }
 }
 
 /// Reads a whole profile.

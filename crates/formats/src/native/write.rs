@@ -13,6 +13,9 @@ use super::chunk::{ChunkKind, ChunkWriter};
 use super::schema;
 use crate::WriteError;
 
+/// The last note of a recording whose end was not written.
+pub const UNFINISHED: &str = "The recording was not finished: its recorder was killed, or its disk \
+                              was full; what came until then is here.";
 /// How many bytes of rows, as they lie in memory, make a chunk.
 const BATCH_BYTES: usize = 1 << 20;
 /// A text has to fit into a chunk of [`super::Limits::default`] with room to spare.
@@ -68,7 +71,9 @@ pub fn write(profile: &Profile, out: impl Write) -> Result<(), WriteError> {
 /// Writes a profile while it is being recorded.
 ///
 /// Rows go out in chunks of about a megabyte; what was written before a crash can be read back
-/// with [`super::read_recovering`]. [`Writer::finish`] makes the file whole.
+/// with [`super::read_recovering`]. [`Writer::finish`] makes the file whole. Should it never come to
+/// that, a file that was told of its beginning ([`Sink::begun`]) is [`super::Recovered::unfinished`],
+/// and not a whole one of which a part was lost.
 ///
 /// ```
 /// use hotproof_formats::native;
@@ -114,12 +119,13 @@ impl<W: Write> Writer<W> {
         })
     }
 
-    /// Writes what is still in memory, without ending the file.
+    /// Writes what is still in memory, without ending the file, and flushes the output.
     ///
     /// # Errors
     /// Those of the output.
     pub fn flush(&mut self) -> Result<(), WriteError> {
-        self.rows.flush()
+        self.rows.flush()?;
+        Ok(self.rows.chunks.flush()?)
     }
 
     /// Ends the file and gives the output back, flushed.
@@ -215,6 +221,16 @@ impl<W: Write> Sink for Writer<W> {
         Ok(self
             .rows
             .change(schema::ChangeKind::ThreadNamed, id.0, name.0.into())?)
+    }
+
+    fn begun(&mut self, meta: &Meta) -> Result<(), SinkError> {
+        let mut meta = meta.clone();
+        meta.notes.push(UNFINISHED.to_owned());
+        Ok(self.rows.meta(&meta, None)?)
+    }
+
+    fn secure(&mut self) -> Result<(), SinkError> {
+        Ok(self.flush()?)
     }
 
     fn meta(&mut self, meta: Meta) -> Result<(), SinkError> {
