@@ -1,8 +1,9 @@
 //! `hotproof diff`: what differs between two profiles, function by function, and as a picture.
 //!
-//! Functions are joined by their name without hashes, suffixes and type arguments together with
-//! their source file, or their image where there is no file: never by the bare name alone. Where
-//! the sources lay in different folders, the files with the longest common end belong together.
+//! Functions are joined on the ladder of [`hotproof_diff::changes::match_groups`]: by linkage name,
+//! by path, by file and order of lines, never by the bare name alone. What the compiler made of one
+//! function (closures, generic instances, inlined copies, cold parts) is one row. Where the sources
+//! lay in different folders, the files with the longest common end belong together.
 //!
 //! Two single profiles carry no interval: nothing here says whether a difference is more than
 //! noise. That takes paired runs, which `hotproof compare` makes.

@@ -167,6 +167,168 @@ pub(crate) fn image_name(path: &str) -> &str {
     }
 }
 
+/// A linkage name, or a demangled one, without the suffixes of clones and parts.
+pub(crate) fn linkage_without_suffix(name: &str) -> &str {
+    let mut name = name;
+    loop {
+        let shorter = without_clone_suffix(name);
+        if shorter.len() == name.len() {
+            return name;
+        }
+        name = shorter;
+    }
+}
+
+/// Whether a linkage name says in which module or namespace the function stands.
+pub(crate) fn is_mangled(name: &str) -> bool {
+    name.starts_with("_R") || name.starts_with("_Z") || name.starts_with("__R")
+}
+
+/// A path in the one spelling that all manglings share: no crate disambiguators, no numbers of
+/// closures and impls, `T::f` for `<T>::f` and for `m::<impl T>::f`, `<T as U>::f` for
+/// `m::<impl U for T>::f`; without type arguments, or with them.
+///
+/// Legacy names of Rust hold the parameters of impls and drop the arguments of functions, so that
+/// only paths without them are alike in both manglings.
+pub(crate) fn canonical_path(name: &str, with_arguments: bool) -> String {
+    let name = without_numbers(name);
+    let name = if with_arguments {
+        name.replace("::<", "<")
+    } else {
+        without_inner_arguments(&name)
+    };
+    without_impl(&name)
+}
+
+/// Drops `[0123abcd]` behind crates, and the numbers of `{closure#1}` and `{{closure}}`.
+fn without_numbers(name: &str) -> String {
+    let mut plain = String::with_capacity(name.len());
+    let mut rest = name;
+    while let Some(at) = rest.find(['[', '{', '#', '}']) {
+        let (before, from) = rest.split_at(at);
+        plain.push_str(before);
+        let inner = &from[1..];
+        rest = match from.as_bytes()[0] {
+            b'[' => {
+                let hash = inner.split(']').next().unwrap_or_default();
+                let is_hash = hash.len() >= 8
+                    && hash.bytes().all(|byte| byte.is_ascii_hexdigit())
+                    && inner.len() > hash.len();
+                if is_hash {
+                    &inner[hash.len() + 1..]
+                } else {
+                    plain.push('[');
+                    inner
+                }
+            }
+            b'#' if plain.contains('{') => inner.trim_start_matches(|c: char| c.is_ascii_digit()),
+            sign @ (b'{' | b'}') => {
+                // Legacy names double their braces.
+                if !plain.ends_with(char::from(sign)) {
+                    plain.push(char::from(sign));
+                }
+                inner
+            }
+            sign => {
+                plain.push(char::from(sign));
+                inner
+            }
+        };
+    }
+    plain.push_str(rest);
+    plain
+}
+
+/// Drops all type arguments: `a::Stack::push` of `a::Stack<T>::push::<u8>`. A `<` that begins a
+/// path holds a type, and stays.
+fn without_inner_arguments(name: &str) -> String {
+    let bytes = name.as_bytes();
+    let mut plain = String::with_capacity(name.len());
+    // Where the arguments that are being dropped began, as the depth of their bracket.
+    let mut depth = 0usize;
+    let mut dropped: Option<usize> = None;
+    for (at, sign) in name.char_indices() {
+        let before = at.checked_sub(1).map(|before| bytes[before]);
+        let operator = plain.ends_with("operator")
+            || plain.ends_with("operator<")
+            || plain.ends_with("operator>")
+            || plain.ends_with("operator-");
+        match sign {
+            '<' | '>' if dropped.is_none() && operator => plain.push(sign),
+            '<' => {
+                let is_argument = before.is_some_and(|byte| {
+                    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b':' | b')' | b']')
+                });
+                depth += 1;
+                if dropped.is_none() {
+                    let is_impl = name[at..].starts_with("<impl ");
+                    if is_argument && !is_impl {
+                        dropped = Some(depth);
+                        let end = plain.trim_end_matches("::").len();
+                        plain.truncate(end);
+                    } else {
+                        plain.push(sign);
+                    }
+                }
+            }
+            '>' if before == Some(b'-') => {
+                if dropped.is_none() {
+                    plain.push(sign);
+                }
+            }
+            '>' => {
+                match dropped {
+                    Some(from) if from == depth => dropped = None,
+                    Some(_) => {}
+                    None => plain.push(sign),
+                }
+                depth = depth.saturating_sub(1);
+            }
+            sign if dropped.is_none() => plain.push(sign),
+            _ => {}
+        }
+    }
+    plain
+}
+
+/// `T::f` of `<T>::f` and of `m::<impl T>::f`, `<T as U>::f` of `m::<impl U for T>::f`.
+fn without_impl(name: &str) -> String {
+    let (at, skip) = match name.find("<impl ") {
+        Some(at) => (at, "<impl ".len()),
+        None if name.starts_with('<') => (0, 1),
+        None => return name.to_owned(),
+    };
+    let Some(length) = closing(&name[at..]) else {
+        return name.to_owned();
+    };
+    let (inner, rest) = (&name[at + skip..at + length], &name[at + length + 1..]);
+    match (skip, inner.split_once(" for "), inner.contains(" as ")) {
+        (1, _, true) => name.to_owned(),
+        (2.., Some((of, by)), _) => format!("<{by} as {of}>{rest}"),
+        _ => format!("{inner}{rest}"),
+    }
+}
+
+/// Where the bracket that begins a text is closed.
+fn closing(text: &str) -> Option<usize> {
+    let bytes = text.as_bytes();
+    let mut depth = 0usize;
+    for (at, &byte) in bytes.iter().enumerate() {
+        match byte {
+            b'<' => depth += 1,
+            b'>' if at > 0 && bytes[at - 1] == b'-' => {}
+            b'>' => {
+                depth = depth.checked_sub(1)?;
+                if depth == 0 {
+                    return Some(at);
+                }
+            }
+            _ => {}
+        }
+    }
+    None
+}
+
 /// A function's name without what differs between builds of one source: hashes, suffixes of
 /// parts and clones, closures within it, the type arguments at its end.
 ///
@@ -189,4 +351,79 @@ pub fn stable_file(path: &str) -> String {
 /// The file name of an image without the hash that cargo appends.
 pub fn stable_image(path: &str) -> &str {
     image_name(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn manglings_share_one_path() {
+        let cases = [
+            (
+                "demo::generic::<u32>",
+                "demo::generic<u32>",
+                "demo::generic",
+            ),
+            (
+                "demo::Stack<T>::push",
+                "demo::Stack<T>::push",
+                "demo::Stack::push",
+            ),
+            (
+                "<demo::Stack<u32>>::push",
+                "demo::Stack<u32>::push",
+                "demo::Stack::push",
+            ),
+            (
+                "<demo::Stack<u8> as core::fmt::Display>::fmt",
+                "<demo::Stack<u8> as core::fmt::Display>::fmt",
+                "<demo::Stack as core::fmt::Display>::fmt",
+            ),
+            (
+                "demo::m::<impl demo::Shape for demo::Sq<T>>::area",
+                "<demo::Sq<T> as demo::Shape>::area",
+                "<demo::Sq as demo::Shape>::area",
+            ),
+            (
+                "demo::m::<impl demo::Sq>::new",
+                "demo::Sq::new",
+                "demo::Sq::new",
+            ),
+            ("demo[0123456789abcdef]::f", "demo::f", "demo::f"),
+            (
+                "demo::f::{{closure}}::g",
+                "demo::f::{closure}::g",
+                "demo::f::{closure}::g",
+            ),
+            (
+                "demo::f::{closure#12}::g",
+                "demo::f::{closure}::g",
+                "demo::f::{closure}::g",
+            ),
+            (
+                "demo::call::<fn(u8) -> u8, 3>",
+                "demo::call<fn(u8) -> u8, 3>",
+                "demo::call",
+            ),
+            ("a::operator<", "a::operator<", "a::operator<"),
+            (
+                "a::operator<< <int>",
+                "a::operator<< <int>",
+                "a::operator<< <int>",
+            ),
+            (
+                "a::S<int>::operator->",
+                "a::S<int>::operator->",
+                "a::S::operator->",
+            ),
+            ("main", "main", "main"),
+            ("<", "<", "<"),
+            ("a>::b<c", "a>::b<c", "a>::b"),
+        ];
+        for (name, with, without) in cases {
+            assert_eq!(canonical_path(name, true), with, "{name}");
+            assert_eq!(canonical_path(name, false), without, "{name}");
+        }
+    }
 }

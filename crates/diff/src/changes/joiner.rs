@@ -8,7 +8,8 @@ use rustc_hash::FxHashMap;
 use super::changed::{Changed, display_name, last_part};
 use super::dependencies::{Dependency, crate_of};
 use super::identity::{
-    Roots, bare_name, image_name, library_path, normal_path, plain_name, without_arguments,
+    Roots, bare_name, canonical_path, image_name, library_path, normal_path, plain_name,
+    without_arguments,
 };
 use super::outline::{FunctionKind, Language, SourceFunction, functions};
 use crate::values::{Change, Function, FunctionRow, Side};
@@ -239,9 +240,10 @@ impl<'a> Joiner<'a> {
     fn identify(&mut self, side: Side, facts: &Facts) -> Joined {
         let Some(file) = &facts.file else {
             let name = plain_name(&facts.name).to_owned();
+            let path = canonical_path(without_arguments(&name), false);
             let key = match &facts.image {
-                Some(image) => format!("{}!{name}", image_name(image)),
-                None => name.clone(),
+                Some(image) => format!("{}!{path}", image_name(image)),
+                None => path,
             };
             let placing = match name.as_str() {
                 _ if facts.is_system => Placing::Known,
@@ -333,10 +335,10 @@ impl<'a> Joiner<'a> {
                 (format!("{}::{bare}", function.key()), facts.line)
             }
             Some(function) => (function.key(), Some(function.signature_line)),
-            None => (
-                without_arguments(plain_name(&facts.name)).to_owned(),
-                facts.line,
-            ),
+            None => {
+                let name = without_arguments(plain_name(&facts.name));
+                (canonical_path(name, false), facts.line)
+            }
         };
         let name = match found {
             Some(function) if function.kind == FunctionKind::Function => {

@@ -37,6 +37,7 @@ mod go;
 mod grammar;
 mod identity;
 mod joiner;
+mod ladder;
 mod outline;
 mod pairing;
 mod python;
@@ -54,5 +55,9 @@ pub use diff::{
 };
 pub use identity::{stable_file, stable_image, stable_name};
 pub use joiner::Joiner;
+pub use ladder::{
+    Closures, FunctionFacts, FunctionGroup, FunctionGroups, FunctionMatch, Moves, Rung,
+    match_groups,
+};
 pub use outline::{FunctionKind, Language, SourceFunction, functions};
 pub use uses::{SourceSearch, UsesLeftOut};

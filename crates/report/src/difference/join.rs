@@ -2,8 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use hotproof_diff::changes::{stable_file, stable_image, stable_name};
-use hotproof_profile::{Code, Id, Inline, LocationId, Profile, StackId, file_name};
+use hotproof_diff::changes::{
+    Closures, FunctionFacts, FunctionGroup, FunctionGroups, match_groups, stable_image,
+};
+use hotproof_profile::{Code, FunctionId, Id, Inline, LocationId, Profile, StackId};
 
 /// A row number of the joined functions.
 pub(super) type RowId = usize;
@@ -31,40 +33,42 @@ pub(super) struct Join {
 impl Join {
     /// Joins base, the first, with head.
     pub(super) fn of(profiles: [&Profile; 2]) -> Self {
-        let [base, head] = profiles.map(keys_of);
-        let pairs = pair(&base, &head);
-        // Rows carry the keys of head; keys of base alone are their own rows.
+        let [base, head] = profiles.map(Side::of);
+        // Rows carry the keys of head; what base alone has carries its own.
+        let mut base_keys: Vec<Key> = base.groups.groups.iter().map(Key::of).collect();
+        for found in match_groups(&base.groups, &head.groups, None) {
+            base_keys[found.base] = Key::of(&head.groups.groups[found.head]);
+        }
+        let head_keys: Vec<Key> = head.groups.groups.iter().map(Key::of).collect();
+        let sides = [(&base, base_keys), (&head, head_keys)].map(|(side, keys)| side.keys(&keys));
         let nowhere = Key {
             name: "[unknown]".into(),
             place: String::new(),
         };
-        let row_key = |key: &Key| pairs.get(key).unwrap_or(key).clone();
-        let mut keys: BTreeSet<Key> = head.keys().cloned().collect();
-        keys.extend(base.keys().map(row_key));
+        let mut keys: BTreeSet<Key> = sides.iter().flat_map(BTreeMap::values).cloned().collect();
         keys.insert(nowhere.clone());
         let keys: Vec<Key> = keys.into_iter().collect();
         let row = |key: &Key| keys.binary_search(key).expect("every key has a row");
-        let mut code = [vec![None; keys.len()], vec![None; keys.len()]];
-        for (key, &first) in &base {
-            code[0][row(&row_key(key))] = Some(first);
-        }
-        for (key, &first) in &head {
-            code[1][row(key)] = Some(first);
-        }
-        let rows_at = |profile: &Profile, of: &dyn Fn(&Key) -> RowId| {
-            let mut known: BTreeMap<Code, RowId> = BTreeMap::new();
-            let mut at = Vec::with_capacity(profile.locations.len());
-            for location in profile.locations.ids() {
-                let codes = profile.code_at(location, Inline::Expand);
-                let row = |code| *known.entry(code).or_insert_with(|| of(&key(profile, code)));
-                at.push(codes.map(row).collect::<Vec<RowId>>());
+        let code = [0, 1].map(|side| {
+            let mut code = vec![None; keys.len()];
+            for (&one, key) in &sides[side] {
+                code[row(key)].get_or_insert(one);
             }
-            at
-        };
-        let at = [
-            rows_at(profiles[0], &|key| row(&row_key(key))),
-            rows_at(profiles[1], &row),
-        ];
+            code
+        });
+        let at = [0, 1].map(|side| {
+            let profile: &Profile = profiles[side];
+            let rows: BTreeMap<Code, RowId> = sides[side]
+                .iter()
+                .map(|(&code, key)| (code, row(key)))
+                .collect();
+            let all = profile.locations.ids();
+            all.map(|location| {
+                let codes = profile.code_at(location, Inline::Expand);
+                codes.filter_map(|code| rows.get(&code).copied()).collect()
+            })
+            .collect()
+        });
         Join {
             nowhere: row(&nowhere),
             keys,
@@ -86,84 +90,73 @@ impl Join {
     }
 }
 
-/// The functions at the locations of a profile, each with one of its codes.
-fn keys_of(profile: &Profile) -> BTreeMap<Key, Code> {
-    let mut keys = BTreeMap::new();
-    let mut seen = BTreeSet::new();
-    for location in profile.locations.ids() {
-        for code in profile.code_at(location, Inline::Expand) {
-            if seen.insert(code) {
-                keys.entry(key(profile, code)).or_insert(code);
-            }
-        }
-    }
-    keys
+/// The code of one profile.
+struct Side<'p> {
+    profile: &'p Profile,
+    /// All code at its locations.
+    codes: BTreeSet<Code>,
+    /// Its functions, in the order of `functions`.
+    groups: FunctionGroups,
+    functions: Vec<FunctionId>,
 }
 
-fn key(profile: &Profile, code: Code) -> Key {
-    let text = |id| &profile.strings[id];
-    match code {
-        Code::Function(id) => {
-            let row = &profile.functions[id];
-            let image = || {
-                row.image
-                    .map(|id| stable_image(text(profile.images[id].path)))
-            };
-            Key {
-                name: stable_name(text(row.name)).to_owned(),
-                place: match row.file {
-                    Some(file) => stable_file(text(file)),
-                    None => image().unwrap_or_default().to_owned(),
-                },
-            }
+impl<'p> Side<'p> {
+    fn of(profile: &'p Profile) -> Self {
+        let at = |location| profile.code_at(location, Inline::Expand);
+        let codes: BTreeSet<Code> = profile.locations.ids().flat_map(at).collect();
+        let functions: Vec<FunctionId> = codes
+            .iter()
+            .filter_map(|code| match code {
+                Code::Function(id) => Some(*id),
+                Code::Unnamed(_) | Code::Unmapped => None,
+            })
+            .collect();
+        let facts: Vec<FunctionFacts> = functions
+            .iter()
+            .map(|&id| FunctionFacts::of(profile, id))
+            .collect();
+        Side {
+            groups: FunctionGroups::of(&facts, Closures::Merged),
+            profile,
+            codes,
+            functions,
         }
-        Code::Unnamed(id) => {
-            let path = text(profile.images[id].path);
-            let image = stable_image(path).trim_matches(['[', ']']);
-            Key {
-                name: format!("[{image}]"),
-                place: stable_image(path).to_owned(),
-            }
-        }
-        Code::Unmapped => Key {
-            name: profile.code_name(code),
-            place: String::new(),
-        },
     }
-}
 
-/// The keys of base that are another key at head: one name, a file of one name in another folder.
-/// The longest common end of the paths decides; each key of head is taken once.
-fn pair(base: &BTreeMap<Key, Code>, head: &BTreeMap<Key, Code>) -> BTreeMap<Key, Key> {
-    let mut candidates = Vec::new();
-    for key in base.keys().filter(|key| !head.contains_key(key)) {
-        let least = Key {
-            name: key.name.clone(),
-            place: String::new(),
+    /// The key of each code, with those of the groups as given.
+    fn keys(&self, groups: &[Key]) -> BTreeMap<Code, Key> {
+        let group: BTreeMap<FunctionId, usize> = self
+            .functions
+            .iter()
+            .copied()
+            .zip(self.groups.group_of.iter().copied())
+            .collect();
+        let key = |code: Code| match code {
+            Code::Function(id) => groups[group[&id]].clone(),
+            Code::Unnamed(id) => {
+                let path = &self.profile.strings[self.profile.images[id].path];
+                let image = stable_image(path).trim_matches(['[', ']']);
+                Key {
+                    name: format!("[{image}]"),
+                    place: stable_image(path).to_owned(),
+                }
+            }
+            Code::Unmapped => Key {
+                name: self.profile.code_name(code),
+                place: String::new(),
+            },
         };
-        let same_name = head.range(least..).map(|(other, _)| other);
-        for other in same_name.take_while(|other| other.name == key.name) {
-            let fits = file_name(&key.place) == file_name(&other.place) && !key.place.is_empty();
-            if fits && !base.contains_key(other) {
-                candidates.push((common_end(&key.place, &other.place), key, other));
-            }
-        }
+        self.codes.iter().map(|&code| (code, key(code))).collect()
     }
-    candidates.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| (a.1, a.2).cmp(&(b.1, b.2))));
-    let mut pairs: BTreeMap<Key, Key> = BTreeMap::new();
-    let mut taken = BTreeSet::new();
-    for (_, key, other) in candidates {
-        if !pairs.contains_key(key) && taken.insert(other) {
-            pairs.insert(key.clone(), other.clone());
-        }
-    }
-    pairs
 }
 
-/// How many components at the ends of two paths are the same.
-fn common_end(a: &str, b: &str) -> usize {
-    let parts = a.rsplit('/').zip(b.rsplit('/'));
-    parts.take_while(|(a, b)| a == b).count()
+impl Key {
+    fn of(group: &FunctionGroup) -> Key {
+        Key {
+            name: group.name.clone(),
+            place: group.place.clone(),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -172,38 +165,41 @@ mod tests {
 
     #[test]
     fn names_pair_across_folders_but_never_across_files() {
-        let key = |name: &str, place: &str| Key {
-            name: name.into(),
-            place: place.into(),
+        let groups = |functions: &[(&str, &str)]| {
+            let facts: Vec<FunctionFacts> = functions
+                .iter()
+                .map(|&(name, file)| FunctionFacts {
+                    name: name.into(),
+                    file: Some(file.into()),
+                    ..FunctionFacts::default()
+                })
+                .collect();
+            FunctionGroups::of(&facts, Closures::Merged)
         };
-        let table = |keys: &[Key]| -> BTreeMap<Key, Code> {
-            keys.iter()
-                .map(|key| (key.clone(), Code::Unmapped))
-                .collect()
-        };
-        let base = table(&[
-            key("number", "/t/base/src/parse.rs"),
-            key("number", "/t/base/src/lex.rs"),
-            key("new", "/t/base/src/a/mod.rs"),
-            key("new", "/t/base/src/b/mod.rs"),
-            key("gone", "x"),
+        let base = groups(&[
+            ("number", "/t/base/src/parse.rs"),
+            ("number", "/t/base/src/lex.rs"),
+            ("new", "/t/base/src/a/mod.rs"),
+            ("new", "/t/base/src/b/mod.rs"),
+            ("gone", "x"),
         ]);
-        let head = table(&[
-            key("number", "/t/head/src/parse.rs"),
-            key("number", "/t/head/src/write.rs"),
-            key("new", "/t/head/src/b/mod.rs"),
+        let head = groups(&[
+            ("number", "/t/head/src/parse.rs"),
+            ("number", "/t/head/src/write.rs"),
+            ("new", "/t/head/src/b/mod.rs"),
         ]);
-        let pairs = pair(&base, &head);
+        let mut pairs: Vec<(String, String)> = match_groups(&base, &head, None)
+            .iter()
+            .map(|found| {
+                let place = |groups: &FunctionGroups, at: usize| groups.groups[at].place.clone();
+                (place(&base, found.base), place(&head, found.head))
+            })
+            .collect();
+        pairs.sort();
         let expected = [
-            (
-                key("new", "/t/base/src/b/mod.rs"),
-                key("new", "/t/head/src/b/mod.rs"),
-            ),
-            (
-                key("number", "/t/base/src/parse.rs"),
-                key("number", "/t/head/src/parse.rs"),
-            ),
+            ("/t/base/src/b/mod.rs", "/t/head/src/b/mod.rs"),
+            ("/t/base/src/parse.rs", "/t/head/src/parse.rs"),
         ];
-        assert_eq!(pairs, BTreeMap::from(expected));
+        assert_eq!(pairs, expected.map(|(a, b)| (a.to_owned(), b.to_owned())));
     }
 }
