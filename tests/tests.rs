@@ -3,6 +3,7 @@
 mod accuracy;
 mod faults;
 mod layering;
+mod matching;
 mod perf_data;
 mod recording;
 mod references;

@@ -195,6 +195,11 @@ impl FunctionGroup {
                 .map(|facts| canonical_path(plain_name(&facts.name), generics))
                 .collect()
         };
+        // A body without its stub has only its own line.
+        let lines = |only_own: bool| {
+            let of = members.iter().filter(|facts| !only_own || own(facts));
+            of.filter_map(|facts| facts.line).min()
+        };
         let linkage = members.iter().filter(own).map(|facts| &facts.linkage_name);
         FunctionGroup {
             // Of several spellings of one function the shortest is the least peculiar.
@@ -203,11 +208,7 @@ impl FunctionGroup {
                 .min_by_key(|name| name.len())
                 .unwrap_or_default(),
             place: first.map(place_of).unwrap_or_default(),
-            line: members
-                .iter()
-                .filter(own)
-                .filter_map(|facts| facts.line)
-                .min(),
+            line: lines(true).or_else(|| lines(false)),
             has_file: first.is_some_and(|facts| facts.file.is_some()),
             is_closure: closures == Closures::Apart && first.is_some_and(is_closure),
             parent: first.map(home_path).unwrap_or_default(),

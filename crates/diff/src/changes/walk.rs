@@ -248,7 +248,8 @@ impl<'s> Walk<'s> {
                 }
                 found => {
                     let first = waiting.map(|(_, node)| node);
-                    let mut made = self.make(child, found, around, first);
+                    let defined = inner.unwrap_or(child);
+                    let mut made = self.make((child, defined), found, around, first);
                     if let (Some(context), Some(inner)) = (&mut made, inner) {
                         context.spent = Some(inner.id());
                     }
@@ -271,10 +272,11 @@ impl<'s> Walk<'s> {
         entries
     }
 
-    /// Makes the piece that begins at a node, if one does.
+    /// Makes the piece that begins at a node, if one does; the second node is what it defines, in
+    /// or at the first.
     fn make(
         &mut self,
-        node: Node<'_>,
+        (node, defined): (Node<'_>, Node<'_>),
         role: Role<'_>,
         around: &Context,
         first: Option<Node<'_>>,
@@ -318,7 +320,7 @@ impl<'s> Walk<'s> {
             }
             Role::Item(what) if around.items && node.is_named() => {
                 let lines = (start, node, node, node);
-                let name = item_name(node, self.source);
+                let name = item_name(defined, self.source);
                 context.piece = self.piece(PieceKind::Item(what), name, around.piece, lines);
             }
             Role::Container => context.items = around.items,

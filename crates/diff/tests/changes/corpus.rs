@@ -12,9 +12,9 @@ use crate::settings::{SETTINGS, Setting};
 #[derive(Clone)]
 pub(crate) struct Target {
     pub(crate) comment: String,
-    attribute: String,
+    pub(crate) attribute: String,
     pub(crate) name: String,
-    signature: String,
+    pub(crate) signature: String,
     pub(crate) body: Vec<String>,
 }
 

@@ -4,8 +4,13 @@
 mod choosing;
 mod commit;
 mod corpus;
+mod generated;
+mod hostile;
 mod joining;
+mod ladder;
 mod languages;
+#[path = "../made/mod.rs"]
+mod made;
 mod outlining;
 mod outside;
 mod reading;

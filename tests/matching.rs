@@ -1,0 +1,268 @@
+//! Every function of an unchanged crate is found in another build of it: in another directory,
+//! with a closure and an impl block inserted before it, under another version, with the other
+//! mangling, with fat LTO, with less debug information.
+//!
+//! The truth is the declared place: the sources are the same, or have lines inserted at one known
+//! place, so that file and line say which function is which.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use hotproof_diff::changes::{Closures, FunctionFacts, FunctionGroups, Rung, match_groups};
+use hotproof_symbolizer::Symbolizer;
+
+use crate::run::skip;
+
+/// One way to build the program.
+struct Variant {
+    name: &'static str,
+    folder: &'static str,
+    options: &'static [&'static str],
+    inserts: bool,
+}
+
+const fn variant(name: &'static str, options: &'static [&'static str]) -> Variant {
+    Variant {
+        name,
+        folder: "one",
+        options,
+        inserts: false,
+    }
+}
+
+const VARIANTS: &[Variant] = &[
+    variant("the same again", &[]),
+    Variant {
+        folder: "two/longer folder",
+        ..variant("another directory", &[])
+    },
+    Variant {
+        inserts: true,
+        ..variant("an inserted closure and impl", &[])
+    },
+    variant("a version bump", &["-Cmetadata=0.1.1"]),
+    variant("the other mangling", &["-Csymbol-mangling-version=v0"]),
+    variant("fat LTO", &["-Clto=fat", "-Cembed-bitcode=yes"]),
+    variant("less debug information", &["-Cdebuginfo=1"]),
+    Variant {
+        folder: "three",
+        inserts: true,
+        ..variant(
+            "all at once",
+            &["-Cmetadata=0.2.0", "-Csymbol-mangling-version=v0"],
+        )
+    },
+];
+
+const CLOSURE: &str = "values.iter_mut().for_each(|value| *value = black_box(*value) + 1);\n    ";
+const IMPL: &str = "\nimpl Square {\n    #[inline(never)]\n    #[allow(dead_code)]\n    fn unused(&self) -> f64 {\n        self.0 + 1.0\n    }\n}\n\nimpl Clone for Square {\n    fn clone(&self) -> Self {\n        Square(self.0)\n    }\n}\n";
+
+/// The source, with the mark on the line that insertions stand before.
+fn source(inserts: bool) -> String {
+    let text = include_str!("programs/matched.rs");
+    if !inserts {
+        return text.to_owned();
+    }
+    let text = text.replace("/* INSERT A CLOSURE */\n    ", CLOSURE);
+    let mark = "\nstruct Square(f64);";
+    assert!(text.contains(mark) && text.contains(CLOSURE));
+    text.replace(mark, &format!("{IMPL}{mark}"))
+}
+
+/// The folder of the published crate that the program uses, where cargo unpacked it.
+fn strsim() -> Option<PathBuf> {
+    let output = Command::new(env!("CARGO"))
+        .args(["metadata", "--format-version=1", "--offline", "--locked"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .ok()?;
+    let value: serde_json::Value = serde_json::from_slice(&output.stdout).ok()?;
+    let packages = value["packages"].as_array()?;
+    let package = packages
+        .iter()
+        .find(|package| package["name"] == "strsim")?;
+    Some(
+        Path::new(package["manifest_path"].as_str()?)
+            .parent()?
+            .to_owned(),
+    )
+}
+
+fn rustc(folder: &Path, arguments: &[&str]) {
+    let output = Command::new("rustc")
+        .current_dir(folder)
+        .args([
+            "--edition=2021",
+            "-Copt-level=2",
+            "-Cdebuginfo=2",
+            "--cap-lints=allow",
+        ])
+        .args(arguments)
+        .output()
+        .expect("rustc runs");
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+/// Builds the program and its dependency; the path of the program.
+fn build(scratch: &Path, variant: &Variant, strsim: &Path) -> PathBuf {
+    let folder = scratch.join(variant.name).join(variant.folder);
+    let published = folder.join("registry/src/index-0123456789abcdef/strsim-0.11.1/src");
+    fs::create_dir_all(&published).unwrap();
+    fs::create_dir_all(folder.join("src")).unwrap();
+    fs::copy(strsim.join("src/lib.rs"), published.join("lib.rs")).unwrap();
+    fs::write(folder.join("src/main.rs"), source(variant.inserts)).unwrap();
+    let lib = published.join("lib.rs").to_string_lossy().into_owned();
+    let mut library = vec!["--crate-type=rlib", "--crate-name=strsim", &*lib];
+    let is_lto = |option: &&&str| !option.starts_with("-Clto");
+    library.extend(variant.options.iter().filter(is_lto));
+    rustc(&folder, &library);
+    let main = folder.join("src/main.rs").to_string_lossy().into_owned();
+    let mut program = vec![
+        "--crate-name=matched",
+        &*main,
+        "--extern=strsim=libstrsim.rlib",
+    ];
+    program.extend(variant.options);
+    rustc(&folder, &program);
+    folder.join("matched")
+}
+
+/// Start and end of the code, relative to the first loadable address, of a 64-bit ELF file.
+fn code(file: &[u8]) -> (u64, u64) {
+    let number = |at: usize, bytes: usize| {
+        let mut value = [0; 8];
+        value[..bytes].copy_from_slice(&file[at..at + bytes]);
+        u64::from_le_bytes(value)
+    };
+    let (programs, sections) = (number(32, 8) as usize, number(40, 8) as usize);
+    let segments = (0..number(56, 2) as usize).map(|index| programs + index * 56);
+    let base = segments
+        .filter(|&at| number(at, 4) == 1)
+        .map(|at| number(at + 16, 8))
+        .min()
+        .expect("a loadable segment");
+    // Program code: allocated, executable; the largest is `.text`.
+    let all = (0..number(60, 2) as usize).map(|index| sections + index * 64);
+    all.filter(|&at| number(at + 8, 8) & 4 != 0)
+        .map(|at| (number(at + 16, 8) - base, number(at + 32, 8)))
+        .max_by_key(|&(_, size)| size)
+        .map(|(start, size)| (start, start + size))
+        .expect("a section with code")
+}
+
+/// All functions of the program's own crate and of the published one, by what debug information
+/// says at each address of the code.
+fn functions(program: &Path) -> Vec<FunctionFacts> {
+    let (start, end) = code(&fs::read(program).unwrap());
+    let addresses: Vec<u64> = (start..end).step_by(2).collect();
+    let named = Symbolizer::new()
+        .symbolize_addresses(program, &addresses)
+        .unwrap();
+    let mut found = BTreeSet::new();
+    for frame in named.iter().flat_map(|address| &address.frames) {
+        let file = frame.function.file.clone().unwrap_or_default();
+        if file.ends_with("src/main.rs") || file.contains("/strsim-") {
+            found.insert(FunctionFacts {
+                name: frame.function.name.clone(),
+                linkage_name: frame.function.linkage_name.clone(),
+                file: Some(file),
+                line: frame.function.line,
+                image: Some(program.to_string_lossy().into_owned()),
+            });
+        }
+    }
+    found.into_iter().collect()
+}
+
+/// The true places of a group's functions: file names with lines as they are without insertions,
+/// and the bare name where a macro makes several at one line.
+fn truth(inserts: bool, groups: &FunctionGroups) -> BTreeMap<usize, (String, u32, String)> {
+    let text = source(inserts);
+    let line_of = |mark: &str| {
+        let at = text.find(mark).expect("the mark is in the source");
+        text[..at].lines().count() as u32
+    };
+    let added_impl = IMPL.lines().count() as u32;
+    let struct_line = line_of("\nstruct Square");
+    let mut places = BTreeMap::new();
+    for (index, group) in groups.groups.iter().enumerate() {
+        let Some(mut line) = group.line else {
+            continue;
+        };
+        let is_main = group.place.ends_with("main.rs");
+        if inserts && is_main && line > struct_line {
+            line -= added_impl;
+        } else if inserts && is_main && line > struct_line - added_impl {
+            // Inserted, so that nothing at base is it.
+            continue;
+        }
+        let file = group
+            .place
+            .rsplit('/')
+            .next()
+            .unwrap_or_default()
+            .to_owned();
+        let bare = match group.name.rsplit("::").next() {
+            Some(name) if name.starts_with("made_") => name.to_owned(),
+            _ => String::new(),
+        };
+        places.insert(index, (file, line, bare));
+    }
+    places
+}
+
+#[test]
+fn every_function_of_an_unchanged_crate_is_found_in_another_build() {
+    let Some(strsim) = strsim() else {
+        return skip("matching", "cargo has not unpacked strsim on this machine");
+    };
+    let scratch = tempfile::tempdir().unwrap();
+    let base_variant = variant("base", &[]);
+    let base = functions(&build(scratch.path(), &base_variant, &strsim));
+    let base = FunctionGroups::of(&base, Closures::Merged);
+    let base_truth = truth(false, &base);
+    assert!(base_truth.len() >= 25, "{base_truth:?}");
+    let mut rungs: BTreeMap<Rung, usize> = BTreeMap::new();
+    for variant in VARIANTS {
+        let head = functions(&build(scratch.path(), variant, &strsim));
+        let head = FunctionGroups::of(&head, Closures::Merged);
+        let head_truth = truth(variant.inserts, &head);
+        let at_head: BTreeMap<_, usize> =
+            head_truth.iter().map(|(&at, place)| (place, at)).collect();
+        let matches = match_groups(&base, &head, None);
+        let found: BTreeMap<usize, usize> = matches.iter().map(|m| (m.base, m.head)).collect();
+        for found in &matches {
+            *rungs.entry(found.rung).or_default() += 1;
+        }
+        let mut expected = 0;
+        for (at, place) in &base_truth {
+            let name = &base.groups[*at].name;
+            let true_partner = at_head.get(place).copied();
+            expected += usize::from(true_partner.is_some());
+            assert_eq!(
+                found.get(at).copied(),
+                true_partner,
+                "{}: {name} at {place:?}: {:#?}",
+                variant.name,
+                head.groups
+            );
+        }
+        println!(
+            "{}: {expected} of {expected} functions matched",
+            variant.name
+        );
+        // LTO and the optimizer may leave nothing of a function, but never of most.
+        assert!(
+            expected * 10 >= base_truth.len() * 8,
+            "{}: {expected}",
+            variant.name
+        );
+    }
+    println!("by rung: {rungs:?}");
+}
