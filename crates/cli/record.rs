@@ -57,7 +57,7 @@ pub(crate) fn run(arguments: &Record, voice: Voice) -> Outcome {
     });
     voice.notice(summary.trim_end());
     for problem in problems(&named) {
-        voice.notice(&problem);
+        voice.notice(&hotproof_report::names::clean(&problem));
     }
     Ok(ending(arguments, &recording))
 }

@@ -136,8 +136,10 @@ impl Collected {
             metrics,
             recording,
             mut profile,
+            held,
             ..
         } = outcome;
+        self.symbolizer.hold(held);
         let summary = self.symbolizer.symbolize(&mut profile);
         self.naming.see(&self.place, &profile, &summary);
         for note in recording.notes {

@@ -196,11 +196,13 @@ impl Workload for Pairs<'_> {
             mut metrics,
             recording,
             mut profile,
+            held,
             ..
         } = raw.outcome;
         let tally = matches!(recording.sampled, Sampled::Yes { .. }).then(|| {
             let seat = self.seat(raw.checkout);
             let worktree = seat.task.worktree.clone();
+            seat.symbolizer.hold(held);
             let summary = seat.symbolizer.symbolize(&mut profile);
             self.naming.see(&worktree, &profile, &summary);
             if let Some(scope) = &self.scope {

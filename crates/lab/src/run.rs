@@ -10,8 +10,8 @@ use std::time::Duration;
 use hotproof_diff::{CpuSource, Metrics, ReportedTime};
 use hotproof_profile::{Exit, Profile};
 use hotproof_profiler::{
-    Counts, Ended, Environment, RecordError, Recorder, Recording, Request, Sampling, Stderr, Stdin,
-    Stdout,
+    Counts, Ended, Environment, HeldFiles, RecordError, Recorder, Recording, Request, Sampling,
+    Stderr, Stdin, Stdout,
 };
 
 use crate::child;
@@ -85,6 +85,8 @@ pub(crate) struct Outcome {
     pub(crate) recording: Recording,
     /// Not symbolized yet.
     pub(crate) profile: Profile,
+    /// What the symbolizer needs to name it.
+    pub(crate) held: HeldFiles,
     pub(crate) output: Digest,
 }
 
@@ -158,6 +160,7 @@ impl Runner {
             output,
             recording,
             profile,
+            held: self.recorder.take_held_files(),
         })
     }
 

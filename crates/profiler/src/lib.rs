@@ -69,6 +69,7 @@ mod world;
 
 pub use error::RecordError;
 pub use events::probe;
+pub use hotproof_image::HeldFiles;
 pub use recorder::Recorder;
 pub use recording::{
     Counts, CpuSource, Ended, Ladder, Progress, Recording, Refusal, Rung, Sampled,

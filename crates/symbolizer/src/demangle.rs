@@ -2,12 +2,15 @@
 
 use std::borrow::Cow;
 
+use crate::bounded::{LONGEST_NAME_BYTES, cpp_name, rust_name};
+
 /// The name to show for a linkage name.
 ///
 /// Rust names lose their hash or crate disambiguator. C++ names keep their parameters, because
 /// overloads differ in nothing else, and lose the return type, which only templates would show. A
 /// name in no known scheme is returned as it is. Suffixes of parts and clones (`.cold`, `.isra.0`)
-/// stay, as `[clone .cold]` in C++; `.llvm.NUMBER` goes.
+/// stay, as `[clone .cold]` in C++; `.llvm.NUMBER` goes. A name that is, or would read as, longer
+/// than 64 KiB is returned as it is.
 ///
 /// ```
 /// use hotproof_symbolizer::demangle;
@@ -17,8 +20,13 @@ use std::borrow::Cow;
 /// assert_eq!(demangle("main.cold"), "main.cold");
 /// ```
 pub fn demangle(linkage_name: &str) -> Cow<'_, str> {
-    if let Ok(name) = rustc_demangle::try_demangle(linkage_name) {
-        return Cow::Owned(format!("{name:#}"));
+    if linkage_name.len() > LONGEST_NAME_BYTES {
+        return Cow::Borrowed(linkage_name);
+    }
+    if let Ok(name) = rustc_demangle::try_demangle(linkage_name)
+        && let Some(name) = rust_name(&name)
+    {
+        return Cow::Owned(name);
     }
     if linkage_name.starts_with("_Z")
         && let Some(name) = demangle_cpp(linkage_name)
@@ -34,9 +42,8 @@ fn demangle_cpp(linkage_name: &str) -> Option<String> {
         Some(dot) => linkage_name.split_at(dot),
         None => (linkage_name, ""),
     };
-    let symbol = cpp_demangle::Symbol::new(base).ok()?;
     let options = cpp_demangle::DemangleOptions::new().no_return_type();
-    let mut name = symbol.demangle_with_options(&options).ok()?;
+    let mut name = cpp_name(base, &options)?;
     if !suffix.is_empty() && !suffix.starts_with(".llvm.") {
         name.push_str(&format!(" [clone {suffix}]"));
     }

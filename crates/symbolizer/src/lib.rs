@@ -2,17 +2,19 @@
 //!
 //! A [`Symbolizer`] names the unresolved locations of a profile. For each image it opens the file
 //! that the profile names, refuses one whose build-id differs, finds the separate debug file, and
-//! asks in this order: DWARF (with inlined functions), `.symtab`, `.dynsym`, the procedure linkage
-//! table, the function starts of `.eh_frame`. The vdso is copied from this process, kernel
-//! addresses are looked up in `/proc/kallsyms`. What nobody can name stays unknown: no name is
-//! ever guessed.
+//! asks in this order: DWARF (with inlined functions), Go's own table (which has lines and inlined
+//! functions too), `.symtab`, MiniDebugInfo, `.dynsym`, the procedure linkage table, the function
+//! starts of `.eh_frame`. The vdso is copied from this process, kernel addresses are looked up in
+//! `/proc/kallsyms`, code made at run time in its maker's jitdump or perf map. What nobody can name
+//! stays unknown: no name is ever guessed. What a recorder still has open ([`Symbolizer::hold`]) is
+//! preferred to what lies at the same paths now.
 //!
-//! It does not record, does not decide which function changed, and fetches nothing from a network.
+//! It does not record, does not decide which function changed, and fetches nothing from a network
+//! unless its [`DebugPlaces`] name servers.
 //! It keeps names on disk when it is given a [`Cache`], and only then: an image that was named
 //! before is then named again without being opened, as long as its build-id, the file itself and
 //! every place where debug files are looked for are as they were. Locations that already have
-//! frames are left alone. Code made at run time (perf maps, jitdump) stays unknown and is reported
-//! so.
+//! frames are left alone.
 //!
 //! Data goes: locations to unique addresses for each image, sorted; a thread for each image, which
 //! owns the mapped files and what was read of them, answers them in one batch; answers go into a
@@ -42,6 +44,7 @@
 //! ```
 
 mod answer;
+mod bounded;
 mod cache;
 mod demangle;
 mod dwarf;
@@ -65,5 +68,6 @@ mod writer;
 pub use answer::{NamedAddress, NamedFrame, NamedFunction, NamedSymbol};
 pub use cache::{Cache, CacheContent, CacheEntry, CacheError, Cleared};
 pub use demangle::demangle;
+pub use hotproof_image::{DebugPlaces, Debuginfod, HeldFiles};
 pub use summary::{ImageOutcome, Problem, Summary};
 pub use symbolizer::Symbolizer;

@@ -10,6 +10,8 @@ use object::elf;
 use object::read::elf::{ElfFile64, Sym, SymbolTable};
 use object::{LittleEndian, Object, ObjectSection, SectionFlags, SymbolIndex as ElfIndex};
 
+use crate::bounded::text_at;
+
 /// The file as this module reads it.
 pub(crate) type Elf<'a> = ElfFile64<'a, LittleEndian>;
 
@@ -107,6 +109,9 @@ fn candidates<'a>(
 ) -> Vec<Candidate<'a>> {
     let endian = elf.endian();
     let code = executable_sections(elf);
+    // Read here, because a search for the end of each name could take the whole table each time.
+    let texts = elf.section_by_index(table.string_section());
+    let texts = texts.and_then(|section| section.data()).unwrap_or_default();
     let section_of = |index: ElfIndex, symbol| {
         let section = table.symbol_section(endian, symbol, index).ok()??;
         code.get(section.0)?.clone()
@@ -129,7 +134,7 @@ fn candidates<'a>(
         let Some(section) = section_of(index, symbol).filter(|range| range.contains(&start)) else {
             continue;
         };
-        let name = table.symbol_name(endian, symbol).unwrap_or_default();
+        let name = text_at(texts, symbol.st_name(endian) as usize).unwrap_or_default();
         // `$x` and `$d` mark code and data on Arm; `.L` labels belong to the assembler.
         if name.is_empty() || name.starts_with(b"$") || name.starts_with(b".L") {
             continue;
