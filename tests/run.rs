@@ -48,7 +48,9 @@ pub(crate) fn command(folder: &Path, arguments: &[&str]) -> Command {
         .args(arguments)
         .current_dir(folder)
         .stdin(Stdio::null())
-        .env_remove("HOTPROOF_LOG");
+        .env_remove("HOTPROOF_LOG")
+        // Nothing of one test, nor of the user, may answer another.
+        .env("HOTPROOF_CACHE", "off");
     command.env("NO_COLOR", "1").env_remove("COLUMNS");
     command
 }

@@ -10,5 +10,6 @@ mod references;
 mod run;
 mod stat;
 mod stops;
+mod symbolize;
 mod transforms;
 mod verdicts;

@@ -66,6 +66,8 @@ pub(crate) enum Command {
     Confirm(Confirm),
     Compare(Compare),
     Verdict(Verdict),
+    Symbolize(crate::symbolize::Symbolize),
+    Cache(crate::cache::CacheArguments),
     Demo(Demo),
 }
 

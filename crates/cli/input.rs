@@ -9,7 +9,6 @@ use hotproof_formats::import::{self, ImportError, Limits};
 use hotproof_formats::native;
 use hotproof_profile::Profile;
 use hotproof_profiler::replay::{self, ReplayError, SampleRows};
-use hotproof_symbolizer::Symbolizer;
 
 use crate::failure::{Code, Failure};
 use crate::output;
@@ -123,7 +122,7 @@ fn replayed(
             others.join(", ")
         ));
     }
-    Symbolizer::new().symbolize(&mut profile);
+    crate::cache::name(&mut crate::cache::symbolizer(), &mut profile);
     Ok(profile)
 }
 

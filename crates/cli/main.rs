@@ -20,6 +20,7 @@ mod progress;
 mod record;
 mod report;
 mod stat;
+mod symbolize;
 mod terminal;
 mod transform;
 mod verdict;
@@ -53,6 +54,8 @@ fn main() -> ExitCode {
         Command::Diff(diff) => diff::run(diff),
         Command::Confirm(confirm) => confirm::run(confirm, voice),
         Command::Compare(compare) => compare::run(compare, voice),
+        Command::Symbolize(symbolize) => symbolize::run(symbolize),
+        Command::Cache(arguments) => cache::run(arguments),
         Command::Verdict(verdict) => verdict::run(verdict, voice),
         Command::Demo(demo) => demo::run(demo, voice),
     };

@@ -11,7 +11,7 @@ use hotproof_profiler::{
     Recording, Request, Sampled, Sampling, StackMode, Unsampled,
 };
 use hotproof_report::record::RecordFacts;
-use hotproof_symbolizer::{Summary, Symbolizer};
+use hotproof_symbolizer::Summary;
 
 use crate::arguments::Record;
 use crate::failure::{Code, Exit, Failure, Outcome};
@@ -43,9 +43,9 @@ pub(crate) fn run(arguments: &Record, voice: Voice) -> Outcome {
     if let Sampled::No(refusal) = &recording.sampled {
         return Err(refused(refusal));
     }
-    let mut symbolizer = Symbolizer::new();
+    let mut symbolizer = crate::cache::symbolizer();
     symbolizer.hold(recorder.take_held_files());
-    let named = symbolizer.symbolize(&mut profile);
+    let named = crate::cache::name(&mut symbolizer, &mut profile);
     let file_bytes =
         file.finish_or_rescue(|out| Ok(hotproof_formats::native::write(&profile, out)?))?;
 

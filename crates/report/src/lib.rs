@@ -20,6 +20,7 @@
 //! assert!(text.contains("no samples"));
 //! ```
 
+pub mod cache;
 mod census;
 pub mod compare;
 pub mod confirm;
@@ -39,4 +40,5 @@ pub mod record;
 pub mod schema;
 pub mod stat;
 mod style;
+pub mod symbolize;
 pub mod tree;

@@ -17,6 +17,12 @@ pub const DIFF: &str = include_str!("../schema/diff-v1.schema.json");
 /// JSON schema (draft 2020-12) of `hotproof stat --json`.
 pub const STAT: &str = include_str!("../schema/stat-v1.schema.json");
 
+/// JSON schema (draft 2020-12) of `hotproof symbolize --json`.
+pub const SYMBOLIZE: &str = include_str!("../schema/symbolize-v1.schema.json");
+
+/// JSON schema (draft 2020-12) of `hotproof cache --json`.
+pub const CACHE: &str = include_str!("../schema/cache-v1.schema.json");
+
 /// Name and version of a document, its first member.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub(crate) struct Schema {

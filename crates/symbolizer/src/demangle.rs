@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use cpp_demangle::DemangleOptions;
+
 use crate::bounded::{LONGEST_NAME_BYTES, cpp_name, rust_name};
 
 /// The name to show for a linkage name.
@@ -20,6 +22,22 @@ use crate::bounded::{LONGEST_NAME_BYTES, cpp_name, rust_name};
 /// assert_eq!(demangle("main.cold"), "main.cold");
 /// ```
 pub fn demangle(linkage_name: &str) -> Cow<'_, str> {
+    by_scheme(linkage_name, &DemangleOptions::new().no_return_type())
+}
+
+/// As [`demangle`], but functions made from C++ templates keep their return type, as binutils
+/// prints them.
+///
+/// ```
+/// use hotproof_symbolizer::demangle_whole;
+///
+/// assert_eq!(demangle_whole("_Z6squareIiET_S0_"), "int square<int>(int)");
+/// ```
+pub fn demangle_whole(linkage_name: &str) -> Cow<'_, str> {
+    by_scheme(linkage_name, &DemangleOptions::new())
+}
+
+fn by_scheme<'a>(linkage_name: &'a str, cpp: &DemangleOptions) -> Cow<'a, str> {
     if linkage_name.len() > LONGEST_NAME_BYTES {
         return Cow::Borrowed(linkage_name);
     }
@@ -29,21 +47,20 @@ pub fn demangle(linkage_name: &str) -> Cow<'_, str> {
         return Cow::Owned(name);
     }
     if linkage_name.starts_with("_Z")
-        && let Some(name) = demangle_cpp(linkage_name)
+        && let Some(name) = demangle_cpp(linkage_name, cpp)
     {
         return Cow::Owned(name);
     }
     Cow::Borrowed(linkage_name)
 }
 
-fn demangle_cpp(linkage_name: &str) -> Option<String> {
+fn demangle_cpp(linkage_name: &str, options: &DemangleOptions) -> Option<String> {
     // A C++ name holds no dot: what follows one was added by the optimiser.
     let (base, suffix) = match linkage_name.find('.') {
         Some(dot) => linkage_name.split_at(dot),
         None => (linkage_name, ""),
     };
-    let options = cpp_demangle::DemangleOptions::new().no_return_type();
-    let mut name = cpp_name(base, &options)?;
+    let mut name = cpp_name(base, options)?;
     if !suffix.is_empty() && !suffix.starts_with(".llvm.") {
         name.push_str(&format!(" [clone {suffix}]"));
     }

@@ -67,7 +67,7 @@ mod writer;
 
 pub use answer::{NamedAddress, NamedFrame, NamedFunction, NamedSymbol};
 pub use cache::{Cache, CacheContent, CacheEntry, CacheError, Cleared};
-pub use demangle::demangle;
+pub use demangle::{demangle, demangle_whole};
 pub use hotproof_image::{DebugPlaces, Debuginfod, HeldFiles};
 pub use summary::{ImageOutcome, Problem, Summary};
 pub use symbolizer::Symbolizer;

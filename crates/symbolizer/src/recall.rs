@@ -32,6 +32,7 @@ impl Recall {
         build_id: &[u8],
         places: &DebugPlaces,
     ) -> Option<Recall> {
+        let path = &std::path::absolute(path).ok()?;
         let identity = Identity::of(path, build_id, SystemTime::now())?;
         // Names depend on the code that finds them, so each build of a program has its own entries.
         let condition = format!(

@@ -95,11 +95,9 @@ impl Symbolizer {
     /// The same, but names are kept on disk and read from there. An image with a problem is read
     /// again each time, so that the problem is said each time.
     #[must_use]
-    pub fn with_cache(self, cache: Cache) -> Self {
-        Symbolizer {
-            cache: Some(cache),
-            ..self
-        }
+    pub fn with_cache(mut self, cache: Cache) -> Self {
+        self.cache = Some(cache);
+        self
     }
 
     /// Gives it what a recorder still has open: it is preferred to what lies at the same paths now.
@@ -156,8 +154,6 @@ impl Symbolizer {
         let unknown = state.unknown(relative_addresses);
         state.ask(&key, &self.places, &self.held, self.cache.as_ref(), unknown);
         state.receive();
-        // The names are right whether or not they could be kept.
-        self.unkept = state.save().err();
         let named = |address| Some(state.tables.resolve(*state.answers.get(address)?));
         if let Some(named) = relative_addresses.iter().map(named).collect() {
             return Ok(named);
@@ -165,6 +161,25 @@ impl Symbolizer {
         let problem = state.problems.pop().unwrap_or(Problem::NoSymbols);
         self.images.remove(&key);
         Err(problem)
+    }
+
+    /// What is wrong with a file whose addresses were named by
+    /// [`Symbolizer::symbolize_addresses`], or with its debug file; empty when nothing is known to
+    /// be.
+    pub fn problems_of(&self, path: &Path) -> &[Problem] {
+        let text = path.to_string_lossy().into_owned();
+        let state = self.images.get(&key(text, Vec::new(), ImageKind::Elf));
+        state.map_or(&[], |state| &state.problems)
+    }
+
+    /// Writes what [`Symbolizer::symbolize_addresses`] has learnt into the cache on disk, if there
+    /// is one: once, after many calls. [`Symbolizer::symbolize`] keeps its names itself.
+    ///
+    /// # Errors
+    /// When the cache cannot be written. The names are right all the same.
+    pub fn keep_names(&mut self) -> Result<(), CacheError> {
+        let results: Vec<_> = self.images.values_mut().map(ImageState::save).collect();
+        results.into_iter().collect()
     }
 
     /// Sorts the unresolved locations by image; those without an image come apart.

@@ -93,8 +93,10 @@ impl Stamp {
         let mut packer = Packer::default();
         packer.wide(paths.len() as u64);
         for path in paths {
+            // Another process may stand in another folder.
+            let path = std::path::absolute(path).unwrap_or_else(|_| path.clone());
             packer.text(path.as_os_str().as_bytes());
-            let facts = std::fs::metadata(path).ok();
+            let facts = std::fs::metadata(&path).ok();
             let [_, inode, size, modified, _] = facts.as_ref().map_or([0; 5], identity_of);
             packer.wide(inode);
             packer.wide(size);

@@ -105,9 +105,11 @@ fn one_symbolizer_asks_the_cache_once_and_adds_to_it() {
     let by_one = symbolizer
         .symbolize_addresses(&program, &addresses)
         .unwrap();
+    symbolizer.keep_names().unwrap();
     let mut another = Symbolizer::new().with_cache(cache);
     let by_another = another.symbolize_addresses(&program, &addresses);
     assert_eq!(by_one, by_another.unwrap());
+    assert!(another.problems_of(&program).is_empty());
     let (_, summary) = name_with(&program, 16, another);
     assert_eq!(counts(&summary).1, 0, "all were kept");
 }

@@ -1,0 +1,323 @@
+//! `hotproof symbolize`: names of addresses, in the manner of `addr2line`.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, IsTerminal, Read};
+use std::os::fd::AsFd;
+use std::path::PathBuf;
+
+use clap::Args;
+use hotproof_image::ImageFile;
+use hotproof_report::symbolize::{self as shown, Address, Flags, Frame, Symbol};
+use hotproof_symbolizer::{NamedAddress, NamedFrame, Symbolizer, demangle_whole};
+
+use crate::failure::{Code, Exit, Failure, Outcome};
+use crate::output;
+
+/// Name addresses of a program or library, as addr2line does
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  hotproof symbolize -e target/release/bench -afiC 0x1a2b30 1a2b44
+  perf script -F ip | hotproof symbolize -e ./bench -fi
+  hotproof symbolize -e ./bench --json 0x1a2b30     with sources, aliases and declared places
+
+It takes the place of addr2line: a script with `exec hotproof symbolize \"$@\"` will do for
+`perf script --addr2line SCRIPT`. Lines are those of GNU addr2line, without discriminators.")]
+pub(crate) struct Symbolize {
+    /// The program or library
+    #[arg(
+        short = 'e',
+        long = "exe",
+        value_name = "FILE",
+        default_value = "a.out"
+    )]
+    file: PathBuf,
+    /// Print the address before its names
+    #[arg(short = 'a', long)]
+    addresses: bool,
+    /// Print function names
+    #[arg(short = 'f', long)]
+    functions: bool,
+    /// Print the functions that the code was inlined into, too
+    #[arg(short = 'i', long, visible_alias = "inlines")]
+    inlined: bool,
+    /// Print names as people read them, not mangled
+    #[arg(short = 'C')]
+    readable: bool,
+    /// The same as -C; the style is found out
+    #[arg(long, value_name = "STYLE", num_args = 0..=1, require_equals = true,
+          default_missing_value = "auto")]
+    demangle: Option<String>,
+    /// Print all that belongs to a frame on one line
+    #[arg(short = 'p', long)]
+    pretty_print: bool,
+    /// Print the last component of each path alone
+    #[arg(short = 's', long)]
+    basenames: bool,
+    /// Addresses count from the start of this section
+    #[arg(short = 'j', long, value_name = "NAME")]
+    section: Option<String>,
+    /// Print JSON
+    #[arg(long, conflicts_with_all = ["addresses", "functions", "inlined", "readable", "demangle",
+                                      "pretty_print", "basenames"])]
+    json: bool,
+    /// Addresses as linked, in hexadecimal; without any they are read from standard input
+    #[arg(value_name = "ADDR")]
+    at: Vec<String>,
+}
+
+pub(crate) fn run(arguments: &Symbolize) -> Outcome {
+    let mut lookup = Lookup::open(arguments)?;
+    let flags = Flags {
+        addresses: arguments.addresses,
+        functions: arguments.functions,
+        inlines: arguments.inlined,
+        demangle: arguments.readable || arguments.demangle.is_some(),
+        pretty: arguments.pretty_print,
+        basenames: arguments.basenames,
+    };
+    let given: Vec<&str> = arguments.at.iter().map(String::as_str).collect();
+    if arguments.json {
+        let read = if given.is_empty() {
+            all_of_stdin()?
+        } else {
+            String::new()
+        };
+        let words = given.into_iter().chain(read.lines());
+        lookup.json(&words.collect::<Vec<_>>())?;
+    } else if given.is_empty() {
+        lookup.serve(flags)?;
+    } else {
+        let text = lookup.text(&given, flags)?;
+        output::to_stdout(|out| Ok(out.write_all(text.as_bytes())?))?;
+    }
+    if let Err(error) = lookup.symbolizer.keep_names() {
+        output::aside(&format!("  note     {error}"));
+    }
+    Ok(Exit::SUCCESS)
+}
+
+/// One file that is asked.
+struct Lookup {
+    path: PathBuf,
+    build_id: Vec<u8>,
+    base_svma: u64,
+    /// What an address counts from.
+    section_svma: u64,
+    symbolizer: Symbolizer,
+}
+
+impl Lookup {
+    fn open(arguments: &Symbolize) -> Result<Lookup, Failure> {
+        let path = &arguments.file;
+        let image = ImageFile::open(path).map_err(|error| cannot_use(&error))?;
+        let section_svma = match &arguments.section {
+            None => 0,
+            Some(name) => image
+                .section_svma(name)
+                .map(|range| range.start)
+                .ok_or_else(|| {
+                    let what = format!("{} has no section {name}", path.display());
+                    Failure::new(Code::Usage, what).remedy("name one that `readelf -S` lists")
+                })?,
+        };
+        Ok(Lookup {
+            path: path.clone(),
+            build_id: image.build_id().unwrap_or_default().to_vec(),
+            base_svma: image.base_svma(),
+            section_svma,
+            symbolizer: crate::cache::symbolizer(),
+        })
+    }
+
+    /// Answers standard input. Whoever keeps a pipe open gets each answer before the next question;
+    /// what is there at once is answered at once.
+    fn serve(&mut self, flags: Flags) -> Result<(), Failure> {
+        let stdin = io::stdin();
+        let is_file = File::from(
+            stdin
+                .as_fd()
+                .try_clone_to_owned()
+                .map_err(|error| unreadable(&error))?,
+        )
+        .metadata()
+        .is_ok_and(|facts| facts.is_file());
+        if is_file {
+            let all = all_of_stdin()?;
+            let text = self.text(&all.lines().collect::<Vec<_>>(), flags)?;
+            return output::to_stdout(|out| Ok(out.write_all(text.as_bytes())?));
+        }
+        let mut input = BufReader::with_capacity(PIPE_BYTES, stdin.lock());
+        let mut pending = Vec::new();
+        loop {
+            let some = input.fill_buf().map_err(|error| unreadable(&error))?;
+            let (length, is_end) = (some.len(), some.is_empty());
+            pending.extend_from_slice(some);
+            input.consume(length);
+            // The last line may not be whole yet.
+            let whole = match pending.iter().rposition(|&byte| byte == b'\n') {
+                _ if is_end => pending.len(),
+                Some(newline) => newline + 1,
+                None => continue,
+            };
+            let lines: Vec<u8> = pending.drain(..whole).collect();
+            let lines = String::from_utf8_lossy(&lines);
+            let text = self.text(&lines.lines().collect::<Vec<_>>(), flags)?;
+            output::to_stdout(|out| Ok(out.write_all(text.as_bytes())?))?;
+            if is_end {
+                return Ok(());
+            }
+        }
+    }
+
+    fn text(&mut self, words: &[&str], flags: Flags) -> Result<String, Failure> {
+        let found = self.find(words, Names::Binutils)?;
+        Ok(found
+            .iter()
+            .map(|found| shown::lines(found, flags))
+            .collect())
+    }
+
+    fn json(&mut self, words: &[&str]) -> Result<(), Failure> {
+        let found = self.find(words, Names::Ours)?;
+        let problems = self.symbolizer.problems_of(&self.path);
+        let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        let image = shown::Image {
+            path: &self.path.to_string_lossy(),
+            build_id: &self.build_id,
+            problems: &problems,
+        };
+        output::print(&shown::json(image, &found))
+    }
+
+    fn find(&mut self, words: &[&str], names: Names) -> Result<Vec<Address>, Failure> {
+        let asked: Vec<u64> = words.iter().map(|word| leading_hex(word)).collect();
+        // What lies before the file's first address wraps around to where no code is.
+        let relative = |address: &u64| {
+            let svma = address.wrapping_add(self.section_svma);
+            svma.wrapping_sub(self.base_svma)
+        };
+        let relative: Vec<u64> = asked.iter().map(relative).collect();
+        let named = self.symbolizer.symbolize_addresses(&self.path, &relative);
+        let named = match named {
+            Ok(named) => named,
+            Err(problem) => return Err(cannot_use(&problem)),
+        };
+        let found = asked.into_iter().zip(named);
+        Ok(found
+            .map(|(address, named)| {
+                self.shown(address.wrapping_add(self.section_svma), named, names)
+            })
+            .collect())
+    }
+
+    fn shown(&self, address: u64, named: NamedAddress, names: Names) -> Address {
+        let frame = |named| frame(named, names);
+        let symbol = named.symbol.map(|symbol| Symbol {
+            linkage_name: symbol.linkage_name,
+            address: symbol.address.wrapping_add(self.base_svma),
+            size: symbol.size,
+            aliases: symbol.aliases,
+        });
+        Address {
+            address,
+            symbol,
+            frames: named.frames.into_iter().map(frame).collect(),
+        }
+    }
+}
+
+/// A pipe holds as much, so no batch is larger.
+const PIPE_BYTES: usize = 64 << 10;
+
+/// How the names that people read are spelled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Names {
+    /// As in our profiles.
+    Ours,
+    /// As binutils spells them: with the return types of C++ templates.
+    Binutils,
+}
+
+fn frame(named: NamedFrame, names: Names) -> Frame {
+    let function = named.function;
+    let linkage_name = if function.linkage_name.is_empty() {
+        function.name.clone()
+    } else {
+        function.linkage_name
+    };
+    let name = match names {
+        Names::Ours => function.name,
+        Names::Binutils => demangle_whole(&linkage_name).into_owned(),
+    };
+    Frame {
+        name,
+        linkage_name,
+        source: function.source.word(),
+        file: named.file.or_else(|| function.file.clone()),
+        line: named.line,
+        column: named.column,
+        declared_file: function.file.filter(|_| function.line.is_some()),
+        declared_line: function.line,
+        contradicted: named.contradicted,
+    }
+}
+
+/// The number at the beginning of a text; 0 when there is none, as for the `,` by which perf marks
+/// the end of an answer.
+fn leading_hex(text: &str) -> u64 {
+    let text = text.trim_start();
+    let digits = text
+        .strip_prefix("0x")
+        .or_else(|| text.strip_prefix("0X"))
+        .unwrap_or(text);
+    let end = digits
+        .find(|c: char| !c.is_ascii_hexdigit())
+        .unwrap_or(digits.len());
+    // A number beyond 64 bits is no address.
+    u64::from_str_radix(&digits[..end], 16).unwrap_or(if end == 0 { 0 } else { u64::MAX })
+}
+
+fn all_of_stdin() -> Result<String, Failure> {
+    if io::stdin().is_terminal() {
+        output::aside("reading addresses from the terminal, one on a line; Ctrl-D ends them");
+    }
+    let mut bytes = Vec::new();
+    let read = io::stdin().lock().read_to_end(&mut bytes);
+    read.map_err(|error| unreadable(&error))?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+fn unreadable(error: &io::Error) -> Failure {
+    Failure::new(
+        Code::Failure,
+        format!("cannot read standard input: {error}"),
+    )
+}
+
+fn cannot_use(error: &dyn std::error::Error) -> Failure {
+    let failure = Failure::new(Code::Usage, format!("cannot name addresses: {error}"));
+    failure.remedy("name a program or library with -e")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::leading_hex;
+
+    #[test]
+    fn addresses_are_read_as_addr2line_reads_them() {
+        for (text, expected) in [
+            ("0x1139", 0x1139),
+            ("1139", 0x1139),
+            ("  0X1139 \r", 0x1139),
+            ("1139+0x4", 0x1139),
+            ("ffffffff81000000", 0xffff_ffff_8100_0000),
+            (",", 0),
+            ("", 0),
+            ("main", 0),
+            ("11111111111111111", u64::MAX),
+        ] {
+            assert_eq!(leading_hex(text), expected, "of {text:?}");
+        }
+    }
+}
