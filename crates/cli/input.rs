@@ -78,7 +78,7 @@ fn from_bytes(name: &str, bytes: &[u8], wanted: &Wanted<'_>) -> Result<Profile, 
         .is_some_and(|note| note == native::UNFINISHED)
     {
         // It holds addresses alone.
-        Symbolizer::new().symbolize(&mut profile);
+        crate::cache::name(&mut crate::cache::symbolizer(), &mut profile);
     }
     Ok(profile)
 }
