@@ -215,6 +215,11 @@ impl Rows {
         &self.paths[file as usize]
     }
 
+    /// The row that the next new frame gets.
+    pub(crate) fn next_frame(&self) -> u32 {
+        self.frames
+    }
+
     /// A new row for a frame. Equal ones are not looked for: chains are told apart where they are
     /// made.
     pub(crate) fn frame(&mut self, frame: AnswerFrame) -> u32 {

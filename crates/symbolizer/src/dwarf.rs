@@ -13,22 +13,27 @@ mod lines;
 mod ranges;
 mod root;
 mod scope;
+mod split;
 mod unit_answers;
 mod units;
 mod walk;
 
 use std::borrow::Cow;
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
-use gimli::{DwarfSections, EndianSlice, LittleEndian, SectionId};
+use gimli::{DwarfPackage, DwarfSections, DwoId, EndianSlice, LittleEndian, SectionId};
 use hotproof_image::{ImageError, ImageFile};
 use rayon::prelude::*;
+use rustc_hash::FxHashSet;
 
 use self::hits::Hit;
 pub(crate) use self::ranges::Code;
-use self::unit_answers::Question;
+pub(crate) use self::split::{LoadError, SplitPlaces};
+use self::split::{PackageBytes, SplitFile};
+use self::unit_answers::{Lines, MissingEntries, Question};
 pub(crate) use self::unit_answers::{NONE, UnitAnswers, UnitFunction};
-use self::units::{UnitRange, Units};
+use self::units::{Unit, UnitAt, UnitRange, Units};
 
 /// The reader of all sections: bytes of mapped files.
 pub(crate) type Slice<'a> = EndianSlice<'a, LittleEndian>;
@@ -48,20 +53,23 @@ pub(crate) enum DwarfError {
 pub(crate) struct DwarfBytes<'a> {
     main: DwarfSections<Cow<'a, [u8]>>,
     shared: Option<DwarfSections<Cow<'a, [u8]>>>,
+    package: Option<PackageBytes<'a>>,
 }
 
 /// Answers from DWARF.
 pub(crate) struct DwarfNames<'a> {
     main: Units<'a>,
     shared: Option<Units<'a>>,
+    /// The package of split entries.
+    package: Option<DwarfPackage<Slice<'a>>>,
+    places: SplitPlaces,
     code: Code,
-    /// Ranges by `.debug_aranges`, and the units that are not in it.
-    listed: OnceLock<(Vec<UnitRange>, Vec<u32>)>,
+    /// Ranges by `.debug_aranges`.
+    listed: OnceLock<Vec<UnitRange>>,
     /// Ranges of units that are not listed, by their roots, and the units without any.
-    rooted: OnceLock<(Vec<UnitRange>, Vec<u32>)>,
+    rooted: OnceLock<(Vec<UnitRange>, Vec<UnitAt>)>,
     /// Ranges by line programs, of units that state none.
     lined: OnceLock<Vec<UnitRange>>,
-    damage: Option<gimli::Error>,
 }
 
 /// What a batch of addresses got.
@@ -79,13 +87,19 @@ impl<'a> DwarfBytes<'a> {
     pub(crate) fn load(
         file: &'a ImageFile,
         shared: Option<&'a ImageFile>,
-    ) -> Result<Option<DwarfBytes<'a>>, ImageError> {
+        package: Option<&'a ImageFile>,
+    ) -> Result<Option<DwarfBytes<'a>>, LoadError> {
         if !has_debug_information(file) {
             return Ok(None);
         }
         let main = load_sections(file)?;
         let shared = shared.map(load_sections).transpose()?;
-        Ok(Some(DwarfBytes { main, shared }))
+        let package = package.map(split::load_package).transpose()?;
+        Ok(Some(DwarfBytes {
+            main,
+            shared,
+            package,
+        }))
     }
 }
 
@@ -102,27 +116,33 @@ fn load_sections(file: &ImageFile) -> Result<DwarfSections<Cow<'_, [u8]>>, Image
 }
 
 impl<'a> DwarfNames<'a> {
-    /// Reads the headers of the units; the rest is read when an address needs it.
-    pub(crate) fn new(bytes: &'a DwarfBytes<'_>, code: Code) -> DwarfNames<'a> {
+    /// Nothing is read yet: it is when an address needs it.
+    pub(crate) fn new(
+        bytes: &'a DwarfBytes<'_>,
+        code: Code,
+        places: SplitPlaces,
+    ) -> Result<DwarfNames<'a>, gimli::Error> {
         let dwarf = bytes
             .main
-            .borrow_with_sup(bytes.shared.as_ref(), |data| Slice::new(data, LittleEndian));
+            .borrow_with_sup(bytes.shared.as_ref(), |data| slice(data));
+        let package = bytes.package.as_ref().map(split::read_package);
         let shared = dwarf.sup.clone();
-        let (main, damage) = Units::read(Arc::new(dwarf));
-        DwarfNames {
-            main,
-            shared: shared.map(|dwarf| Units::read(dwarf).0),
+        Ok(DwarfNames {
+            main: Units::new(Arc::new(dwarf)),
+            shared: shared.map(Units::new),
+            package: package.transpose()?,
+            places,
             code,
             listed: OnceLock::new(),
             rooted: OnceLock::new(),
             lined: OnceLock::new(),
-            damage,
-        }
+        })
     }
 
-    /// What was found damaged on opening.
+    /// What was found damaged in the list of units, so far as it was read.
     pub(crate) fn damage(&self) -> Option<String> {
-        self.damage.map(|error| self.main.dwarf.format_error(error))
+        let error = self.main.damage()?;
+        Some(self.main.dwarf.format_error(error))
     }
 
     /// An error in words that name the section.
@@ -158,20 +178,18 @@ impl<'a> DwarfNames<'a> {
     }
 
     fn listed_ranges(&self) -> &[UnitRange] {
-        &self.listed().0
+        let read = || self.main.ranges_of_index(&self.code);
+        self.listed.get_or_init(read)
     }
 
-    fn listed(&self) -> &(Vec<UnitRange>, Vec<u32>) {
-        self.listed.get_or_init(|| {
-            let (ranges, listed) = self.main.ranges_of_index(&self.code);
-            let others = (0..self.main.len() as u32).filter(|&unit| !listed[unit as usize]);
-            (ranges, others.collect())
+    fn rooted(&self) -> &(Vec<UnitRange>, Vec<UnitAt>) {
+        self.rooted.get_or_init(|| {
+            let listed = self.listed_ranges().iter().map(|range| range.unit);
+            let listed: FxHashSet<UnitAt> = listed.collect();
+            let others = self.main.all().filter(|unit| !listed.contains(unit));
+            let others: Vec<UnitAt> = others.collect();
+            self.main.ranges_of_roots(&others, &self.code)
         })
-    }
-
-    fn rooted(&self) -> &(Vec<UnitRange>, Vec<u32>) {
-        self.rooted
-            .get_or_init(|| self.main.ranges_of_roots(&self.listed().1, &self.code))
     }
 
     fn rooted_ranges(&self) -> &[UnitRange] {
@@ -225,23 +243,150 @@ impl<'a> DwarfNames<'a> {
 
     fn ask(&self, hit: &Hit, svmas: &[u64]) -> UnitAnswers<'a> {
         let addresses: Vec<u64> = hit.rows.iter().map(|&row| svmas[row as usize]).collect();
-        match self.main.unit(hit.unit) {
-            Ok(unit) => Question {
-                main: &self.main,
-                shared: self.shared.as_ref(),
-                unit: &unit,
-                number: hit.unit,
-                code: &self.code,
-                addresses: &addresses,
+        let unit = match self.main.unit(hit.unit) {
+            Ok(unit) => unit,
+            Err(error) => {
+                return UnitAnswers {
+                    answers: vec![NONE; addresses.len()],
+                    error: Some(error),
+                    ..UnitAnswers::default()
+                };
             }
-            .answer(),
-            Err(error) => UnitAnswers {
-                answers: vec![NONE; addresses.len()],
-                error: Some(error),
-                ..UnitAnswers::default()
-            },
+        };
+        let lines = Lines::read(&self.main.dwarf, &unit, &self.code, &addresses);
+        let skeleton = Skeleton {
+            unit: &unit,
+            addresses: &addresses,
+            lines: &lines,
+        };
+        if let Some(id) = unit.root.split_id() {
+            return self.ask_split(&skeleton, id, hit.unit);
         }
+        self.ask_entries(
+            &self.main,
+            self.shared.as_ref(),
+            &skeleton,
+            (hit.unit, &unit),
+        )
     }
+
+    /// Walks the entries that belong to a unit's lines.
+    fn ask_entries<'s>(
+        &self,
+        main: &Units<'s>,
+        shared: Option<&Units<'s>>,
+        skeleton: &Skeleton<'_, 'a>,
+        (at, unit): (UnitAt, &Unit<'s>),
+    ) -> UnitAnswers<'s>
+    where
+        'a: 's,
+    {
+        let question = Question {
+            main,
+            shared,
+            unit,
+            at,
+            code: &self.code,
+            addresses: skeleton.addresses,
+        };
+        let table = skeleton
+            .lines
+            .table(&self.main.dwarf, &skeleton.unit.root.unit);
+        question.answer(skeleton.lines, table)
+    }
+
+    /// Finds the entries of a skeleton, in the package or in a file of their own.
+    fn ask_split(&self, skeleton: &Skeleton<'_, 'a>, id: DwoId, at: UnitAt) -> UnitAnswers<'a> {
+        match self.ask_package(skeleton, id) {
+            Ok(Some(answers)) => return answers,
+            Ok(None) => {}
+            Err(error) => return self.without_entries(skeleton, at, None, Some(error)),
+        }
+        let root = &skeleton.unit.root;
+        let name = root
+            .split_name
+            .map(|name| name.to_string_lossy())
+            .unwrap_or_default();
+        let candidates = self.places.candidates(&root.unit, &name);
+        let (path, file) = SplitPlaces::open(&candidates);
+        let outcome = match &file {
+            SplitFile::Found(file) => self.ask_file(file, skeleton, id),
+            SplitFile::Missing => Err(None),
+            SplitFile::Refused { reason } => Err(Some(reason.clone())),
+        };
+        let mut answers = outcome.unwrap_or_else(|reason| {
+            let path = path.unwrap_or(Path::new(&*name)).to_owned();
+            let missing = MissingEntries { path, reason };
+            self.without_entries(skeleton, at, Some(missing), None)
+        });
+        answers.looked_at = candidates;
+        answers
+    }
+
+    /// What the lines alone say.
+    fn without_entries(
+        &self,
+        skeleton: &Skeleton<'_, 'a>,
+        at: UnitAt,
+        missing: Option<MissingEntries>,
+        error: Option<DwarfError>,
+    ) -> UnitAnswers<'a> {
+        let mut answers = self.ask_entries(&self.main, None, skeleton, (at, skeleton.unit));
+        answers.missing = missing;
+        answers.error = error.or(answers.error);
+        answers
+    }
+
+    fn ask_package(
+        &self,
+        skeleton: &Skeleton<'_, 'a>,
+        id: DwoId,
+    ) -> Result<Option<UnitAnswers<'a>>, DwarfError> {
+        let Some(package) = &self.package else {
+            return Ok(None);
+        };
+        let Some(dwarf) = package.find_cu(id, &self.main.dwarf)? else {
+            return Ok(None);
+        };
+        let units = split::units(dwarf);
+        let unit = split::find_unit(&units, &skeleton.unit.root.unit, id)?;
+        Ok(unit.map(|(at, unit)| self.ask_entries(&units, None, skeleton, (at, &unit))))
+    }
+
+    /// Asks a `.dwo` file; the error says why it is not used.
+    fn ask_file(
+        &self,
+        file: &ImageFile,
+        skeleton: &Skeleton<'_, 'a>,
+        id: DwoId,
+    ) -> Result<UnitAnswers<'a>, Option<String>> {
+        let sections = split::load_split(file).map_err(|error| Some(error.to_string()))?;
+        let units = split::units(split::split_dwarf(&sections, &self.main.dwarf));
+        let found = split::find_unit(&units, &skeleton.unit.root.unit, id);
+        let found = found.map_err(|error| match error {
+            DwarfError::Read(error) => Some(units.dwarf.format_error(error)),
+            error => Some(error.to_string()),
+        })?;
+        let Some((at, unit)) = found else {
+            return Err(Some(format!(
+                "it holds no unit {:016x}, expected the one that the program names",
+                id.0
+            )));
+        };
+        let answers = self.ask_entries(&units, None, skeleton, (at, &unit));
+        Ok(answers.into_owned())
+    }
+}
+
+/// A unit of the program and its lines, whose entries may lie elsewhere.
+struct Skeleton<'u, 'a> {
+    unit: &'u Unit<'a>,
+    addresses: &'u [u64],
+    lines: &'u Lines<'a>,
+}
+
+fn slice(data: &[u8]) -> Slice<'_> {
+    Slice::new(data, LittleEndian)
 }
 
 fn swap<A, B>((a, b): (A, B)) -> (B, A) {

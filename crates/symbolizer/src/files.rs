@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use hotproof_image::{DebugPlaces, DebugSearch, FileKind, ImageFile};
 use hotproof_profile::ImageKind;
 
-use crate::dwarf::has_debug_information;
+use crate::dwarf::{SplitPlaces, has_debug_information};
 use crate::summary::Problem;
 
 /// Which image to open.
@@ -30,6 +30,10 @@ pub(crate) struct Files {
     pub(crate) shared: Option<ImageFile>,
     /// The symbol table that the image has compressed within it, when it has no other.
     pub(crate) mini: Option<ImageFile>,
+    /// The package of split debug information (`.dwp`).
+    pub(crate) package: Option<ImageFile>,
+    /// Where `.dwo` files are looked for.
+    pub(crate) split_places: SplitPlaces,
     /// Files that were there but were not used.
     pub(crate) problems: Vec<Problem>,
     /// The image and every place where a file with names for it was looked for, those without one
@@ -67,6 +71,8 @@ impl Files {
             debug: None,
             shared: None,
             mini: None,
+            package: None,
+            split_places: SplitPlaces::default(),
             problems: Vec::new(),
             looked_at: vec![wanted.path.clone()],
         };
@@ -93,12 +99,59 @@ impl Files {
                 }),
             }
         }
+        files.find_package();
+        files.split_places = SplitPlaces {
+            root: wanted.places.root.clone(),
+            folders: files.folders(),
+        };
         Ok(files)
     }
 
     /// The file that holds DWARF, if any does.
     pub(crate) fn with_debug_information(&self) -> &ImageFile {
         self.debug.as_ref().unwrap_or(&self.image)
+    }
+
+    /// The folders of the image and of its debug file.
+    fn folders(&self) -> Vec<PathBuf> {
+        let files = [Some(&self.image), self.debug.as_ref()]
+            .into_iter()
+            .flatten();
+        let mut folders: Vec<PathBuf> = files
+            .filter_map(|file| Some(file.path().parent()?.to_owned()))
+            .collect();
+        folders.dedup();
+        folders
+    }
+
+    /// Looks for a package beside the image and its debug file: `program.dwp`.
+    fn find_package(&mut self) {
+        let files = [Some(&self.image), self.debug.as_ref()]
+            .into_iter()
+            .flatten();
+        let mut paths = Vec::new();
+        for file in files {
+            let mut name = file.path().as_os_str().to_owned();
+            name.push(".dwp");
+            paths.push(PathBuf::from(name));
+            if file
+                .path()
+                .extension()
+                .is_some_and(|extension| extension == "debug")
+            {
+                paths.push(file.path().with_extension("dwp"));
+            }
+        }
+        if let Some(path) = paths.iter().find(|path| path.is_file()) {
+            match ImageFile::open(path) {
+                Ok(file) => self.package = Some(file),
+                Err(error) => self.problems.push(Problem::DebugFileRefused {
+                    path: path.clone(),
+                    reason: error.to_string(),
+                }),
+            }
+        }
+        self.looked_at.extend(paths);
     }
 
     fn take(&mut self, search: DebugSearch) -> Option<ImageFile> {

@@ -1,6 +1,7 @@
 //! Names the addresses of one image from all that its files hold.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 
 use hotproof_image::ImageFile;
 use hotproof_profile::Source;
@@ -42,6 +43,26 @@ struct Place {
     column: Option<u32>,
 }
 
+/// How the frames of one unit are found in the answers.
+enum Taken {
+    /// All of them are there, from this row on.
+    All(u32),
+    /// Some have no name.
+    Some(Vec<Known>),
+}
+
+impl Taken {
+    fn known(&self, frame: u32) -> Known {
+        match self {
+            Taken::All(first) => Known {
+                frame: Some(first + frame),
+                place: None,
+            },
+            Taken::Some(known) => known[frame as usize],
+        }
+    }
+}
+
 /// Everything that answers for one image.
 pub(crate) struct Namer<'a> {
     image: &'a ImageFile,
@@ -54,11 +75,17 @@ pub(crate) struct Namer<'a> {
     last_symbol: Option<(u64, u32)>,
     rows: Rows,
     problems: Vec<Problem>,
+    /// Where split debug information was looked for.
+    looked_at: Vec<PathBuf>,
 }
 
 /// The DWARF sections of an image's files, to be borrowed by a [`Namer`].
 pub(crate) fn load_dwarf(files: &Files) -> (Option<DwarfBytes<'_>>, Vec<Problem>) {
-    match DwarfBytes::load(files.with_debug_information(), files.shared.as_ref()) {
+    match DwarfBytes::load(
+        files.with_debug_information(),
+        files.shared.as_ref(),
+        files.package.as_ref(),
+    ) {
         Ok(bytes) => (bytes, Vec::new()),
         Err(error) => (None, vec![damaged(&error)]),
     }
@@ -83,13 +110,14 @@ impl<'a> Namer<'a> {
             last_symbol: None,
             rows: Rows::default(),
             problems: Vec::new(),
+            looked_at: Vec::new(),
         };
         if let Some(bytes) = bytes {
-            let dwarf = DwarfNames::new(bytes, code_of(&files.image));
-            if let Some(damage) = dwarf.damage() {
-                namer.report(damaged(&damage));
+            let places = files.split_places.clone();
+            match DwarfNames::new(bytes, code_of(&files.image), places) {
+                Ok(dwarf) => namer.dwarf = Some(dwarf),
+                Err(error) => namer.report(damaged(&error)),
             }
-            namer.dwarf = Some(dwarf);
         }
         if namer.dwarf.is_none() && namer.linker.is_empty() {
             namer.report(Problem::NoSymbols);
@@ -197,68 +225,103 @@ impl<'a> Namer<'a> {
             return nothing;
         };
         let errors = batch.units.iter().filter_map(|unit| unit.error);
-        let errors: Vec<Problem> = errors.map(|e| damaged(&dwarf.describe(e))).collect();
+        let errors = errors.map(|e| damaged(&dwarf.describe(e)));
+        let damage = dwarf.damage().map(|damage| damaged(&damage));
+        let errors: Vec<Problem> = errors.chain(damage).collect();
         for problem in errors {
             self.report(problem);
         }
-        if batch.units.iter().any(|unit| unit.is_split) {
-            self.report(Problem::SplitDebugInfo);
+        for unit in &batch.units {
+            self.note_split(unit);
         }
         let linkage_names = batch.units.iter().flat_map(|unit| &unit.functions);
         self.names
             .demangle_all(linkage_names.filter_map(|function| function.linkage_name.as_deref()));
-        let units: Vec<Vec<Known>> = batch.units.iter().map(|unit| self.take(unit)).collect();
+        let units: Vec<Taken> = batch
+            .units
+            .into_iter()
+            .map(|unit| self.take(&unit))
+            .collect();
         let known = |&(unit, frame): &(u32, u32)| match units.get(unit as usize) {
-            Some(frames) => frames[frame as usize],
+            Some(taken) => taken.known(frame),
             None => Known::default(),
         };
         batch.frames.iter().map(known).collect()
     }
 
+    /// Keeps where split entries were looked for, and says what is missing, once for all units.
+    fn note_split(&mut self, unit: &UnitAnswers<'_>) {
+        self.looked_at.extend_from_slice(&unit.looked_at);
+        let Some(missing) = unit.missing.clone() else {
+            return;
+        };
+        let path = missing.path;
+        let problem = match missing.reason {
+            Some(reason) => Problem::DebugFileRefused { path, reason },
+            None => Problem::SplitDebugInfo { path },
+        };
+        let is_split = |problem: &Problem| matches!(problem, Problem::SplitDebugInfo { .. });
+        if !(is_split(&problem) && self.problems.iter().any(is_split)) {
+            self.report(problem);
+        }
+    }
+
+    /// Where files were looked for while addresses were named, since the last call.
+    pub(crate) fn take_looked_at(&mut self) -> Vec<PathBuf> {
+        std::mem::take(&mut self.looked_at)
+    }
+
     /// Takes the frames of one unit into the rows.
-    fn take(&mut self, unit: &UnitAnswers<'_>) -> Vec<Known> {
+    fn take(&mut self, unit: &UnitAnswers<'_>) -> Taken {
         let files: Vec<u32> = unit.paths.iter().map(|path| self.rows.file(path)).collect();
-        let file = |row: u32| files.get(row as usize).copied();
         let functions = unit.functions.iter();
         let functions: Vec<Option<u32>> = functions
             .map(|function| self.function_of_entry(function, &files))
             .collect();
-        let mut known: Vec<Known> = Vec::with_capacity(unit.frames.len());
+        let has_all = functions.iter().all(Option::is_some)
+            && unit.frames.iter().all(|frame| frame.function != NONE);
+        let first = self.rows.next_frame();
+        let mut known: Vec<Known> = Vec::new();
         for frame in &unit.frames {
+            let file = files.get(frame.file as usize).copied();
             let place = Place {
-                file: file(frame.file),
+                file,
                 line: Some(frame.line).filter(|&line| line > 0),
                 column: Some(frame.column).filter(|&column| column > 0),
             };
-            let outer = known
-                .get(frame.outer as usize)
-                .and_then(|outer| outer.frame);
-            let Some(&function) = functions.get(frame.function as usize) else {
-                known.push(Known {
-                    frame: None,
-                    place: Some(place),
-                });
-                continue;
+            let outer = Some(frame.outer).filter(|&outer| outer != NONE);
+            let outer = if has_all {
+                outer.map(|outer| first + outer)
+            } else {
+                outer.and_then(|outer| known[outer as usize].frame)
             };
-            let declared = unit.functions[frame.function as usize].file;
-            let is_elsewhere = declared.is_some_and(|own| frame.file != NONE && own != frame.file);
+            let function = functions.get(frame.function as usize).copied().flatten();
             let row = function.map(|function| {
+                let declared = unit.functions[frame.function as usize].file;
+                let is_elsewhere =
+                    declared.is_some_and(|own| frame.file != NONE && own != frame.file);
                 self.rows.frame(AnswerFrame {
                     outer,
                     function,
                     line: place.line,
                     column: place.column,
-                    file: place.file.filter(|_| is_elsewhere),
+                    file: file.filter(|_| is_elsewhere),
                     contradicted: is_elsewhere && frame.is_inlined(),
                 })
             });
-            known.push(Known {
-                // A function without any name leaves the one around it.
-                frame: row.or(outer),
-                place: Some(place),
-            });
+            if !has_all {
+                known.push(Known {
+                    // A function without any name leaves the one around it.
+                    frame: row.or(outer),
+                    place: Some(place),
+                });
+            }
         }
-        known
+        if has_all {
+            Taken::All(first)
+        } else {
+            Taken::Some(known)
+        }
     }
 
     /// The row of a DWARF function; `None` when it has no name of any kind.

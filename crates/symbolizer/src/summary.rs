@@ -43,12 +43,17 @@ pub enum Problem {
         /// What the reader said.
         detail: String,
     },
-    /// Debug information is split into files beside the objects (`.dwo`), which are not read.
+    /// Debug information is split into files beside the objects (`.dwo`), which were not found.
     #[error(
-        "its debug information is split into .dwo files, which are not read: inlined functions are \
-         missing; build without split debug information"
+        "its debug information is split into .dwo files that are not there, for example {}: \
+         functions and inlined functions are missing; keep the objects' folder, put the files beside \
+         the program, or make a package of them with dwp",
+        path.display()
     )]
-    SplitDebugInfo,
+    SplitDebugInfo {
+        /// The first that is missing, as the program names it.
+        path: PathBuf,
+    },
     /// The file has neither debug information nor a symbol table.
     #[error(
         "it has no symbols and no debug information: build with debug information, or install its debug package"

@@ -5,12 +5,16 @@
 
 use std::cmp::Reverse;
 use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use object::elf;
 use object::read::elf::{ElfFile64, Sym, SymbolTable};
 use object::{LittleEndian, Object, ObjectSection, SectionFlags, SymbolIndex as ElfIndex};
 
 use crate::bounded::text_at;
+
+/// How far ahead of the last address the next one is looked for.
+const NEAR_ROWS: usize = 8;
 
 /// The file as this module reads it.
 pub(crate) type Elf<'a> = ElfFile64<'a, LittleEndian>;
@@ -44,6 +48,9 @@ pub(crate) struct SymbolRow<'a> {
 pub(crate) struct SymbolIndex<'a> {
     rows: Vec<SymbolRow<'a>>,
     aliases: Vec<&'a [u8]>,
+    /// How many rows began at or before the last address: addresses are asked for in their order,
+    /// so the next one is near.
+    last: AtomicUsize,
 }
 
 /// The rank of symbols without a type: labels of assembler code.
@@ -78,6 +85,7 @@ impl<'a> SymbolIndex<'a> {
         SymbolIndex {
             rows: nest(&kept),
             aliases,
+            last: AtomicUsize::new(0),
         }
     }
 
@@ -92,9 +100,25 @@ impl<'a> SymbolIndex<'a> {
         self.rows.is_empty()
     }
 
+    /// How many rows begin at or before an address.
+    fn rows_up_to(&self, svma: u64) -> usize {
+        let last = self.last.load(Ordering::Relaxed);
+        let is_past = last == 0 || self.rows.get(last - 1).is_some_and(|row| row.start <= svma);
+        let near = self.rows.get(last..).unwrap_or_default();
+        let near = &near[..near.len().min(NEAR_ROWS)];
+        let ahead = near.partition_point(|row| row.start <= svma);
+        let after = if is_past && ahead < near.len() {
+            last + ahead
+        } else {
+            self.rows.partition_point(|row| row.start <= svma)
+        };
+        self.last.store(after, Ordering::Relaxed);
+        after
+    }
+
     /// The innermost symbol that covers a linked address.
     pub(crate) fn find(&self, svma: u64) -> Option<&SymbolRow<'a>> {
-        let after = self.rows.partition_point(|row| row.start <= svma);
+        let after = self.rows_up_to(svma);
         let mut row = self.rows.get(after.checked_sub(1)?)?;
         while svma >= row.end {
             row = self.rows.get(row.outer? as usize)?;

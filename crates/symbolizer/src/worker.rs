@@ -100,8 +100,10 @@ fn run(wanted: &Wanted, requests: &Receiver<Vec<u64>>, replies: &Sender<Batch>) 
     };
     let (bytes, damage) = load_dwarf(&files);
     let mut namer = Namer::new(&files, bytes.as_ref());
+    let mut looked_at = files.looked_at.clone();
     while let Ok(addresses) = requests.recv() {
         let answers = namer.name_all(&addresses);
+        looked_at.extend(namer.take_looked_at());
         let mut problems = files.problems.clone();
         problems.extend_from_slice(&damage);
         problems.extend_from_slice(namer.problems());
@@ -110,7 +112,7 @@ fn run(wanted: &Wanted, requests: &Receiver<Vec<u64>>, replies: &Sender<Batch>) 
             rows: namer.take_rows(),
             problems,
             is_open: true,
-            looked_at: files.looked_at.clone(),
+            looked_at: looked_at.clone(),
         };
         if replies.send(batch).is_err() {
             return;

@@ -13,7 +13,7 @@ use rustc_hash::FxHashMap;
 
 use super::files::{LineTable, PathTable};
 use super::scope::scopes_of;
-use super::units::{Unit, Units};
+use super::units::{Unit, UnitAt, Units};
 use super::{DwarfError, Slice};
 
 /// How many references are followed from entry to entry; real chains have at most four.
@@ -59,9 +59,9 @@ pub(crate) struct Declarations<'u, 'a> {
     pub(crate) main: &'u Units<'a>,
     /// Those of shared debug information.
     pub(crate) shared: Option<&'u Units<'a>>,
-    /// The unit that is walked, its number and its line table.
+    /// The unit that is walked, where it begins, and its line table.
     pub(crate) unit: &'u Unit<'a>,
-    pub(crate) number: u32,
+    pub(crate) at: UnitAt,
     pub(crate) lines: Option<LineTable<'u, 'a>>,
     /// Rows by entry.
     known: FxHashMap<EntryAt, u32>,
@@ -106,14 +106,14 @@ impl<'u, 'a> Declarations<'u, 'a> {
     pub(crate) fn new(
         main: &'u Units<'a>,
         shared: Option<&'u Units<'a>>,
-        (number, unit): (u32, &'u Unit<'a>),
+        (at, unit): (UnitAt, &'u Unit<'a>),
         lines: Option<LineTable<'u, 'a>>,
     ) -> Self {
         Declarations {
             main,
             shared,
             unit,
-            number,
+            at,
             lines,
             known: FxHashMap::default(),
             rows: Vec::new(),
@@ -182,7 +182,7 @@ impl<'u, 'a> Declarations<'u, 'a> {
         entry: EntryAt,
         paths: &mut PathTable,
     ) -> Result<Option<EntryAt>, DwarfError> {
-        let (unit, number, offset) = self.unit_of(entry)?;
+        let (unit, unit_at, offset) = self.unit_of(entry)?;
         let dwarf = self.dwarf_of(entry.part);
         let inner = &unit.root.unit;
         let mut entries = inner.entries_raw(Some(offset))?;
@@ -208,7 +208,7 @@ impl<'u, 'a> Declarations<'u, 'a> {
                 gimli::DW_AT_decl_file => {
                     if let (None, AttributeValue::FileIndex(index)) = (self.rows[row].file, value) {
                         let table = self.table_of(&unit, dwarf);
-                        let key = (entry.part, number, index);
+                        let key = (entry.part, unit_at, index);
                         self.rows[row].file = table.and_then(|table| paths.row(key, &table));
                     }
                 }
@@ -256,8 +256,8 @@ impl<'u, 'a> Declarations<'u, 'a> {
         }
     }
 
-    /// The unit of an entry, its number, and the entry's place in it.
-    fn unit_of(&self, entry: EntryAt) -> Result<(Held<'u, 'a>, u32, UnitOffset), DwarfError> {
+    /// The unit of an entry, where it begins, and the entry's place in it.
+    fn unit_of(&self, entry: EntryAt) -> Result<(Held<'u, 'a>, UnitAt, UnitOffset), DwarfError> {
         let missing = Error::NoEntryAtGivenOffset(entry.offset as u64);
         let units = self.units_of(entry.part);
         let at = DebugInfoOffset(entry.offset);
@@ -265,12 +265,12 @@ impl<'u, 'a> Declarations<'u, 'a> {
         if entry.part == Part::Main
             && let Some(offset) = at.to_unit_offset(&self.unit.root.unit.header)
         {
-            return Ok((Held::Walked(self.unit), self.number, offset));
+            return Ok((Held::Walked(self.unit), self.at, offset));
         }
-        let number = units.number_of(entry.offset).ok_or(missing)?;
-        let unit = units.referred_unit(number)?;
+        let unit_at = units.unit_of(entry.offset).ok_or(missing)?;
+        let unit = units.referred_unit(unit_at)?;
         let offset = at.to_unit_offset(&unit.root.unit.header).ok_or(missing)?;
-        Ok((Held::Other(unit), number, offset))
+        Ok((Held::Other(unit), unit_at, offset))
     }
 
     /// Finds the scopes of all rows that lack one, with one walk for each unit.

@@ -8,6 +8,7 @@ use rustc_hash::FxHashMap;
 
 use super::Slice;
 use super::declaration::Part;
+use super::units::UnitAt;
 use crate::path;
 
 /// The files of a line program, and what their names are read through.
@@ -22,7 +23,7 @@ pub(crate) struct LineTable<'u, 'a> {
 #[derive(Default)]
 pub(crate) struct PathTable {
     /// Rows by part, unit and file index.
-    rows: FxHashMap<(Part, u32, u64), Option<u32>>,
+    rows: FxHashMap<(Part, UnitAt, u64), Option<u32>>,
     /// Rows by path: files 0 and 1 of DWARF 5 are often the same one.
     known: FxHashMap<Arc<str>, u32>,
     paths: Vec<Arc<str>>,
@@ -30,7 +31,11 @@ pub(crate) struct PathTable {
 
 impl PathTable {
     /// The row of a file; `None` when the table has no such file.
-    pub(crate) fn row(&mut self, key: (Part, u32, u64), table: &LineTable<'_, '_>) -> Option<u32> {
+    pub(crate) fn row(
+        &mut self,
+        key: (Part, UnitAt, u64),
+        table: &LineTable<'_, '_>,
+    ) -> Option<u32> {
         if let Some(&known) = self.rows.get(&key) {
             return known;
         }

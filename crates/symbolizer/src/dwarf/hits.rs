@@ -2,7 +2,7 @@
 
 use rustc_hash::FxHashMap;
 
-use super::units::UnitRange;
+use super::units::{UnitAt, UnitRange};
 
 /// More units than this are not asked for one address; sound programs have one, or two where a
 /// function was folded.
@@ -13,19 +13,19 @@ const NONE: u32 = u32::MAX;
 
 /// The addresses that one unit is asked for.
 pub(crate) struct Hit {
-    pub(crate) unit: u32,
+    pub(crate) unit: UnitAt,
     /// Rows of the addresses, ascending.
     pub(crate) rows: Vec<u32>,
 }
 
 /// Addresses that several units claim, by row: the ends of the claiming ranges, and the units.
 #[derive(Default)]
-pub(crate) struct Rivals(FxHashMap<u32, Vec<(u64, u32)>>);
+pub(crate) struct Rivals(FxHashMap<u32, Vec<(u64, UnitAt)>>);
 
 impl Rivals {
     /// Whether `unit` answers for an address before `other` does: the unit whose range ends first,
     /// which is the one that claims less.
-    pub(crate) fn prefers(&self, row: u32, unit: u32, other: u32) -> bool {
+    pub(crate) fn prefers(&self, row: u32, unit: UnitAt, other: UnitAt) -> bool {
         let Some(claims) = self.0.get(&row) else {
             return false;
         };
@@ -56,7 +56,7 @@ impl Rivals {
 /// order of the addresses.
 pub(crate) fn find(ranges: &[UnitRange], svmas: &[u64], open: &[u32]) -> (Vec<Hit>, Rivals) {
     let mut rivals = Rivals::default();
-    let mut by_unit: FxHashMap<u32, Vec<u32>> = FxHashMap::default();
+    let mut by_unit: FxHashMap<UnitAt, Vec<u32>> = FxHashMap::default();
     // The first range that holds each address.
     let mut claims = vec![NONE; open.len()];
     for (number, range) in ranges.iter().enumerate() {

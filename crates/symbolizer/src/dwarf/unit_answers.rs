@@ -1,17 +1,19 @@
 //! The chains of all addresses that hit one unit.
 
 use std::borrow::Cow;
+use std::path::PathBuf;
 use std::sync::Arc;
 
+use gimli::Dwarf;
 use rustc_hash::FxHashMap;
 
 use super::budget::Budget;
 use super::declaration::{Declaration, Declarations, Part};
 use super::files::{LineTable, PathTable};
-use super::lines::{self, LineRow};
+use super::lines::{self, LineFiles, LineRow};
 use super::ranges::Code;
-use super::units::{Unit, Units};
-use super::walk::{NOBODY, Node, Owners, Reach, Walk};
+use super::units::{Unit, UnitAt, Units};
+use super::walk::{NOBODY, Node, Owners, Walk};
 use super::{DwarfError, Slice};
 
 /// No frame, function, path.
@@ -26,8 +28,10 @@ pub(crate) struct UnitAnswers<'a> {
     pub(crate) frames: Vec<UnitFrame>,
     /// For each address its innermost frame; [`NONE`] when the unit does not know it.
     pub(crate) answers: Vec<u32>,
-    /// Whether functions are missing, because they lie in a file that was not found.
-    pub(crate) is_split: bool,
+    /// Where a file with its entries was looked for, when they lie in one.
+    pub(crate) looked_at: Vec<PathBuf>,
+    /// Why functions are missing, when they lie in a file that was not used.
+    pub(crate) missing: Option<MissingEntries>,
     /// What could not be read.
     pub(crate) error: Option<DwarfError>,
 }
@@ -69,6 +73,47 @@ pub(crate) struct UnitFrame {
     pub(crate) column: u32,
 }
 
+/// Entries that lie in a file that was not used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct MissingEntries {
+    /// The file as the program names it, or as it was found.
+    pub(crate) path: PathBuf,
+    /// Why it was not used; `None` when it is not there.
+    pub(crate) reason: Option<String>,
+}
+
+impl UnitAnswers<'_> {
+    /// The answers without what they borrow.
+    pub(crate) fn into_owned(self) -> UnitAnswers<'static> {
+        let functions = self.functions.into_iter().map(UnitFunction::into_owned);
+        UnitAnswers {
+            functions: functions.collect(),
+            paths: self.paths,
+            frames: self.frames,
+            answers: self.answers,
+            looked_at: self.looked_at,
+            missing: self.missing,
+            error: self.error,
+        }
+    }
+}
+
+impl UnitFunction<'_> {
+    fn into_owned(self) -> UnitFunction<'static> {
+        let text = |text: Cow<'_, [u8]>| Cow::Owned(text.into_owned());
+        UnitFunction {
+            linkage_name: self.linkage_name.map(text),
+            name: self.name.map(text),
+            scope: self.scope,
+            is_bare: self.is_bare,
+            file: self.file,
+            line: self.line,
+            lines_file: self.lines_file,
+            start: self.start,
+        }
+    }
+}
+
 impl UnitFrame {
     pub(crate) fn is_inlined(&self) -> bool {
         self.outer != NONE
@@ -80,65 +125,82 @@ pub(crate) struct Question<'u, 'a> {
     pub(crate) main: &'u Units<'a>,
     pub(crate) shared: Option<&'u Units<'a>>,
     pub(crate) unit: &'u Unit<'a>,
-    pub(crate) number: u32,
+    pub(crate) at: UnitAt,
     pub(crate) code: &'u Code,
     /// Sorted.
     pub(crate) addresses: &'u [u64],
 }
 
-impl<'a> Question<'_, 'a> {
-    /// Walks the unit and runs its line program.
-    pub(crate) fn answer(&self) -> UnitAnswers<'a> {
-        let dwarf = &*self.main.dwarf;
-        let mut error = None;
-        let mut rows = vec![None; self.addresses.len()];
-        let program = self.unit.line_program(dwarf).unwrap_or_else(|found| {
-            error = Some(found);
-            None
-        });
-        let files = program.map(|program| {
-            let (files, outcome) = lines::rows_of(program, self.addresses, self.code, &mut rows);
-            if let Err(found) = outcome {
-                error.get_or_insert(found);
+/// The lines of the addresses that hit one unit.
+pub(crate) struct Lines<'a> {
+    rows: Vec<Option<LineRow>>,
+    files: Option<LineFiles<'a>>,
+    error: Option<DwarfError>,
+}
+
+impl<'a> Lines<'a> {
+    /// Runs the line program of a unit.
+    pub(crate) fn read(
+        dwarf: &Dwarf<Slice<'a>>,
+        unit: &Unit<'a>,
+        code: &Code,
+        addresses: &[u64],
+    ) -> Lines<'a> {
+        let mut rows = vec![None; addresses.len()];
+        let (files, error) = match unit.line_program(dwarf) {
+            Ok(Some(program)) => {
+                let (files, outcome) = lines::rows_of(program, addresses, code, &mut rows);
+                (Some(files), outcome.err())
             }
-            files
-        });
-        let lines = files.as_ref().map(|files| LineTable {
-            dwarf,
-            unit: &self.unit.root.unit,
-            header: files.header(),
-        });
-        self.answer_with_lines(&rows, lines, error)
+            Ok(None) => (None, None),
+            Err(error) => (None, Some(error)),
+        };
+        Lines { rows, files, error }
     }
 
-    /// Walks the unit, whose lines were read before.
-    pub(crate) fn answer_with_lines(
+    /// The files, whose names are read through the unit of the line program.
+    pub(crate) fn table<'u, 's>(
+        &'u self,
+        dwarf: &'u Dwarf<Slice<'s>>,
+        unit: &'u gimli::Unit<Slice<'s>>,
+    ) -> Option<LineTable<'u, 's>>
+    where
+        'a: 's,
+    {
+        let header = self.files.as_ref()?.header();
+        Some(LineTable {
+            dwarf,
+            unit,
+            header,
+        })
+    }
+}
+
+impl<'a> Question<'_, 'a> {
+    /// Walks the unit, whose lines were read before; `table` are the files of those lines.
+    pub(crate) fn answer(
         &self,
-        rows: &[Option<LineRow>],
-        lines: Option<LineTable<'_, 'a>>,
-        mut error: Option<DwarfError>,
+        lines: &Lines<'_>,
+        table: Option<LineTable<'_, 'a>>,
     ) -> UnitAnswers<'a> {
+        let mut error = lines.error;
         let owners = self.owners(&mut error);
         let mut frames = Frames {
             nodes: &owners.nodes,
-            number: self.number,
-            declarations: Declarations::new(
-                self.main,
-                self.shared,
-                (self.number, self.unit),
-                lines,
-            ),
-            lines,
+            at: self.at,
+            declarations: Declarations::new(self.main, self.shared, (self.at, self.unit), table),
+            lines: table,
             paths: PathTable::default(),
             functions: FxHashMap::default(),
             function_rows: Vec::new(),
             frames: Vec::new(),
             callers: Vec::with_capacity(owners.nodes.len()),
-            known: FxHashMap::default(),
+            node_functions: Vec::with_capacity(owners.nodes.len()),
+            last_file: None,
             error,
         };
         frames.add_callers();
-        let answers = frames.innermost(&owners.of, rows);
+        let answers = frames.innermost(&owners.of, &lines.rows);
         let Frames {
             declarations,
             paths,
@@ -156,8 +218,8 @@ impl<'a> Question<'_, 'a> {
             paths: paths.into_paths(),
             frames,
             answers,
-            is_split: self.unit.root.split_id().is_some(),
             error,
+            ..UnitAnswers::default()
         }
     }
 
@@ -175,7 +237,7 @@ impl<'a> Question<'_, 'a> {
             addresses: self.addresses,
             budget: &budget,
         };
-        if let Err(found) = walk.run(Reach::Whole, &mut owners) {
+        if let Err(found) = walk.run(&mut owners) {
             error.get_or_insert(found);
         }
         owners
@@ -199,7 +261,7 @@ struct FunctionRow {
 /// Collects the frames of one unit.
 struct Frames<'u, 'a> {
     nodes: &'u [Node],
-    number: u32,
+    at: UnitAt,
     declarations: Declarations<'u, 'a>,
     lines: Option<LineTable<'u, 'a>>,
     paths: PathTable,
@@ -208,8 +270,10 @@ struct Frames<'u, 'a> {
     frames: Vec<UnitFrame>,
     /// For each node the frame that it was called from.
     callers: Vec<u32>,
-    /// Innermost frames by node and row.
-    known: FxHashMap<(u32, LineRow), u32>,
+    /// For each node its declaration, and its function where that has a declared file.
+    node_functions: Vec<(u32, u32)>,
+    /// The last file that was asked for: its index and its row.
+    last_file: Option<(u64, Option<u32>)>,
     error: Option<DwarfError>,
 }
 
@@ -234,9 +298,19 @@ const NOWHERE: LineRow = LineRow {
 };
 
 impl Frames<'_, '_> {
-    /// For each node the frames that it is inlined into.
+    /// For each node its function, and the frames that it is inlined into.
     fn add_callers(&mut self) {
         for node in self.nodes {
+            let declaration = self
+                .declarations
+                .row(node.entry, &mut self.paths, &mut self.error);
+            let has_file = self.declarations.declared_file(declaration).is_some();
+            let function = if has_file {
+                self.function(node, declaration, None)
+            } else {
+                NONE
+            };
+            self.node_functions.push((declaration, function));
             let caller = if node.parent == NOBODY {
                 NONE
             } else {
@@ -253,56 +327,43 @@ impl Frames<'_, '_> {
 
     fn innermost(&mut self, owners: &[u32], rows: &[Option<LineRow>]) -> Vec<u32> {
         let mut answers = Vec::with_capacity(owners.len());
+        // Addresses are sorted, so those of one line come together.
+        let mut last = (NOBODY, None, NONE);
         for (&owner, &row) in owners.iter().zip(rows) {
-            answers.push(match (owner, row) {
-                (NOBODY, None) => NONE,
-                (NOBODY, Some(row)) => self.lines_alone(row),
-                (node, row) => {
-                    let key = (node, row.unwrap_or(NOWHERE));
-                    match self.known.get(&key) {
-                        Some(&known) => known,
-                        None => {
-                            let frame = self.frame(node, row);
-                            self.known.insert(key, frame);
-                            frame
-                        }
-                    }
-                }
-            });
+            if (owner, row) != (last.0, last.1) {
+                let frame = match (owner, row) {
+                    (NOBODY, None) => NONE,
+                    (NOBODY, Some(row)) => self.lines_alone(row),
+                    (node, row) => self.frame(node, row),
+                };
+                last = (owner, row, frame);
+            }
+            answers.push(last.2);
         }
         answers
     }
 
     fn lines_alone(&mut self, row: LineRow) -> u32 {
-        if let Some(&known) = self.known.get(&(NOBODY, row)) {
-            return known;
-        }
         let file = self.file(row.file);
-        let frame = self.push(UnitFrame {
+        self.push(UnitFrame {
             function: NONE,
             outer: NONE,
             file: file.unwrap_or(NONE),
             line: row.line,
             column: row.column,
-        });
-        self.known.insert((NOBODY, row), frame);
-        frame
+        })
     }
 
     /// A frame of a node at a place.
     fn frame(&mut self, node: u32, place: Option<LineRow>) -> u32 {
         let outer = self.callers[node as usize];
-        let node = self.nodes[node as usize];
         let file = place.and_then(|place| self.file(place.file));
-        let declaration = self
-            .declarations
-            .row(node.entry, &mut self.paths, &mut self.error);
-        let declared = self.declarations.declared_file(declaration);
-        let function = self.function(FunctionRow {
-            declaration,
-            lines_file: file.filter(|_| declared.is_none()),
-            start: (node.parent == NOBODY).then_some(node.start),
-        });
+        let (declaration, function) = self.node_functions[node as usize];
+        let function = if function == NONE {
+            self.function(&self.nodes[node as usize], declaration, file)
+        } else {
+            function
+        };
         let place = place.unwrap_or(NOWHERE);
         self.push(UnitFrame {
             function,
@@ -313,7 +374,12 @@ impl Frames<'_, '_> {
         })
     }
 
-    fn function(&mut self, row: FunctionRow) -> u32 {
+    fn function(&mut self, node: &Node, declaration: u32, lines_file: Option<u32>) -> u32 {
+        let row = FunctionRow {
+            declaration,
+            lines_file,
+            start: (node.parent == NOBODY).then_some(node.start),
+        };
         let next = self.function_rows.len() as u32;
         *self.functions.entry(row).or_insert_with(|| {
             self.function_rows.push(row);
@@ -327,7 +393,14 @@ impl Frames<'_, '_> {
     }
 
     fn file(&mut self, index: u64) -> Option<u32> {
+        if let Some((last, row)) = self.last_file
+            && last == index
+        {
+            return row;
+        }
         let table = self.lines?;
-        self.paths.row((Part::Main, self.number, index), &table)
+        let row = self.paths.row((Part::Main, self.at, index), &table);
+        self.last_file = Some((index, row));
+        row
     }
 }

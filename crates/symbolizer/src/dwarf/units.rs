@@ -28,24 +28,38 @@ pub(crate) struct Unit<'a> {
     line_header: OnceLock<Option<LineProgramHeader<Slice<'a>>>>,
 }
 
+/// A unit, by where it begins in `.debug_info`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct UnitAt(pub(crate) usize);
+
 /// A range of addresses and the unit that claims it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct UnitRange {
     pub(crate) begin: u64,
     pub(crate) end: u64,
-    pub(crate) unit: u32,
+    pub(crate) unit: UnitAt,
+}
+
+/// A table of abbreviations, seen by a first unit.
+enum Seen {
+    /// It is kept when a second unit comes: most tables belong to one unit alone.
+    Once,
+    Shared(Result<Arc<Abbreviations>, gimli::Error>),
 }
 
 /// The units of one file.
 pub(crate) struct Units<'a> {
     pub(crate) dwarf: Arc<Dwarf<Slice<'a>>>,
-    /// In the order of the section.
-    headers: Vec<UnitHeader<Slice<'a>>>,
-    /// Tables that several units share, by their offset.
-    shared_abbreviations: FxHashMap<usize, OnceLock<Result<Arc<Abbreviations>, gimli::Error>>>,
+    /// In the order of the section, and the damage that ended them. Reading them touches all of
+    /// `.debug_info`, so it is left until a unit has to be found by an offset within it.
+    headers: OnceLock<Headers<'a>>,
+    /// Tables of abbreviations, by their offset.
+    abbreviations: Mutex<FxHashMap<usize, Seen>>,
     /// Units that entries of others refer to.
-    referred: Mutex<FxHashMap<u32, Arc<Unit<'a>>>>,
+    referred: Mutex<FxHashMap<UnitAt, Arc<Unit<'a>>>>,
 }
+
+type Headers<'a> = (Vec<UnitHeader<Slice<'a>>>, Option<gimli::Error>);
 
 impl<'a> Unit<'a> {
     /// The header of the line program; `None` when the unit has none or it is damaged.
@@ -75,58 +89,63 @@ impl<'a> Unit<'a> {
 }
 
 impl<'a> Units<'a> {
-    /// Reads the headers. Damage ends them: what was read before it is whole.
-    pub(crate) fn read(dwarf: Arc<Dwarf<Slice<'a>>>) -> (Units<'a>, Option<gimli::Error>) {
-        let mut headers = Vec::new();
-        let mut found = dwarf.units();
-        let damage = loop {
-            match found.next() {
-                Ok(Some(header)) => headers.push(header),
-                Ok(None) => break None,
-                Err(error) => break Some(error),
+    pub(crate) fn new(dwarf: Arc<Dwarf<Slice<'a>>>) -> Units<'a> {
+        Units {
+            dwarf,
+            headers: OnceLock::new(),
+            abbreviations: Mutex::default(),
+            referred: Mutex::default(),
+        }
+    }
+
+    /// All headers. Damage ends them: what was read before it is whole.
+    fn headers(&self) -> &[UnitHeader<Slice<'a>>] {
+        let read = || {
+            let mut headers = Vec::new();
+            let mut found = self.dwarf.units();
+            loop {
+                match found.next() {
+                    Ok(Some(header)) => headers.push(header),
+                    Ok(None) => return (headers, None),
+                    Err(error) => return (headers, Some(error)),
+                }
             }
         };
-        let mut offsets: Vec<usize> = headers.iter().map(|h| h.debug_abbrev_offset().0).collect();
-        offsets.sort_unstable();
-        let repeated = offsets.windows(2).filter(|pair| pair[0] == pair[1]);
-        let shared_abbreviations = repeated.map(|pair| (pair[0], OnceLock::new())).collect();
-        let units = Units {
-            dwarf,
-            headers,
-            shared_abbreviations,
-            referred: Mutex::default(),
-        };
-        (units, damage)
+        &self.headers.get_or_init(read).0
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.headers.len()
+    /// What ended the headers, if they had to be read.
+    pub(crate) fn damage(&self) -> Option<gimli::Error> {
+        self.headers.get()?.1
     }
 
-    /// How many bytes of entries a unit has.
-    pub(crate) fn weight(&self, unit: u32) -> usize {
-        self.headers[unit as usize].length_including_self()
+    /// All units.
+    pub(crate) fn all(&self) -> impl Iterator<Item = UnitAt> {
+        self.headers().iter().map(|header| UnitAt(start(header)))
+    }
+
+    /// How many bytes of entries a unit has; 0 when its header cannot be read.
+    pub(crate) fn weight(&self, unit: UnitAt) -> usize {
+        let header = self.header(unit);
+        header.map_or(0, |header| header.length_including_self())
+    }
+
+    fn header(&self, unit: UnitAt) -> Result<UnitHeader<Slice<'a>>, gimli::Error> {
+        self.dwarf.unit_header(DebugInfoOffset(unit.0))
     }
 
     /// The unit whose entries hold an offset of the section.
-    pub(crate) fn number_of(&self, offset: usize) -> Option<u32> {
-        let after = self
-            .headers
-            .partition_point(|header| start(header) <= offset);
-        let number = after.checked_sub(1)?;
-        let header = &self.headers[number];
+    pub(crate) fn unit_of(&self, offset: usize) -> Option<UnitAt> {
+        let headers = self.headers();
+        let after = headers.partition_point(|header| start(header) <= offset);
+        let header = &headers[after.checked_sub(1)?];
         let within = offset - start(header) < header.length_including_self();
-        within.then_some(number as u32)
-    }
-
-    fn number_at(&self, start_offset: usize) -> Option<u32> {
-        let number = self.headers.binary_search_by_key(&start_offset, start);
-        Some(number.ok()? as u32)
+        within.then(|| UnitAt(start(header)))
     }
 
     /// Reads a unit with its abbreviations.
-    pub(crate) fn unit(&self, number: u32) -> Result<Unit<'a>, DwarfError> {
-        let header = self.headers[number as usize];
+    pub(crate) fn unit(&self, at: UnitAt) -> Result<Unit<'a>, DwarfError> {
+        let header = self.header(at)?;
         let mut root = Root::read(&self.dwarf, header, &self.scan_budget())?;
         root.unit.abbreviations = self.abbreviations(&header)?;
         Ok(Unit {
@@ -136,17 +155,17 @@ impl<'a> Units<'a> {
     }
 
     /// A unit that an entry of another one refers to; read once, while it is kept.
-    pub(crate) fn referred_unit(&self, number: u32) -> Result<Arc<Unit<'a>>, DwarfError> {
+    pub(crate) fn referred_unit(&self, at: UnitAt) -> Result<Arc<Unit<'a>>, DwarfError> {
         let kept = || self.referred.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(unit) = kept().get(&number) {
+        if let Some(unit) = kept().get(&at) {
             return Ok(unit.clone());
         }
-        let unit = Arc::new(self.unit(number)?);
+        let unit = Arc::new(self.unit(at)?);
         let mut kept = kept();
         if kept.len() >= KEPT_UNITS {
             kept.clear();
         }
-        kept.insert(number, unit.clone());
+        kept.insert(at, unit.clone());
         Ok(unit)
     }
 
@@ -160,13 +179,23 @@ impl<'a> Units<'a> {
                 .abbreviations(header.debug_abbrev_offset())
                 .map(Arc::new)
         };
-        match self
-            .shared_abbreviations
-            .get(&header.debug_abbrev_offset().0)
-        {
-            Some(shared) => shared.get_or_init(read).clone(),
-            None => read(),
-        }
+        let offset = header.debug_abbrev_offset().0;
+        let seen = || {
+            let seen = self.abbreviations.lock();
+            seen.unwrap_or_else(PoisonError::into_inner)
+        };
+        let is_first = match seen().get(&offset) {
+            Some(Seen::Shared(shared)) => return shared.clone(),
+            known => known.is_none(),
+        };
+        let found = read();
+        let now = if is_first {
+            Seen::Once
+        } else {
+            Seen::Shared(found.clone())
+        };
+        seen().insert(offset, now);
+        found
     }
 
     fn scan_budget(&self) -> Budget {
@@ -174,35 +203,31 @@ impl<'a> Units<'a> {
         Budget::of((1 << 20) + self.dwarf.debug_abbrev.reader().len() as u64)
     }
 
-    /// Ranges by `.debug_aranges`, and which units are listed there with code.
-    pub(crate) fn ranges_of_index(&self, code: &Code) -> (Vec<UnitRange>, Vec<bool>) {
+    /// Ranges by `.debug_aranges`.
+    pub(crate) fn ranges_of_index(&self, code: &Code) -> Vec<UnitRange> {
         let mut ranges = Vec::new();
-        let mut listed = vec![false; self.len()];
         let mut sets = self.dwarf.debug_aranges.headers();
         // A damaged list is a list that misses units, whose roots are read instead.
         while let Ok(Some(set)) = sets.next() {
-            let Some(unit) = self.number_at(set.debug_info_offset().0) else {
-                continue;
-            };
+            let unit = UnitAt(set.debug_info_offset().0);
             let mut entries = set.entries();
             while let Some(entry) = entries.next().transpose() {
                 let Ok(entry) = entry else { continue };
                 let range = entry.range();
                 if range.begin < range.end && code.contains(range.begin) {
-                    listed[unit as usize] = true;
-                    ranges.push(UnitRange {
-                        begin: range.begin,
-                        end: range.end,
-                        unit,
-                    });
+                    ranges.push(unit_range(range.begin..range.end, unit));
                 }
             }
         }
-        (ranges, listed)
+        ranges
     }
 
     /// Ranges by the roots of units, and the units whose roots have none.
-    pub(crate) fn ranges_of_roots(&self, units: &[u32], code: &Code) -> (Vec<UnitRange>, Vec<u32>) {
+    pub(crate) fn ranges_of_roots(
+        &self,
+        units: &[UnitAt],
+        code: &Code,
+    ) -> (Vec<UnitRange>, Vec<UnitAt>) {
         let parts = units.par_chunks(ROOTS_AT_A_TIME).map(|units| {
             let budget = self.scan_budget();
             let mut found = (Vec::new(), Vec::new());
@@ -216,12 +241,12 @@ impl<'a> Units<'a> {
 
     fn ranges_of_root(
         &self,
-        number: u32,
+        at: UnitAt,
         code: &Code,
         budget: &Budget,
-        (ranges, without): &mut (Vec<UnitRange>, Vec<u32>),
+        (ranges, without): &mut (Vec<UnitRange>, Vec<UnitAt>),
     ) {
-        let header = self.headers[number as usize];
+        let Ok(header) = self.header(at) else { return };
         // Type units and the parts that several units share have no code of their own.
         let has_code = !matches!(
             header.type_(),
@@ -235,11 +260,11 @@ impl<'a> Units<'a> {
         };
         if root.ranges.is_empty() {
             if root.lines.is_some() {
-                without.push(number);
+                without.push(at);
             }
             return;
         }
-        let add = |range: Range<u64>| ranges.push(unit_range(range, number));
+        let add = |range: Range<u64>| ranges.push(unit_range(range, at));
         // A damaged list has the ranges before the damage.
         let _ = root
             .ranges
@@ -247,13 +272,13 @@ impl<'a> Units<'a> {
     }
 
     /// Ranges by the line programs of units, for units that state none.
-    pub(crate) fn ranges_of_lines(&self, units: &[u32], code: &Code) -> Vec<UnitRange> {
-        let parts = units.par_iter().map(|&number| {
+    pub(crate) fn ranges_of_lines(&self, units: &[UnitAt], code: &Code) -> Vec<UnitRange> {
+        let parts = units.par_iter().map(|&at| {
             let mut ranges = Vec::new();
-            if let Ok(unit) = self.unit(number)
+            if let Ok(unit) = self.unit(at)
                 && let Ok(Some(program)) = unit.line_program(&self.dwarf)
             {
-                let add = |range| ranges.push(unit_range(range, number));
+                let add = |range| ranges.push(unit_range(range, at));
                 lines::for_each_sequence(program, code, add);
             }
             ranges
@@ -267,7 +292,7 @@ fn start(header: &UnitHeader<Slice<'_>>) -> usize {
     header.debug_info_offset().unwrap_or(DebugInfoOffset(0)).0
 }
 
-fn unit_range(range: Range<u64>, unit: u32) -> UnitRange {
+fn unit_range(range: Range<u64>, unit: UnitAt) -> UnitRange {
     UnitRange {
         begin: range.start,
         end: range.end,
@@ -275,7 +300,7 @@ fn unit_range(range: Range<u64>, unit: u32) -> UnitRange {
     }
 }
 
-fn joined(parts: Vec<(Vec<UnitRange>, Vec<u32>)>) -> (Vec<UnitRange>, Vec<u32>) {
+fn joined(parts: Vec<(Vec<UnitRange>, Vec<UnitAt>)>) -> (Vec<UnitRange>, Vec<UnitAt>) {
     let mut all = (Vec::new(), Vec::new());
     for (mut ranges, mut units) in parts {
         all.0.append(&mut ranges);

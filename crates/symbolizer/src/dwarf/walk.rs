@@ -38,14 +38,8 @@ pub(crate) struct Owners {
     pub(crate) of: Vec<u32>,
 }
 
-/// Whether functions without an address are left out with all that is within them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Reach {
-    /// They are, where the compiler says how long they are. Functions within them are missed.
-    Quick,
-    /// They are walked like all others.
-    Whole,
-}
+/// A part of a unit: where it begins, and where the entry after it does.
+type Stretch = (UnitOffset, Option<UnitOffset>);
 
 /// The walk of one unit.
 pub(crate) struct Walk<'u, 'a> {
@@ -71,14 +65,39 @@ struct Attributes {
 
 impl<'a> Walk<'_, 'a> {
     /// Walks the unit. On damage, what was found before it stays.
-    pub(crate) fn run(&self, reach: Reach, owners: &mut Owners) -> Result<(), DwarfError> {
-        let mut entries = self.unit.entries_raw(None)?;
+    ///
+    /// What cannot hold code is left out, where the compiler says how long it is: types, and
+    /// functions without an address. A function can be nested in another one, though (GNU C,
+    /// Fortran, Ada), so functions that were left out are walked when an address has no owner.
+    pub(crate) fn run(&self, owners: &mut Owners) -> Result<(), DwarfError> {
+        let mut skipped = Vec::new();
+        self.stretch(self.unit.entries_raw(None)?, None, owners, &mut skipped)?;
+        // Functions nest in functions that nest: each round goes one level deeper.
+        while !skipped.is_empty() && owners.of.contains(&NOBODY) {
+            for (start, end) in std::mem::take(&mut skipped) {
+                let entries = self.unit.entries_raw(Some(start))?;
+                self.stretch(entries, end, owners, &mut skipped)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn stretch<'e>(
+        &'e self,
+        mut entries: EntriesRaw<'e, Slice<'a>>,
+        end: Option<UnitOffset>,
+        owners: &mut Owners,
+        skipped: &mut Vec<Stretch>,
+    ) -> Result<(), DwarfError> {
         // The depth of the entries' first one, which changes with each jump.
         let mut base = 0;
         // Functions around the next entry: their depth and node.
         let mut open: Vec<(isize, u32)> = Vec::new();
         while !entries.is_empty() {
             let offset = entries.next_offset();
+            if end.is_some_and(|end| offset >= end) {
+                break;
+            }
             let depth = base + entries.next_depth();
             while open.last().is_some_and(|&(around, _)| around >= depth) {
                 open.pop();
@@ -88,37 +107,31 @@ impl<'a> Walk<'_, 'a> {
             };
             let around = open.last().map_or(NOBODY, |&(_, node)| node);
             let specifications = abbreviation.attributes();
-            let (is_wanted, sibling) = match abbreviation.tag() {
-                gimli::DW_TAG_subprogram => {
+            let has_children = abbreviation.has_children();
+            let tag = abbreviation.tag();
+            let is_function = tag == gimli::DW_TAG_subprogram;
+            let sibling =
+                if is_function || (tag == gimli::DW_TAG_inlined_subroutine && around != NOBODY) {
                     let read = self.attributes(&mut entries, specifications)?;
-                    let node = self.enter(owners, &read, offset, NOBODY)?;
-                    // What a function that is not hit holds belongs to nobody, not to the function
-                    // around it.
-                    open.push((depth, node.unwrap_or(NOBODY)));
-                    (node.is_some(), read.sibling)
+                    let parent = if is_function { NOBODY } else { around };
+                    let node = self.enter(owners, &read, offset, parent)?;
+                    if has_children {
+                        // What a function that is not hit holds belongs to nobody, not to the function
+                        // around it.
+                        open.push((depth, node.unwrap_or(NOBODY)));
+                    }
+                    read.sibling.filter(|_| node.is_none())
+                } else if has_children && !holds_functions(tag) {
+                    self.sibling(&mut entries, specifications)?
+                } else {
+                    entries.skip_attributes(specifications)?;
+                    None
+                };
+            let next = entries.next_offset();
+            if let Some(sibling) = sibling.filter(|&sibling| has_children && sibling >= next) {
+                if is_function {
+                    skipped.push((next, Some(sibling)));
                 }
-                gimli::DW_TAG_inlined_subroutine if around != NOBODY => {
-                    let read = self.attributes(&mut entries, specifications)?;
-                    let node = self.enter(owners, &read, offset, around)?;
-                    open.push((depth, node.unwrap_or(NOBODY)));
-                    (node.is_some(), read.sibling)
-                }
-                tag => {
-                    let is_wanted = around != NOBODY || holds_functions(tag);
-                    let has_sibling = !is_wanted && abbreviation.has_children();
-                    let sibling = if has_sibling {
-                        self.sibling(&mut entries, specifications)?
-                    } else {
-                        entries.skip_attributes(specifications)?;
-                        None
-                    };
-                    (is_wanted, sibling)
-                }
-            };
-            let is_skipped = !is_wanted && reach == Reach::Quick && abbreviation.has_children();
-            if let Some(sibling) = sibling.filter(|_| is_skipped)
-                && sibling >= entries.next_offset()
-            {
                 entries = self.unit.entries_raw(Some(sibling))?;
                 base = depth;
             }
@@ -242,7 +255,9 @@ impl<'a> Walk<'_, 'a> {
     }
 }
 
-/// Whether entries of this kind can hold functions with code, outside of functions.
+/// Whether entries of this kind can hold functions, or inlined copies of them, with code.
+///
+/// Types can in the output of some compilers, but only of such as do not say how long they are.
 fn holds_functions(tag: gimli::DwTag) -> bool {
     matches!(
         tag,
@@ -251,6 +266,11 @@ fn holds_functions(tag: gimli::DwTag) -> bool {
             | gimli::DW_TAG_skeleton_unit
             | gimli::DW_TAG_namespace
             | gimli::DW_TAG_module
+            | gimli::DW_TAG_lexical_block
+            | gimli::DW_TAG_try_block
+            | gimli::DW_TAG_catch_block
+            | gimli::DW_TAG_with_stmt
+            | gimli::DW_TAG_common_block
     )
 }
 

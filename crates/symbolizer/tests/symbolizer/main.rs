@@ -9,6 +9,7 @@ mod programs;
 mod reference;
 mod scratch;
 mod sources;
+mod split;
 mod truth;
 
 /// Says that a test was skipped, past the test runner's capture.

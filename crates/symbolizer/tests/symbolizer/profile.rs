@@ -380,23 +380,3 @@ fn code_without_a_file_stays_unknown_and_is_reported() {
     assert_eq!(summary.images[0].problems, [Problem::NoFile]);
     assert_eq!(profile.locations.rows()[0].state, LocationState::Unknown);
 }
-
-#[test]
-fn split_debug_information_is_reported() {
-    let scratch = Scratch::new();
-    let program = c_program(&scratch, "-g -gsplit-dwarf");
-    let mut profile = Profile::default();
-    add_text(&mut profile, &program, 1);
-    let summary = Symbolizer::new().symbolize(&mut profile);
-    assert_eq!(summary.images[0].problems, [Problem::SplitDebugInfo]);
-    let outer = profile
-        .strings
-        .find("outer")
-        .expect("the symbol table names it");
-    let functions = profile.functions.rows();
-    assert!(
-        functions
-            .iter()
-            .any(|f| f.name == outer && f.source == Source::SymbolTable)
-    );
-}

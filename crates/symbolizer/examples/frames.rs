@@ -1,0 +1,179 @@
+//! Names the addresses on standard input, one in each line as linked, by our reader or by the
+//! addr2line crate: `frames ours|addr2line FILE [--print]`. For `scripts/agreement.sh` and
+//! `scripts/bench-symbolize.sh`.
+//!
+//! With `--print` each address gets one line: the address, and for each frame, innermost first,
+//! linkage name, file and line. Without, the frames are counted. What it cost comes on standard
+//! error.
+
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
+use std::borrow::Cow;
+use std::error::Error;
+use std::fmt::Write as _;
+use std::io::{BufRead, Write as _};
+use std::path::Path;
+
+use addr2line::gimli::{DwarfSections, EndianSlice, LittleEndian, SectionId};
+use hotproof_image::{DebugSearch, ImageError, ImageFile};
+use hotproof_profile::Source;
+use hotproof_symbolizer::FileNames;
+
+/// A frame as both readers give it.
+struct Frame<'n> {
+    name: Cow<'n, str>,
+    file: Option<&'n str>,
+    line: Option<u32>,
+}
+
+/// Receives the frames of each address.
+struct Output {
+    /// `None` to count alone.
+    text: Option<String>,
+    frames: u64,
+    named: u64,
+}
+
+impl Output {
+    fn begin(&mut self, svma: u64) {
+        if let Some(text) = &mut self.text {
+            let _ = write!(text, "{svma:#x}");
+        }
+    }
+
+    fn add(&mut self, frame: &Frame<'_>) {
+        self.frames += 1;
+        self.named += frame.name.len() as u64;
+        if let Some(text) = &mut self.text {
+            let (file, line) = (frame.file.unwrap_or("??"), frame.line.unwrap_or(0));
+            let _ = write!(text, "\t{}\t{file}:{line}", frame.name);
+        }
+    }
+
+    fn end(&mut self) {
+        if let Some(text) = &mut self.text {
+            text.push('\n');
+        }
+    }
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [reader, file, rest @ ..] = &arguments[..] else {
+        return Err("expected: frames ours|addr2line FILE [--print]".into());
+    };
+    let mut output = Output {
+        text: rest.iter().any(|word| word == "--print").then(String::new),
+        frames: 0,
+        named: 0,
+    };
+    let mut svmas = Vec::new();
+    for line in std::io::stdin().lock().lines() {
+        svmas.push(u64::from_str_radix(
+            line?.trim().trim_start_matches("0x"),
+            16,
+        )?);
+    }
+    match reader.as_str() {
+        "ours" => ours(Path::new(file), &svmas, &mut output)?,
+        "addr2line" => reference(Path::new(file), &svmas, &mut output)?,
+        other => return Err(format!("no reader is called {other}").into()),
+    }
+    if let Some(text) = &output.text {
+        std::io::stdout().write_all(text.as_bytes())?;
+    }
+    Ok(())
+}
+
+fn ours(path: &Path, svmas: &[u64], output: &mut Output) -> Result<(), Box<dyn Error>> {
+    let base = ImageFile::open(path)?.base_svma();
+    let relative: Vec<u64> = svmas.iter().map(|svma| svma.wrapping_sub(base)).collect();
+    let names = FileNames::read(path, &relative)?;
+    for (place, &svma) in svmas.iter().enumerate() {
+        output.begin(svma);
+        // Printed are frames of DWARF alone: the other reader has no other names.
+        let frames = names.frames(place);
+        for frame in frames.filter(|frame| frame.function.source == Source::Dwarf) {
+            let function = frame.function;
+            let has_linkage = !function.linkage_name.is_empty();
+            let name = if has_linkage {
+                &function.linkage_name
+            } else {
+                &function.name
+            };
+            output.add(&Frame {
+                name: Cow::Borrowed(name),
+                file: frame.file.or(function.file.as_deref()),
+                line: frame.line,
+            });
+        }
+        output.end();
+    }
+    cost("ours", output);
+    for problem in names.problems() {
+        eprintln!("problem: {problem}");
+    }
+    Ok(())
+}
+
+fn reference(path: &Path, svmas: &[u64], output: &mut Output) -> Result<(), Box<dyn Error>> {
+    let image = ImageFile::open(path)?;
+    let image = match hotproof_image::find_debug_file(&image) {
+        DebugSearch::Found(debug) if !image.has_section(".debug_info") => debug,
+        _ => image,
+    };
+    let sections = DwarfSections::load(|id: SectionId| {
+        let section = image.section(id.name())?;
+        Ok::<_, ImageError>(section.map_or(Cow::Borrowed(&[][..]), |section| section.data))
+    })?;
+    let dwarf = sections.borrow(|data| EndianSlice::new(data, LittleEndian));
+    let context = addr2line::Context::from_dwarf(dwarf)?;
+    for &svma in svmas {
+        output.begin(svma);
+        let mut frames = context.find_frames(svma).skip_all_loads()?;
+        while let Some(frame) = frames.next()? {
+            let Some(function) = &frame.function else {
+                continue;
+            };
+            let place = frame.location.as_ref();
+            output.add(&Frame {
+                name: function.raw_name()?,
+                file: place.and_then(|place| place.file),
+                line: place.and_then(|place| place.line),
+            });
+        }
+        output.end();
+    }
+    cost("addr2line", output);
+    Ok(())
+}
+
+/// Says what the work took so far, before anything is given back.
+fn cost(reader: &str, output: &Output) {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let fields: Vec<&str> = stat
+        .rsplit(')')
+        .next()
+        .unwrap_or_default()
+        .split_whitespace()
+        .collect();
+    // Fields 14 and 15 of stat, in ticks of 10 ms; the first two are cut off.
+    let ticks = |at: usize| {
+        fields
+            .get(at)
+            .and_then(|f| f.parse::<u64>().ok())
+            .unwrap_or(0)
+    };
+    let memory = std::fs::read_to_string("/proc/self/smaps_rollup").unwrap_or_default();
+    let private = memory
+        .lines()
+        .find(|line| line.starts_with("Private_Dirty:"));
+    let private = private.and_then(|line| line.split_whitespace().nth(1));
+    eprintln!(
+        "{reader}: {} frames, {} bytes of names, cpu {} ms, private {} KiB",
+        output.frames,
+        output.named,
+        (ticks(11) + ticks(12)) * 10,
+        private.unwrap_or("?"),
+    );
+}
