@@ -65,6 +65,7 @@ pub(crate) enum Command {
     Stat(crate::stat::Stat),
     Confirm(Confirm),
     Compare(Compare),
+    Ab(crate::ab::Ab),
     Verdict(Verdict),
     Symbolize(crate::symbolize::Symbolize),
     Cache(crate::cache::CacheArguments),

@@ -16,7 +16,7 @@ use crate::failure::{Code, Exit, Failure, Outcome};
 use crate::observer::Screen;
 use crate::output::Voice;
 use crate::workload::Project;
-use crate::{cache, interrupt, keep, log, output, terminal};
+use crate::{ab, cache, interrupt, keep, log, output, terminal};
 
 pub(crate) fn run(arguments: &Compare, voice: Voice) -> Outcome {
     let directory = std::env::current_dir().map_err(|error| {
@@ -30,7 +30,7 @@ pub(crate) fn run(arguments: &Compare, voice: Voice) -> Outcome {
         if let (true, Some(name)) = (all.len() > 1, &options.workload.name) {
             voice.notice(&format!("workload {name}"));
         }
-        let (comparison, conclusion) = measure(options, voice)?;
+        let (comparison, conclusion) = measure_at(Some(&top), options, voice)?;
         let place = log::append(&top, &comparison, &conclusion);
         let shown = place.as_ref().ok().map(String::as_str);
         if arguments.options.json {
@@ -198,12 +198,50 @@ pub(crate) fn measure(
     options: &Options,
     voice: Voice,
 ) -> Result<(Comparison, Conclusion), Failure> {
+    measure_at(None, options, voice)
+}
+
+/// As [`measure`]. What was measured before a failure goes into the log of the checkout at `top`,
+/// where more pairs can be added to it, and a quick look that promised something else is told of.
+pub(crate) fn measure_at(
+    top: Option<&Path>,
+    options: &Options,
+    voice: Voice,
+) -> Result<(Comparison, Conclusion), Failure> {
     let mut screen = Screen::new(voice);
-    let measured = hotproof_lab::compare(options, &mut screen);
+    let mut partial = None;
+    let measured = hotproof_lab::compare_into(options, &mut screen, &mut partial);
     screen.finish();
-    let comparison = measured.map_err(|error| failure(&error))?;
+    let mut comparison = match measured {
+        Ok(comparison) => comparison,
+        Err(error) => {
+            if let (Some(top), Some(partial)) = (top, partial) {
+                keep_partial(top, partial, &error, voice);
+            }
+            return Err(failure(&error));
+        }
+    };
+    let conflict = top
+        .and_then(log::last_ab)
+        .and_then(|ab| ab::conflict(&ab, &comparison));
+    comparison.warnings.extend(conflict);
     let conclusion = conclude(&comparison);
     Ok((comparison, conclusion))
+}
+
+fn keep_partial(top: &Path, mut partial: Comparison, error: &LabError, voice: Voice) {
+    let pairs = partial.pairs.len();
+    let text = error.to_string();
+    let cause = text.lines().next().unwrap_or_default();
+    let warning = format!("the measurement ended early, after {pairs} pairs: {cause}");
+    partial.warnings.push(warning);
+    let conclusion = conclude(&partial);
+    // That it cannot be kept either is not what the user has to act on.
+    if let Ok(place) = log::append(top, &partial, &conclusion) {
+        voice.notice(&format!(
+            "  kept     {pairs} pairs in {place}; `hotproof verdict {place} --resume` adds to them"
+        ));
+    }
 }
 
 /// Prints a comparison and its verdict; the exit code is the verdict's.

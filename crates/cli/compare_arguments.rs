@@ -196,16 +196,31 @@ impl From<MetricName> for Metric {
     }
 }
 
-/// Derive a verdict again from the log of comparisons
+/// Derive a verdict again from the log of comparisons, or add to it
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   hotproof verdict .hotproof/log.jsonl       the last comparison
-  hotproof verdict .hotproof/log.jsonl:17    the one of line 17")]
+  hotproof verdict .hotproof/log.jsonl:17    the one of line 17
+  hotproof verdict --resume --pairs 50       more pairs for the last one
+
+More pairs may be added whenever one likes, also after looking: the test allows for it. They have to
+come from the same machine, commits and command; what differs is told.")]
 pub(crate) struct Verdict {
     /// The log, with a line number or without; .hotproof/log.jsonl of the checkout when absent
     #[arg(value_name = "LOG[:LINE]")]
     pub(crate) log: Option<String>,
+    /// Measure more pairs of the same, and log the whole as a new line
+    #[arg(long)]
+    pub(crate) resume: bool,
+    /// At most so many more pairs
+    #[arg(long, value_name = "N", default_value_t = 150, requires = "resume",
+          value_parser = RangedU64ValueParser::<usize>::new().range(1..=10_000))]
+    pub(crate) pairs: usize,
+    /// Seconds for all of them together, builds not counted
+    #[arg(long, value_name = "S", default_value_t = 300.0, requires = "resume",
+          value_parser = seconds)]
+    pub(crate) budget: f64,
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,

@@ -11,6 +11,8 @@ use crate::failure::{Code, Failure};
 /// The folder, which ignores itself in git.
 const FOLDER: &str = ".hotproof";
 const FILE: &str = "log.jsonl";
+/// The quick looks.
+const AB_FILE: &str = "ab.jsonl";
 
 /// Appends one line; where it stands, as `hotproof verdict` takes it.
 pub(crate) fn append(
@@ -18,13 +20,38 @@ pub(crate) fn append(
     comparison: &Comparison,
     conclusion: &Conclusion,
 ) -> Result<String, Failure> {
+    append_to(FILE, top, comparison, conclusion)
+}
+
+/// As [`append`], for a quick look of `hotproof ab`.
+pub(crate) fn append_ab(
+    top: &Path,
+    comparison: &Comparison,
+    conclusion: &Conclusion,
+) -> Result<String, Failure> {
+    append_to(AB_FILE, top, comparison, conclusion)
+}
+
+fn append_to(
+    file: &str,
+    top: &Path,
+    comparison: &Comparison,
+    conclusion: &Conclusion,
+) -> Result<String, Failure> {
     let line = hotproof_report::log::line(comparison, conclusion);
-    let path = top.join(FOLDER).join(FILE);
+    let path = top.join(FOLDER).join(file);
     let number = add_line(top, &path, &line).map_err(|error| {
         let what = format!("cannot log the comparison in {}: {error}", path.display());
         Failure::new(Code::Failure, what).remedy("make that folder writable, or make room")
     })?;
-    Ok(format!("{FOLDER}/{FILE}:{number}"))
+    Ok(format!("{FOLDER}/{file}:{number}"))
+}
+
+/// The last quick look in the checkout at `top`; `None` where there is none that can be read,
+/// since nothing rests on it.
+pub(crate) fn last_ab(top: &Path) -> Option<Comparison> {
+    let text = fs::read_to_string(top.join(FOLDER).join(AB_FILE)).ok()?;
+    hotproof_report::log::parse(text.lines().last()?).ok()
 }
 
 fn add_line(top: &Path, path: &Path, line: &str) -> io::Result<usize> {

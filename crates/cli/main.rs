@@ -1,5 +1,6 @@
 //! The command line of hotproof: arguments, wiring, progress, exit codes. Nothing else prints.
 
+mod ab;
 mod arguments;
 mod cache;
 mod compare;
@@ -56,6 +57,7 @@ fn main() -> ExitCode {
         Command::Compare(compare) => compare::run(compare, voice),
         Command::Symbolize(symbolize) => symbolize::run(symbolize),
         Command::Cache(arguments) => cache::run(arguments),
+        Command::Ab(arguments) => ab::run(arguments, voice),
         Command::Verdict(verdict) => verdict::run(verdict, voice),
         Command::Demo(demo) => demo::run(demo, voice),
     };

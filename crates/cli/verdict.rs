@@ -1,17 +1,120 @@
-//! `hotproof verdict`: a logged comparison, decided again from what was measured.
+//! `hotproof verdict`: a logged comparison, decided again from what was measured, or with more
+//! pairs.
 
-use hotproof_diff::conclude;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use hotproof_diff::{Comparison, Policy, Rule, conclude};
+use hotproof_lab::{Build, Options, Product, ProductKind, Workload, git};
 use hotproof_report::compare::header;
 
-use crate::compare::show;
+use crate::compare::{failure, measure_at, show};
 use crate::compare_arguments::Verdict;
-use crate::failure::Outcome;
+use crate::failure::{Code, Failure, Outcome};
 use crate::output::Voice;
-use crate::{log, terminal};
+use crate::{cache, interrupt, log, terminal};
 
 pub(crate) fn run(arguments: &Verdict, voice: Voice) -> Outcome {
     let (comparison, place) = log::read(arguments.log.as_deref())?;
+    if arguments.resume {
+        return resume(comparison, arguments, voice);
+    }
     let conclusion = conclude(&comparison);
     voice.notice(header(&comparison, &conclusion, terminal::width_of_stderr()).trim_end());
     show(&comparison, &conclusion, arguments.json, Some(&place))
+}
+
+/// Measures more pairs, and logs all of them together.
+fn resume(earlier: Comparison, arguments: &Verdict, voice: Voice) -> Outcome {
+    let here = std::env::current_dir().map_err(|error| {
+        Failure::new(Code::Failure, format!("cannot tell where we are: {error}"))
+    })?;
+    let top = git::top(&here).map_err(|error| failure(&error))?;
+    if earlier.pairs.is_empty() {
+        let what = "this comparison has no pairs to add to";
+        return Err(Failure::new(Code::Usage, what).remedy("measure anew with hotproof compare"));
+    }
+    let (base, head) = (earlier.base.clone(), earlier.head.clone());
+    let options = options_of(earlier, &top, arguments)?;
+    let (mut comparison, _) = measure_at(Some(&top), &options, voice)?;
+    // As the user wrote them then: the refs may lie elsewhere today.
+    (comparison.base, comparison.head) = (base, head);
+    let conclusion = conclude(&comparison);
+    let place = log::append(&top, &comparison, &conclusion)?;
+    show(&comparison, &conclusion, arguments.json, Some(&place))
+}
+
+/// The options that a logged comparison was measured with, for more pairs.
+fn options_of(earlier: Comparison, top: &Path, arguments: &Verdict) -> Result<Options, Failure> {
+    let setup = earlier.setup.clone();
+    let rule = earlier.rule;
+    let mut words: Vec<_> = earlier.command.iter().map(Into::into).collect();
+    let product = setup.product.as_deref().map(product).transpose()?;
+    if product.is_some() && !words.is_empty() {
+        // The first word stands for the program.
+        words.remove(0);
+    }
+    let workload = Workload {
+        name: setup.workload,
+        product,
+        environment: setup.environment,
+        stdin: setup.stdin.map(PathBuf::from),
+        exit_status: setup.exit_status,
+        repetitions: setup.repetitions.max(1),
+        concurrency: setup.concurrency.max(1),
+        scope: setup.scope,
+        script: setup.harness.as_deref() == Some("script"),
+        outputs: setup.outputs.into_iter().map(PathBuf::from).collect(),
+        ..Workload::command(words)
+    };
+    Ok(Options {
+        functions: setup.functions,
+        build: setup.build.map_or(Build::Auto, Build::Command),
+        budget: Duration::from_secs_f64(arguments.budget),
+        rule: Rule {
+            max_pairs: earlier.pairs.len() + arguments.pairs,
+            ..rule
+        },
+        policy: Policy {
+            name: earlier.policy.clone(),
+            metric: Some(earlier.metric),
+            gain: rule.gain,
+            gain_bytes: None,
+            micro_threshold: rule.micro_threshold,
+            needs_hot: rule.needs_hot,
+            shortest_run_ns: rule.shortest_run_ns,
+        },
+        seed: Some(earlier.seed),
+        stop: interrupt::flag()?,
+        force: true,
+        cache: cache::folder(),
+        workload,
+        ..Options::new(
+            top.join(&setup.directory),
+            &earlier.base.commit,
+            &earlier.head.commit,
+            Vec::new(),
+        )
+    })
+    .map(|options| Options {
+        earlier: Some(earlier),
+        ..options
+    })
+}
+
+/// `bench parse`, as the log has it.
+fn product(text: &str) -> Result<Product, Failure> {
+    let kinds = [ProductKind::Bench, ProductKind::Example, ProductKind::Bin];
+    let (kind, name) = text.split_once(' ').unwrap_or_default();
+    let kind = kinds.into_iter().find(|known| known.name() == kind);
+    match kind {
+        Some(kind) => Ok(Product {
+            kind,
+            name: name.to_owned(),
+        }),
+        None => Err(Failure::new(
+            Code::Usage,
+            format!("the log names `{text}`, expected bench, example or bin with a name"),
+        )),
+    }
 }

@@ -14,6 +14,7 @@ use crate::harness::Harness;
 use crate::options::{self, Adaptive, Build, Options, ProductKind};
 use crate::pairs::Pairs;
 use crate::program::{self, Program};
+use crate::resume::Earlier;
 use crate::run::Task;
 use crate::scratch::Scratch;
 use crate::sites::{self, Site};
@@ -28,6 +29,19 @@ use crate::{changes, coin, command, facts, git, leftovers, submodules};
 /// # Errors
 /// See [`LabError`]; its class says whose fault it is. Whatever was made is removed by then.
 pub fn compare(options: &Options, observer: &mut dyn Observer) -> Result<Comparison, LabError> {
+    compare_into(options, observer, &mut None)
+}
+
+/// As [`compare`]; what was measured before a failure or an interruption is left in `partial`,
+/// which is `None` when no pair was.
+///
+/// # Errors
+/// As [`compare`].
+pub fn compare_into(
+    options: &Options,
+    observer: &mut dyn Observer,
+    partial: &mut Option<Comparison>,
+) -> Result<Comparison, LabError> {
     if options.workload.command.is_empty() && options.workload.product.is_none() {
         return Err(LabError::NoCommand);
     }
@@ -41,7 +55,12 @@ pub fn compare(options: &Options, observer: &mut dyn Observer) -> Result<Compari
     }
     let changed = question.changed(options, observer)?;
     if changed.code_changed || options.force {
-        question.measure(options, &changed, observer)?;
+        let measured = question.measure(options, &changed, observer);
+        if let Err(error) = measured {
+            let comparison = question.comparison;
+            *partial = Some(comparison).filter(|it| !it.pairs.is_empty());
+            return Err(error);
+        }
     } else {
         question.comparison.functions = functions_of(&changed);
     }
@@ -174,10 +193,18 @@ impl Question {
         };
         joiner.side(Side::Base, &[&root(base), &root(copy)], read(base));
         joiner.side(Side::Head, &[&root(head)], read(head));
+        let earlier = options.earlier.clone();
+        let earlier = earlier
+            .map(|logged| Earlier::put_in_front(logged, &mut self.comparison))
+            .transpose()?;
         let before = facts::CpuTicks::now();
         let governor = facts::governor();
         let mut pairs = Pairs::new(options, &scratch, joiner, seats);
-        pairs.run(options, &mut self.comparison, observer)?;
+        let ran = pairs.run(options, &mut self.comparison, observer);
+        if let Some(earlier) = earlier {
+            earlier.restore(&mut self.comparison);
+        }
+        ran?;
         self.comparison.machine.stolen_pct = before
             .zip(facts::CpuTicks::now())
             .and_then(|(before, after)| after.stolen_pct_since(before));
@@ -367,7 +394,7 @@ impl Question {
     }
 }
 
-fn empty(options: &Options, refs: Vec<RefFacts>, seed: u64) -> Comparison {
+pub(crate) fn empty(options: &Options, refs: Vec<RefFacts>, seed: u64) -> Comparison {
     let mut refs = refs.into_iter();
     let mut next = || {
         refs.next().unwrap_or_else(|| RefFacts {

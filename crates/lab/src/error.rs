@@ -206,6 +206,14 @@ pub enum LabError {
         /// The end of its output.
         tail: String,
     },
+    /// Figures of unlike machines or of unlike work do not add up.
+    #[error(
+        "these measurements do not add up: {}; measure anew with `hotproof compare`", .differences.join("; ")
+    )]
+    UnlikeFingerprints {
+        /// What differs, one phrase each.
+        differences: Vec<String>,
+    },
     /// What was asked to decide cannot be counted.
     #[error("cannot decide by {metric}: {reason}")]
     NoMetric {
@@ -282,9 +290,10 @@ impl LabError {
             | LabError::NoProduct { .. }
             | LabError::NoManifest { .. }
             | LabError::AdaptiveHarness { .. } => ErrorClass::Usage,
-            LabError::NoGit { .. } | LabError::NoSampling(_) | LabError::NoMetric { .. } => {
-                ErrorClass::Environment
-            }
+            LabError::NoGit { .. }
+            | LabError::NoSampling(_)
+            | LabError::NoMetric { .. }
+            | LabError::UnlikeFingerprints { .. } => ErrorClass::Environment,
             LabError::Build { .. }
             | LabError::NothingReported { .. }
             | LabError::Tests { .. }

@@ -18,6 +18,7 @@
 //! # Ok::<(), hotproof_lab::LabError>(())
 //! ```
 
+mod ab;
 mod borrowed;
 mod build;
 mod cache;
@@ -40,6 +41,7 @@ mod options;
 mod output;
 mod pairs;
 mod program;
+mod resume;
 mod run;
 mod schedule;
 mod scratch;
@@ -48,7 +50,8 @@ mod sites;
 mod submodules;
 pub mod workload;
 
-pub use compare::compare;
+pub use ab::ab;
+pub use compare::{compare, compare_into};
 pub use error::{ErrorClass, LabError};
 pub use event::{Checkout, Event, Observer, Silent};
 pub use measure::{Measured, MeasuredRun, measure};

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use hotproof_diff::{Metric, Policy, Rule};
+use hotproof_diff::{Comparison, Metric, Policy, Rule};
 
 use crate::error::LabError;
 
@@ -162,6 +162,8 @@ pub struct Options {
     pub test: Option<String>,
     /// Measure the user's working tree as head.
     pub dirty: bool,
+    /// What was measured of the same question before: more pairs are added to it.
+    pub earlier: Option<Comparison>,
     /// Where builds are kept for the next comparison; `None` builds anew in a temporary folder.
     pub cache: Option<PathBuf>,
     /// Seed of the coin; `None` draws one.
@@ -201,6 +203,7 @@ impl Options {
             metric: None,
             test: None,
             dirty: false,
+            earlier: None,
             cache: None,
             seed: None,
             stop: Arc::default(),

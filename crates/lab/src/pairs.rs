@@ -17,8 +17,9 @@ use crate::facts;
 use crate::naming::Naming;
 use crate::options::{self, Options};
 use crate::output::Outputs;
+use crate::resume;
 use crate::run::{Limit, Outcome, Runner, Task};
-use crate::schedule::{self, Fixed, Plan, Workload};
+use crate::schedule::{self, Fixed, Placebo, Plan, Workload};
 use crate::scratch::{Folder, Scratch};
 
 /// One checkout, ready to run.
@@ -70,6 +71,7 @@ impl<'a> Pairs<'a> {
                 symbolizer: Symbolizer::new(),
             }),
             scope: options.workload.scope.clone(),
+            placebo: Placebo::Wanted,
             joiner,
             naming: Naming::default(),
             outputs: Outputs::default(),
@@ -96,8 +98,10 @@ impl<'a> Pairs<'a> {
             times_itself,
             scope: self.scope.clone(),
             gain_bytes: options.policy.gain_bytes,
+            placebo: self.placebo,
         };
-        schedule::run(self, plan, comparison, observer, &mut tell_machine)?;
+        // What was measured before a failure is worth keeping, so it is completed all the same.
+        let ran = schedule::run(self, plan, comparison, observer, &mut tell_machine);
         comparison.output = self.outputs.check();
         for warning in std::mem::take(&mut self.naming).into_warnings() {
             observer.event(&Event::Notice(&warning));
@@ -105,7 +109,11 @@ impl<'a> Pairs<'a> {
         }
         comparison.functions = self.joiner.functions();
         drop_unseen(comparison);
-        Ok(())
+        ran?;
+        match &options.earlier {
+            Some(earlier) => resume::check_sampling(&earlier.machine, &comparison.machine),
+            None => Ok(()),
+        }
     }
 
     fn seat(&mut self, checkout: Checkout) -> &mut Seat {

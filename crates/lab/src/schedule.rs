@@ -66,6 +66,17 @@ pub(crate) struct Plan {
     pub(crate) scope: Option<String>,
     /// A gain of so much peak memory is enough, however small a fraction that is.
     pub(crate) gain_bytes: Option<u64>,
+    /// Whether base is compared with its copy first.
+    pub(crate) placebo: Placebo,
+}
+
+/// The A/A block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Placebo {
+    /// Two builds of base are compared first.
+    Wanted,
+    /// There is only one program of base, and its noise shows in the pairs.
+    LeftOut,
 }
 
 /// What the warm-up pair fixes.
@@ -88,7 +99,9 @@ pub(crate) fn run<W: Workload>(
     observer: &mut dyn Observer,
     warmed_up: &mut dyn FnMut(&W, &Fixed, &mut Comparison, &mut dyn Observer),
 ) -> Result<(), LabError> {
-    let mut coin = Coin::new(comparison.seed);
+    // Pairs that go on where others ended have a coin of their own, which follows from the seed.
+    let earlier = comparison.pairs.len() as u64;
+    let mut coin = Coin::new(comparison.seed.wrapping_add(earlier));
     let fixed = warm_up(workload, &plan, &mut coin)?;
     if let (Metric::PeakMemory, Some(bytes)) = (fixed.metric, plan.gain_bytes) {
         // Fixed before the first counted pair, like the metric.
@@ -98,7 +111,9 @@ pub(crate) fn run<W: Workload>(
     comparison.metric = fixed.metric;
     comparison.metric_reason.clone_from(&fixed.metric_reason);
     let room = Room::left(&plan, &fixed, workload.elapsed());
-    warned(comparison, observer, room.warning(&plan, &fixed));
+    if comparison.pairs.is_empty() {
+        warned(comparison, observer, room.warning(&plan, &fixed));
+    }
     warmed_up(workload, &fixed, comparison, observer);
     let mut measuring = Measuring {
         workload,
@@ -106,7 +121,7 @@ pub(crate) fn run<W: Workload>(
         fixed,
         coin,
     };
-    if room.decides() {
+    if plan.placebo == Placebo::Wanted && room.decides() && comparison.placebo.is_empty() {
         measuring.placebo(comparison, observer)?;
     }
     if is_hopeless(comparison) {
@@ -263,11 +278,15 @@ impl Room {
     }
 
     fn warning(self, plan: &Plan, fixed: &Fixed) -> Option<String> {
-        if self.pairs >= (FEWEST_PAIRS + FEWEST_PLACEBO_PAIRS) as f64 {
+        let placebo = match plan.placebo {
+            Placebo::Wanted => FEWEST_PLACEBO_PAIRS,
+            Placebo::LeftOut => 0,
+        };
+        if self.pairs >= (FEWEST_PAIRS + placebo) as f64 {
             return None;
         }
         let plural = if self.pairs == 1.0 { "" } else { "s" };
-        let left_out = if self.decides() {
+        let left_out = if self.decides() || plan.placebo == Placebo::LeftOut {
             ""
         } else {
             ", so two builds of base are not compared first"
@@ -349,7 +368,7 @@ impl<W: Workload> Measuring<'_, W> {
         observer: &mut dyn Observer,
     ) -> Result<(), LabError> {
         let (rule, metric) = (comparison.rule, comparison.metric);
-        let mut sequence = Sequence::with_placebo(rule, metric, &comparison.placebo);
+        let mut sequence = Sequence::of(comparison);
         while next_step(comparison) == Step::Continue {
             // The first pair is measured whatever the budget says: nothing is worse than no answer.
             let expected = self.workload.elapsed() + self.fixed.pair_time;
@@ -535,6 +554,7 @@ mod tests {
             times_itself: false,
             scope: None,
             gain_bytes: None,
+            placebo: Placebo::Wanted,
         };
         let mut ignore = |_: &Invented, _: &Fixed, _: &mut Comparison, _: &mut dyn Observer| {};
         let result = run(workload, plan, &mut comparison, &mut Silent, &mut ignore);

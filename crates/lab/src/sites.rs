@@ -31,6 +31,16 @@ pub(crate) struct Site {
 }
 
 impl Site {
+    /// A place that is not ours: nothing is built there, and nothing is removed.
+    pub(crate) fn standing(place: Place) -> Site {
+        Site {
+            place,
+            executable: None,
+            slot: None,
+            worktree: None,
+        }
+    }
+
     fn is_finished(&self) -> bool {
         self.slot
             .as_ref()
