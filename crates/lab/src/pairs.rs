@@ -41,6 +41,8 @@ pub(crate) struct Pairs<'a> {
     scope: Option<String>,
     sampled: Option<Sampled>,
     fallback: Option<Refusal>,
+    /// Whether base is compared with its copy first.
+    pub(crate) placebo: Placebo,
     started: Option<Instant>,
 }
 

@@ -115,13 +115,14 @@ pub(crate) fn run<W: Workload>(
         warned(comparison, observer, room.warning(&plan, &fixed));
     }
     warmed_up(workload, &fixed, comparison, observer);
+    let wanted = plan.placebo;
     let mut measuring = Measuring {
         workload,
         plan,
         fixed,
         coin,
     };
-    if plan.placebo == Placebo::Wanted && room.decides() && comparison.placebo.is_empty() {
+    if wanted == Placebo::Wanted && room.decides() && comparison.placebo.is_empty() {
         measuring.placebo(comparison, observer)?;
     }
     if is_hopeless(comparison) {
