@@ -1,11 +1,14 @@
 //! Transformations, views and differences, by the built binary over the reference recordings.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
+use hotproof_formats::folded;
 use serde_json::Value;
 
-use crate::run::{Ran, hotproof};
+use crate::run::{Ran, hotproof, skip};
 
 fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("profiles")
@@ -16,7 +19,7 @@ fn run(arguments: &[&str]) -> Ran {
 }
 
 /// The sum of the weights of folded stacks, and the stacks.
-fn folded(arguments: &[&str]) -> (i64, String) {
+fn folded_of(arguments: &[&str]) -> (i64, String) {
     let text = run(&[&["export", "-f", "folded"], arguments].concat())
         .ends_with(0)
         .stdout;
@@ -30,7 +33,7 @@ fn json(arguments: &[&str]) -> Value {
 
 #[test]
 fn rewriting_frames_keeps_the_whole_weight() {
-    let (whole, _) = folded(&["ripgrep.hotproof"]);
+    let (whole, _) = folded_of(&["ripgrep.hotproof"]);
     for flags in [
         &["--hide", "."][..],
         &["--show", "regex"],
@@ -44,18 +47,18 @@ fn rewriting_frames_keeps_the_whole_weight() {
         &["--group", "file"],
         &["--strip-paths"],
     ] {
-        let (sum, text) = folded(&[&["ripgrep.hotproof"], flags].concat());
+        let (sum, text) = folded_of(&[&["ripgrep.hotproof"], flags].concat());
         assert_eq!(sum, whole, "{flags:?}");
-        let (_, again) = folded(&[&["ripgrep.hotproof"], flags].concat());
+        let (_, again) = folded_of(&[&["ripgrep.hotproof"], flags].concat());
         assert_eq!(text, again, "{flags:?}");
     }
 }
 
 #[test]
 fn focus_and_ignore_part_the_whole() {
-    let (whole, _) = folded(&["ripgrep.hotproof"]);
-    let (focus, stacks) = folded(&["ripgrep.hotproof", "--focus", "hybrid"]);
-    let (rest, other) = folded(&["ripgrep.hotproof", "--ignore", "hybrid"]);
+    let (whole, _) = folded_of(&["ripgrep.hotproof"]);
+    let (focus, stacks) = folded_of(&["ripgrep.hotproof", "--focus", "hybrid"]);
+    let (rest, other) = folded_of(&["ripgrep.hotproof", "--ignore", "hybrid"]);
     assert!(focus > 0 && rest > 0);
     assert_eq!(focus + rest, whole);
     assert!(stacks.lines().all(|line| line.contains("hybrid")));
@@ -65,7 +68,7 @@ fn focus_and_ignore_part_the_whole() {
 #[test]
 fn a_focus_is_the_same_in_report_and_export_and_sees_hidden_frames() {
     let arguments = ["ripgrep.hotproof", "--focus", "hybrid", "--hide", "hybrid"];
-    let (focus, _) = folded(&[&arguments[..], &["--weight", "samples"]].concat());
+    let (focus, _) = folded_of(&[&arguments[..], &["--weight", "samples"]].concat());
     let document = json(&[&["report", "--json"], &arguments[..]].concat());
     assert_eq!(document["focus"]["samples"], focus);
     assert!(focus > 0 && focus < document["samples"].as_i64().unwrap());
@@ -73,8 +76,8 @@ fn a_focus_is_the_same_in_report_and_export_and_sees_hidden_frames() {
 
 #[test]
 fn several_inputs_add_up_and_unlike_ones_are_refused() {
-    let (one, _) = folded(&["ripgrep.hotproof"]);
-    let (two, _) = folded(&["ripgrep.hotproof", "ripgrep.hotproof"]);
+    let (one, _) = folded_of(&["ripgrep.hotproof"]);
+    let (two, _) = folded_of(&["ripgrep.hotproof", "ripgrep.hotproof"]);
     assert_eq!(two, 2 * one);
     run(&["report", "ripgrep.hotproof", "leaf.hotproof"])
         .ends_with(2)
@@ -86,9 +89,9 @@ fn several_inputs_add_up_and_unlike_ones_are_refused() {
 
 #[test]
 fn stretches_of_time_part_the_whole() {
-    let (whole, _) = folded(&["ripgrep.hotproof"]);
-    let (first, _) = folded(&["ripgrep.hotproof", "--time", "-2s"]);
-    let (second, _) = folded(&["ripgrep.hotproof", "--time", "2s-"]);
+    let (whole, _) = folded_of(&["ripgrep.hotproof"]);
+    let (first, _) = folded_of(&["ripgrep.hotproof", "--time", "-2s"]);
+    let (second, _) = folded_of(&["ripgrep.hotproof", "--time", "2s-"]);
     assert!(first > 0 && second > 0);
     assert_eq!(first + second, whole);
 }
@@ -127,7 +130,7 @@ fn one_call_writes_several_files_or_none() {
     assert!(fs::read_to_string(&svg).unwrap().contains("<svg"));
     assert_eq!(
         fs::read_to_string(&text).unwrap(),
-        folded(&["leaf.hotproof"]).1
+        folded_of(&["leaf.hotproof"]).1
     );
     assert!(fs::metadata(&pprof).unwrap().len() > 0);
     let (fresh, nowhere) = (at("b.svg"), at("none/b.folded"));
@@ -226,8 +229,8 @@ fn a_diff_is_written_as_stacks_and_as_a_picture() {
         let head = columns.next().unwrap();
         [sums[0] + columns.next().unwrap(), sums[1] + head]
     });
-    let wholes =
-        ["ripgrep.hotproof", "sqlite3.hotproof"].map(|file| folded(&[file, "--weight", "cpu"]).0);
+    let wholes = ["ripgrep.hotproof", "sqlite3.hotproof"]
+        .map(|file| folded_of(&[file, "--weight", "cpu"]).0);
     assert_eq!(sums, wholes);
 }
 
@@ -261,6 +264,319 @@ fn what_is_exported_is_read_again() {
         .ends_with(0)
         .stdout;
     assert!(lines.contains("fn="), "{lines}");
+}
+
+/// Self and total of each function of folded stacks whose root is a thread, without the frames
+/// that stand for something else.
+fn sums(text: &str) -> BTreeMap<String, (i64, i64)> {
+    let mut sums: BTreeMap<String, (i64, i64)> = BTreeMap::new();
+    for line in text.lines() {
+        let (stack, weight) = line.rsplit_once(' ').unwrap();
+        let weight: i64 = weight.parse().unwrap();
+        let marks = ["[truncated]", "[hidden]", "[unknown]"];
+        let frames = stack
+            .split(';')
+            .skip(1)
+            .filter(|frame| !marks.contains(frame));
+        let mut frames: Vec<String> = frames.map(folded::unescape).collect();
+        if let Some(leaf) = frames.last() {
+            sums.entry(leaf.clone()).or_default().0 += weight;
+        }
+        frames.sort();
+        frames.dedup();
+        for frame in frames {
+            sums.entry(frame).or_default().1 += weight;
+        }
+    }
+    sums
+}
+
+/// What `go tool pprof -top` says of a file; `None`, visibly, where there is no go.
+fn go_top(here: &Path, flags: &[&str]) -> Option<BTreeMap<String, (i64, i64)>> {
+    let mut go = Command::new("go");
+    go.args([
+        "tool",
+        "pprof",
+        "-symbolize=none",
+        "-top",
+        "-sample_index=samples",
+    ]);
+    go.args(["-unit=count", "-nodecount=99999", "-nodefraction=0"]);
+    go.args(flags).arg("a.pb.gz").current_dir(here);
+    go.env("HOME", here)
+        .env("PPROF_TMPDIR", here)
+        .env_remove("GOFLAGS");
+    let Ok(output) = go.output() else {
+        skip("transformations against pprof", "go is not installed");
+        return None;
+    };
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{errors}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    let rows = text.lines().skip_while(|line| !line.contains("flat%"));
+    let mut sums: BTreeMap<String, (i64, i64)> = BTreeMap::new();
+    for row in rows.skip(1) {
+        let fields: Vec<&str> = row.split_whitespace().collect();
+        let name = fields[5..].join(" ").replace(" (inline)", "");
+        let entry = sums
+            .entry(name.replace(" (partial-inline)", ""))
+            .or_default();
+        entry.0 += fields[0].parse::<i64>().unwrap();
+        entry.1 += fields[3].parse::<i64>().unwrap();
+    }
+    Some(sums)
+}
+
+/// pprof's names of flags mean what they mean to pprof, function by function, on the same file.
+///
+/// Two differences are meant: a sample without any frame left stays, as `[hidden]`; and where
+/// inlined functions match, pprof cuts the address in every stack, also above the match that
+/// counts, so that what is pruned is compared by physical functions.
+#[test]
+fn flags_of_pprof_mean_what_pprof_means() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let native = Path::new(env!("CARGO_MANIFEST_DIR")).join("profiles/ripgrep.hotproof");
+    let native = native.to_str().unwrap();
+    hotproof(here, &["export", native, "-o", "a.pb.gz", "-q"]).ends_with(0);
+    let cases: [(&[&str], &[&str]); 15] = [
+        (&[], &[]),
+        (&["--focus", "hybrid"], &["-focus=hybrid"]),
+        (&["--focus", "walk.rs"], &["-focus=walk.rs"]),
+        (&["--focus", "rg$"], &["-focus=rg$"]),
+        (
+            &["--ignore", "^regex_automata"],
+            &["-ignore=^regex_automata"],
+        ),
+        (&["--hide", "search|libc"], &["-hide=search|libc"]),
+        (&["--hide", "rg$"], &["-hide=rg$"]),
+        (&["--show", "^regex_automata"], &["-show=^regex_automata"]),
+        (&["--show", "walk.rs"], &["-show=walk.rs"]),
+        (&["--prune-from", "hybrid"], &["-prune_from=hybrid"]),
+        (&["--no-inline"], &["-noinlines"]),
+        (
+            &["--no-inline", "--prune-from", "search|libc"],
+            &["-noinlines", "-prune_from=search|libc"],
+        ),
+        (
+            &["--focus", "hybrid", "--hide", "regex"],
+            &["-focus=hybrid", "-hide=regex"],
+        ),
+        (
+            &[
+                "--focus",
+                "hybrid",
+                "--ignore",
+                "find_rev",
+                "--prune-from",
+                "search_imp",
+            ],
+            &[
+                "-focus=hybrid",
+                "-ignore=find_rev",
+                "-prune_from=search_imp",
+            ],
+        ),
+        (
+            &["--show", "regex", "--hide", "meta"],
+            &["-show=regex", "-hide=meta"],
+        ),
+    ];
+    for (ours, theirs) in cases {
+        let Some(theirs) = go_top(here, theirs) else {
+            return;
+        };
+        let arguments = [&["export", "a.pb.gz", "-f", "folded", "-q"], ours].concat();
+        let text = hotproof(here, &arguments).ends_with(0).stdout;
+        assert_eq!(sums(&text), theirs, "{ours:?}");
+    }
+}
+
+/// A copy of a recording in which every name would write the terminal's title, ring its bell and
+/// colour what follows.
+fn hostile(here: &Path, name: &str) -> String {
+    const TAIL: &str = "\u{1b}]0;owned\u{7}\u{1b}[35;44m";
+    let leaf = Path::new(env!("CARGO_MANIFEST_DIR")).join("profiles/leaf.hotproof");
+    let leaf = leaf.to_str().unwrap();
+    hotproof(here, &["export", leaf, "-o", name, "-q"]).ends_with(0);
+    let text = fs::read_to_string(here.join(name)).unwrap();
+    let mut document: Value = serde_json::from_str(&text).unwrap();
+    let spoil = |value: &mut Value| {
+        if let Value::String(text) = value {
+            text.push_str(TAIL);
+        }
+    };
+    for (table, members) in [
+        ("functions", &["name", "linkage_name", "file"][..]),
+        ("images", &["path"]),
+        ("threads", &["name"]),
+        ("processes", &["name"]),
+        ("weights", &["name"]),
+    ] {
+        for row in document[table].as_array_mut().unwrap() {
+            members.iter().for_each(|member| spoil(&mut row[*member]));
+        }
+    }
+    for member in ["clock", "event", "rung", "unwinder"] {
+        spoil(&mut document["meta"][member]);
+    }
+    document["meta"]["notes"] = Value::from(vec![TAIL]);
+    document["meta"]["command"] = Value::from(vec![TAIL]);
+    fs::write(here.join(name), document.to_string()).unwrap();
+    name.to_owned()
+}
+
+/// Terminals never get an escape sequence from a name, whichever command prints it.
+#[test]
+fn no_name_steers_the_terminal() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let file = hostile(here, "h.json");
+    let leaf = Path::new(env!("CARGO_MANIFEST_DIR")).join("profiles/leaf.hotproof");
+    let leaf = leaf.to_str().unwrap();
+    let file = file.as_str();
+    let calls: [&[&str]; 19] = [
+        &["report", file],
+        &["report", file, "--tree"],
+        &["report", file, "--callers", "often"],
+        &["report", file, "--callees", "often"],
+        &["report", file, "--lines", "often"],
+        &["report", file, "--callers", "nonesuch\u{1b}]0;owned\u{7}"],
+        &["report", file, "--group", "thread"],
+        &["report", file, "--json"],
+        &["report", file, "--thread", "nobody"],
+        &["report", file, "--process", "nobody"],
+        &["report", file, "--weight", "nothing"],
+        &["report", file, leaf],
+        &["diff", file, leaf],
+        &["diff", file, file],
+        &["diff", file, leaf, "-f", "folded"],
+        &["confirm", "often", "--profile", file],
+        &["confirm", "n", "--profile", file],
+        &["export", file, "-f", "folded"],
+        &["export", file, "-f", "callgrind"],
+    ];
+    for arguments in calls {
+        let mut command = crate::run::command(here, arguments);
+        // As on a terminal: without this, escape sequences would be taken out.
+        command.env_remove("NO_COLOR").env("CLICOLOR_FORCE", "1");
+        let ran = crate::run::finish(&mut command);
+        for text in [&ran.stdout, &ran.stderr] {
+            for sequence in ["\u{1b}]", "\u{7}", "\u{1b}[35"] {
+                assert!(!text.contains(sequence), "{arguments:?}: {text}");
+            }
+        }
+        assert!(!ran.stdout.is_empty() || !ran.stderr.is_empty());
+    }
+}
+
+/// What people have: one of each format, by the CLI, from a file and from standard input.
+#[test]
+fn standard_input_is_read_in_every_format() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let leaf = Path::new(env!("CARGO_MANIFEST_DIR")).join("profiles/leaf.hotproof");
+    let leaf = leaf.to_str().unwrap();
+    let names = [
+        "a.folded",
+        "a.pb.gz",
+        "a.firefox.json.gz",
+        "a.speedscope.json",
+        "a.callgrind",
+        "a.trace.json",
+        "a.json",
+    ];
+    for name in names {
+        hotproof(here, &["export", leaf, "-o", name, "-q"]).ends_with(0);
+        let from_file = hotproof(here, &["report", name, "-q"]).ends_with(0).stdout;
+        let mut command = crate::run::command(here, &["report", "-", "-q"]);
+        command.stdin(fs::File::open(here.join(name)).unwrap());
+        let from_pipe = crate::run::finish(&mut command).ends_with(0).stdout;
+        assert_eq!(from_file, from_pipe, "{name}");
+        hotproof(here, &["confirm", "frameless", "--profile", name, "-q"]).ends_with(0);
+        hotproof(here, &["diff", leaf, name, "--normalize", "total", "-q"]);
+    }
+}
+
+#[test]
+fn a_difference_in_three_columns_is_read_as_both_profiles() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    fs::write(
+        here.join("d.folded"),
+        "main;a 5 3\nmain;b 0 4\nmain;c 2 0\n",
+    )
+    .unwrap();
+    let text = hotproof(here, &["diff", "d.folded", "--json", "--min-percent", "0"])
+        .ends_with(0)
+        .stdout;
+    let document: Value = serde_json::from_str(&text).unwrap();
+    let rows = document["functions"].as_array().unwrap().iter();
+    let row = |name: &str| {
+        let mut rows = rows.clone();
+        let row = rows.find(|row| row["name"] == name).unwrap();
+        (
+            row["presence"].clone(),
+            row["self"]["change"].as_f64().unwrap(),
+        )
+    };
+    assert_eq!(document["normalize"], "run");
+    assert_eq!(row("a"), ("both".into(), -2.0));
+    assert_eq!(row("b"), ("added".into(), 4.0));
+    assert_eq!(row("c"), ("removed".into(), -2.0));
+    let again = hotproof(here, &["diff", "d.folded", "-f", "folded"])
+        .ends_with(0)
+        .stdout;
+    assert_eq!(again, "main;a 5 3\nmain;b 0 4\nmain;c 2 0\n");
+    hotproof(here, &["diff", "d.folded", "-o", "d.pb.gz"]).ends_with(0);
+    hotproof(
+        here,
+        &["diff", "d.folded", "-f", "pprof", "--normalize", "total"],
+    )
+    .ends_with(2)
+    .says(&["-normalize"]);
+    fs::write(here.join("one.folded"), "main;a 5\n").unwrap();
+    hotproof(here, &["diff", "one.folded"])
+        .ends_with(2)
+        .says(&["is one profile (its weights: samples)"]);
+    // A difference has no flame graph of its own.
+    hotproof(here, &["export", "d.pb.gz", "-o", "d.svg"])
+        .ends_with(1)
+        .says(&["hotproof diff FILE -o change.svg"]);
+    assert!(!fs::exists(here.join("d.svg")).unwrap());
+    hotproof(here, &["report", "d.pb.gz"])
+        .ends_with(2)
+        .says(&["is a difference", "hotproof diff FILE"]);
+    hotproof(here, &["confirm", "a", "--profile", "d.pb.gz"])
+        .ends_with(2)
+        .says(&["weights below zero"]);
+    let from_pprof = hotproof(here, &["diff", "d.pb.gz", "-f", "folded"])
+        .ends_with(0)
+        .stdout;
+    assert_eq!(from_pprof, again);
+    // Three columns stay three, and one of them can be chosen.
+    let same = hotproof(here, &["export", "d.folded", "-f", "folded"]).ends_with(0);
+    assert_eq!(same.stdout, again);
+    let head = [
+        "export", "d.folded", "-f", "folded", "--weight", "head", "-q",
+    ];
+    let head = hotproof(here, &head).ends_with(0).stdout;
+    assert_eq!(head, "main;a 3\nmain;b 4\nmain;c 0\n");
+    hotproof(here, &["report", "d.folded", "--tree"]).ends_with(2);
+}
+
+#[test]
+fn a_function_is_confirmed_in_profiles_of_any_format_as_they_are_transformed() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let hot = "main;parse;number 60\nmain;write 40\nidle;poll 900\n";
+    fs::write(here.join("a.folded"), hot.repeat(3)).unwrap();
+    let confirm = |flags: &[&str]| {
+        let arguments = ["confirm", "write", "--profile", "a.folded", "--floor", "30"];
+        hotproof(here, &[&arguments, flags].concat()).status
+    };
+    assert_eq!(confirm(&[]), 13);
+    assert_eq!(confirm(&["--ignore", "^poll$", "--profile", "a.folded"]), 0);
 }
 
 /// The weight of all folded stacks of a profile.

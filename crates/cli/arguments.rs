@@ -199,6 +199,9 @@ pub(crate) struct Export {
     /// Where to write, may be given several times; - is standard output
     #[arg(short, long, value_name = "OUT", default_value = "-")]
     pub(crate) output: Vec<PathBuf>,
+    /// Draw flame graphs from above, as icicles
+    #[arg(long, visible_alias = "inverted")]
+    pub(crate) icicle: bool,
     #[command(flatten)]
     pub(crate) transform: TransformOptions,
 }
@@ -219,6 +222,8 @@ pub(crate) enum Format {
     Callgrind,
     /// Chrome trace (.trace.json)
     Chrome,
+    /// Parquet, one row a sample, for DuckDB, Spark and the like (.parquet)
+    Parquet,
     /// Our own JSON, with a published schema (.json)
     Json,
 }
@@ -231,17 +236,20 @@ Examples:
   hotproof diff before.hotproof after.hotproof --normalize total --sort total --top 10
   hotproof diff before.hotproof after.hotproof -o change.svg
   hotproof diff before.hotproof after.hotproof -f folded > change.folded
+  hotproof diff change.folded
+  hotproof diff before.pb.gz after.perf.data -o change.pb.gz && go tool pprof -top change.pb.gz
 
 Two single profiles carry no interval: what differs may be noise. hotproof compare measures it.")]
 pub(crate) struct Diff {
-    /// The profile that the change starts from
+    /// The profile that the change starts from; - reads standard input
     #[arg(value_name = "BASE")]
     pub(crate) base: PathBuf,
-    /// The profile with the change
+    /// The profile with the change; not needed when BASE holds both: folded stacks in three columns,
+    /// or a difference of pprof
     #[arg(value_name = "HEAD")]
-    pub(crate) head: PathBuf,
-    /// Compare figures as recorded (none), with equal totals, or per second of wall time
-    #[arg(long, value_name = "TO", default_value = "none")]
+    pub(crate) head: Option<PathBuf>,
+    /// Compare figures of one run each, per second of wall time, or with equal totals
+    #[arg(long, value_name = "TO", default_value = "run")]
     pub(crate) normalize: Normalize,
     /// What to sort by: the size of its change
     #[arg(long, value_name = "COLUMN", default_value = "self")]
@@ -268,11 +276,12 @@ pub(crate) struct Diff {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Normalize {
     /// As recorded
-    None,
-    /// Head scaled so that both totals are equal
-    Total,
+    #[value(alias = "none")]
+    Run,
     /// Per second of wall time
     Second,
+    /// Head scaled so that both totals are equal
+    Total,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -290,6 +299,8 @@ pub(crate) enum DiffFormat {
     Folded,
     /// A differential flame graph (.svg)
     Svg,
+    /// profile.proto of head less base, as `go tool pprof -diff_base` reads it (.pb.gz, .pprof)
+    Pprof,
 }
 
 /// Is a function on the hot path?
@@ -298,15 +309,17 @@ pub(crate) enum DiffFormat {
 Examples:
   hotproof confirm parse::number -- ./bench data.json
   hotproof confirm parse::number --profile profile.hotproof
+  hotproof confirm main.parse --profile monday.pb.gz --profile tuesday.pb.gz --ignore '^runtime\\.'
 
 Ends with 0 for yes, 13 for no, 12 for undecided.")]
 pub(crate) struct Confirm {
     /// The function: its name, or the end of its path (number, parse::number)
     #[arg(value_name = "FUNC", required = true)]
     pub(crate) functions: Vec<String>,
-    /// Look in this profile instead of running a command
-    #[arg(long, value_name = "FILE", conflicts_with = "command")]
-    pub(crate) profile: Option<PathBuf>,
+    /// Look in this profile, of any format, instead of running a command; may be given several
+    /// times, each a run of its own; - reads standard input
+    #[arg(long = "profile", value_name = "FILE", conflicts_with = "command")]
+    pub(crate) profiles: Vec<PathBuf>,
     /// Share of CPU time above which a function is hot
     #[arg(long, value_name = "PERCENT", default_value_t = 1.0, value_parser = percent)]
     pub(crate) floor: f64,
@@ -326,6 +339,8 @@ pub(crate) struct Confirm {
     /// The command to run
     #[arg(last = true, value_name = "CMD")]
     pub(crate) command: Vec<OsString>,
+    #[command(flatten)]
+    pub(crate) transform: TransformOptions,
 }
 
 /// Compare two refs of a small example and explain what happens

@@ -11,13 +11,18 @@ use crate::compare::failure;
 use crate::failure::{Code, Exit, Failure, Outcome};
 use crate::observer::Screen;
 use crate::output::Voice;
-use crate::{input, interrupt, output, terminal};
+use crate::{interrupt, output, terminal};
 
 pub(crate) fn run(arguments: &Confirm, voice: Voice) -> Outcome {
-    let profiles = match &arguments.profile {
-        Some(path) => vec![input::profile(path, &input::Wanted::default())?],
-        None => measured(arguments, voice)?,
+    let transform = &arguments.transform;
+    let profiles = if arguments.profiles.is_empty() {
+        measured(arguments, voice)?
+    } else {
+        let read = arguments.profiles.iter().map(|path| transform.file(path));
+        read.collect::<Result<_, _>>()?
     };
+    let transformed = profiles.into_iter().map(|profile| transform.one(profile));
+    let profiles: Vec<Profile> = transformed.collect::<Result<_, _>>()?;
     let runs: Vec<&Profile> = profiles.iter().collect();
     let floor = arguments.floor / 100.0;
     let answers: Result<Vec<Answer>, _> = arguments

@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::path::Path;
 
+use hotproof_formats::pprof;
 use hotproof_profile::Profile;
 use hotproof_report::difference::{self, Normalize, Options, Sort};
 
@@ -14,13 +15,17 @@ use crate::{output, terminal};
 
 pub(crate) fn run(arguments: &Diff) -> Outcome {
     let format = format(arguments)?;
-    let read = |path: &Path| arguments.transform.read(&[path.to_owned()], Look::Samples);
-    let (base, head) = (read(&arguments.base)?, read(&arguments.head)?);
+    let (base, head) = profiles(arguments)?;
     let normalize = match arguments.normalize {
-        arguments::Normalize::None => Normalize::None,
-        arguments::Normalize::Total => Normalize::Total,
+        arguments::Normalize::Run => Normalize::Run,
         arguments::Normalize::Second => Normalize::Second,
+        arguments::Normalize::Total => Normalize::Total,
     };
+    if format == Some(DiffFormat::Pprof) && normalize != Normalize::Run {
+        let what = "pprof holds the samples of both profiles as they are, so they cannot be scaled";
+        return Err(Failure::new(Code::Usage, what)
+            .remedy("leave --normalize out and say `-normalize` to go tool pprof"));
+    }
     // Whatever is written, profiles that cannot be compared are refused here.
     let value = difference::difference(&base, &head, normalize)
         .map_err(|error| Failure::new(Code::Usage, error.to_string()))?;
@@ -42,6 +47,25 @@ pub(crate) fn run(arguments: &Diff) -> Outcome {
         _ => output::to_stdout(contents)?,
     }
     Ok(Exit::SUCCESS)
+}
+
+/// Base and head: two files, or the two columns of one.
+fn profiles(arguments: &Diff) -> Result<(Profile, Profile), Failure> {
+    let transform = &arguments.transform;
+    if let Some(head) = &arguments.head {
+        let read = |path: &Path| transform.read(&[path.to_owned()], Look::Samples);
+        return Ok((read(&arguments.base)?, read(head)?));
+    }
+    let both = transform.file(&arguments.base)?;
+    let (base, head) = difference::sides(&both).map_err(|names| {
+        let what = format!(
+            "{} is one profile (its weights: {names}), and a difference needs two",
+            arguments.base.display()
+        );
+        Failure::new(Code::Usage, what)
+            .remedy("name the other, or one file that holds both: folded stacks in three columns (`stack base head`) or a difference of pprof")
+    })?;
+    Ok((transform.one(base)?, transform.one(head)?))
 }
 
 fn options(arguments: &Diff) -> Options {
@@ -66,6 +90,7 @@ fn write(
     match format {
         DiffFormat::Folded => difference::folded(base, head, normalize, out)??,
         DiffFormat::Svg => difference::picture(base, head, normalize, out)?,
+        DiffFormat::Pprof => pprof::write_differential(base, head, out)?,
     }
     Ok(())
 }
@@ -77,14 +102,20 @@ fn format(arguments: &Diff) -> Result<Option<DiffFormat>, Failure> {
         (None, None) => return Ok(None),
         (None, Some(path)) => path,
     };
-    let extension = path.extension().and_then(|extension| extension.to_str());
-    match extension.map(str::to_ascii_lowercase).as_deref() {
-        Some("svg") => Ok(Some(DiffFormat::Svg)),
-        Some("folded" | "txt") => Ok(Some(DiffFormat::Folded)),
-        _ => {
-            let what = format!("which format shall {} have?", path.display());
-            Err(Failure::new(Code::Usage, what)
-                .remedy("say it with -f svg or -f folded, or by the extension of -o"))
-        }
-    }
+    let name = path.to_string_lossy().to_lowercase();
+    let known = [
+        (".svg", DiffFormat::Svg),
+        (".folded", DiffFormat::Folded),
+        (".txt", DiffFormat::Folded),
+        (".pb.gz", DiffFormat::Pprof),
+        (".pprof", DiffFormat::Pprof),
+    ];
+    let found = known
+        .iter()
+        .find(|(extension, _)| name.ends_with(extension));
+    found.map(|&(_, format)| Some(format)).ok_or_else(|| {
+        let what = format!("which format shall {} have?", path.display());
+        Failure::new(Code::Usage, what)
+            .remedy("say it with -f svg, folded or pprof, or by the extension of -o")
+    })
 }

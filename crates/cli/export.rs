@@ -3,9 +3,10 @@
 use std::io::Write;
 use std::path::Path;
 
-use hotproof_formats::{callgrind, chrome, firefox, folded, json, pprof, speedscope};
+use hotproof_formats::{callgrind, chrome, firefox, folded, json, parquet, pprof, speedscope};
 use hotproof_profile::Profile;
-use hotproof_report::flamegraph;
+use hotproof_report::names::clean;
+use hotproof_report::{difference, flamegraph};
 
 use crate::arguments::{Export, Format};
 use crate::failure::{Code, Exit, Failure, Outcome};
@@ -29,7 +30,7 @@ pub(crate) fn run(arguments: &Export) -> Outcome {
     };
     let profile = arguments.transform.read(&arguments.profiles, look)?;
     for note in &profile.meta.notes {
-        output::aside(note);
+        output::aside(&clean(note));
     }
     // All places are made sure of before the first is written.
     let mut files = Vec::with_capacity(targets.len());
@@ -37,8 +38,13 @@ pub(crate) fn run(arguments: &Export) -> Outcome {
         let file = (path != Path::new("-")).then(|| PendingFile::create(path));
         files.push((file.transpose()?, format));
     }
+    let layout = if arguments.icicle {
+        flamegraph::Layout::Icicle
+    } else {
+        flamegraph::Layout::Fitting
+    };
     for (file, format) in files {
-        let contents = |out: &mut dyn Write| write(&profile, format, out);
+        let contents = |out: &mut dyn Write| write(&profile, format, layout, out);
         match file {
             Some(file) => drop(file.finish(contents)?),
             None => output::to_stdout(contents)?,
@@ -47,30 +53,47 @@ pub(crate) fn run(arguments: &Export) -> Outcome {
     Ok(Exit::SUCCESS)
 }
 
-fn write(profile: &Profile, format: Format, out: &mut dyn Write) -> WriteResult {
+fn write(
+    profile: &Profile,
+    format: Format,
+    layout: flamegraph::Layout,
+    out: &mut dyn Write,
+) -> WriteResult {
     let options = folded::Options::default();
-    match format {
+    let (name, lost) = match format {
+        // Both columns of folded stacks that are a difference.
+        Format::Folded if difference::has_sides(profile) => {
+            folded::write_differential(profile, options.inline, [0, 1], out)?;
+            return Ok(());
+        }
         Format::Folded => {
             folded::write(profile, &options, out)?;
+            ("folded stacks", folded::losses(profile, &options))
+        }
+        Format::Svg if difference::holds_both(profile) => {
+            return Err("the profile is a difference: it holds base and head, which `hotproof diff FILE -o change.svg` draws".into());
         }
         Format::Svg => {
-            flamegraph::write(profile, &flamegraph::Options::default(), out)?;
+            let options = flamegraph::Options {
+                layout,
+                ..flamegraph::Options::default()
+            };
+            flamegraph::write(profile, &options, out)?;
+            return Ok(());
         }
-        Format::Pprof => pprof::write(profile, out)?,
-        Format::Callgrind => callgrind::write(profile, out)?,
-        Format::Speedscope => {
-            cannot_carry("speedscope", &speedscope::write(profile, &options, out)?);
-        }
+        Format::Pprof => ("pprof", pprof::write(profile, out)?),
+        Format::Callgrind => ("callgrind", callgrind::write(profile, out)?),
+        Format::Speedscope => ("speedscope", speedscope::write(profile, &options, out)?),
         Format::Firefox => {
             let gzip = firefox::Compression::Gzip;
-            cannot_carry(
-                "the Firefox Profiler",
-                &firefox::write(profile, &options, gzip, out)?,
-            );
+            let lost = firefox::write(profile, &options, gzip, out)?;
+            ("the Firefox Profiler", lost)
         }
-        Format::Chrome => cannot_carry("a Chrome trace", &chrome::write(profile, &options, out)?),
-        Format::Json => cannot_carry("JSON", &json::write(profile, &options, out)?),
-    }
+        Format::Chrome => ("a Chrome trace", chrome::write(profile, &options, out)?),
+        Format::Parquet => ("Parquet", parquet::write(profile, &options, out)?),
+        Format::Json => ("JSON", json::write(profile, &options, out)?),
+    };
+    cannot_carry(name, &lost);
     Ok(())
 }
 
@@ -93,6 +116,7 @@ fn format_of(path: &Path) -> Result<Format, Failure> {
         (".speedscope.json", Format::Speedscope),
         (".firefox.json.gz", Format::Firefox),
         (".trace.json", Format::Chrome),
+        (".parquet", Format::Parquet),
         (".json", Format::Json),
     ];
     let found = known

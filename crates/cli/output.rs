@@ -137,16 +137,15 @@ fn without_path(error: &io::Error) -> io::Error {
 
 fn cannot_write(path: &Path, error: &(dyn Error + 'static)) -> Failure {
     let what = format!("cannot write {}: {error}", path.display());
-    let full = matches!(
-        first_io_error(error),
-        Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
-    );
-    let remedy = if full {
-        "make room there, or name another place with -o"
-    } else {
-        "name another place with -o"
-    };
-    Failure::new(Code::Failure, what).remedy(remedy)
+    let failure = Failure::new(Code::Failure, what);
+    match first_io_error(error) {
+        Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => {
+            failure.remedy("make room there, or name another place with -o")
+        }
+        Some(_) => failure.remedy("name another place with -o"),
+        // The contents cannot be made: no other place helps.
+        None => failure,
+    }
 }
 
 /// Writes data to standard output. A reader that has had enough (`| head`) is no error.

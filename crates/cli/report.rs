@@ -2,10 +2,11 @@
 
 use hotproof_profile::Inline;
 use hotproof_report::functions::{self, Options, Sort};
-use hotproof_report::{lines, tree};
+use hotproof_report::{difference, lines, tree};
 
 use crate::arguments::{self, Report, View};
 use crate::failure::{Code, Exit, Failure, Outcome};
+use crate::transform::Looked;
 use crate::{output, terminal};
 
 pub(crate) fn run(arguments: &Report) -> Outcome {
@@ -13,7 +14,7 @@ pub(crate) fn run(arguments: &Report) -> Outcome {
         output::print(&text)?;
         return Ok(Exit::SUCCESS);
     }
-    let looked = arguments.transform.look(&arguments.profiles)?;
+    let looked = look(arguments)?;
     let profile = looked.profile;
     let options = Options {
         sort: match arguments.sort {
@@ -39,6 +40,18 @@ pub(crate) fn run(arguments: &Report) -> Outcome {
     Ok(Exit::SUCCESS)
 }
 
+/// The profile to show, which must not be two in one.
+fn look(arguments: &Report) -> Result<Looked, Failure> {
+    let looked = arguments.transform.look(&arguments.profiles)?;
+    if !difference::holds_both(&looked.profile) {
+        return Ok(looked);
+    }
+    let what = "the profile is a difference: it holds base and head";
+    Err(Failure::new(Code::Usage, what).remedy(
+        "`hotproof diff FILE` shows it; --weight base or --weight head takes one column of folded stacks",
+    ))
+}
+
 /// The tree or lines that were asked for instead of the table.
 fn view(arguments: &Report) -> Result<Option<String>, Failure> {
     let view = &arguments.view;
@@ -46,7 +59,7 @@ fn view(arguments: &Report) -> Result<Option<String>, Failure> {
     if !chosen && view.lines.is_none() {
         return Ok(None);
     }
-    let looked = arguments.transform.look(&arguments.profiles)?;
+    let looked = look(arguments)?;
     let (profile, whole) = looked.focused();
     let options = tree::Options {
         depth: arguments.depth,

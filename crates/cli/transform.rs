@@ -1,7 +1,7 @@
 //! The flags that choose samples and rewrite frames, the same for every command that reads
 //! profiles.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use hotproof_profile::transform::{
@@ -138,22 +138,39 @@ impl TransformOptions {
         self.with(|transform| transform.apply(profile).map_err(|error| refused(&error)))
     }
 
-    /// Time is cut per recording, for each has its own first sample.
-    fn merged(&self, paths: &[PathBuf], look: Look) -> Result<Profile, Failure> {
-        let wanted = Wanted {
+    /// Transforms a profile that is no file, or is one of several that are not added up.
+    pub(crate) fn one(&self, profile: Profile) -> Result<Profile, Failure> {
+        self.apply(self.windowed(profile)?)
+    }
+
+    /// One file, not transformed yet.
+    pub(crate) fn file(&self, path: &Path) -> Result<Profile, Failure> {
+        input::profile(path, &self.wanted(Look::Samples))
+    }
+
+    fn wanted(&self, look: Look) -> Wanted<'_> {
+        Wanted {
             event: self.event.as_deref(),
             rows: match look {
                 Look::Stacks if !self.chooses_samples() => SampleRows::Summed,
                 _ => SampleRows::Each,
             },
-        };
+        }
+    }
+
+    fn windowed(&self, profile: Profile) -> Result<Profile, Failure> {
+        match self.time {
+            Some(window) => within(profile, window).map_err(|error| refused(&error)),
+            None => Ok(profile),
+        }
+    }
+
+    /// Time is cut per recording, for each has its own first sample.
+    fn merged(&self, paths: &[PathBuf], look: Look) -> Result<Profile, Failure> {
+        let wanted = self.wanted(look);
         let mut profiles = Vec::with_capacity(paths.len());
         for path in paths {
-            let profile = input::profile(path, &wanted)?;
-            profiles.push(match self.time {
-                Some(window) => within(profile, window).map_err(|error| refused(&error))?,
-                None => profile,
-            });
+            profiles.push(self.windowed(input::profile(path, &wanted)?)?);
         }
         merge(profiles).map_err(|error| unlike(&error, paths))
     }

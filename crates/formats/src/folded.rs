@@ -19,6 +19,7 @@
 //! |---|---|---|
 //! | `;` | `\:` | it parts frames (`[u8; 4]` becomes `[u8\: 4]`) |
 //! | line feed, carriage return | `\n`, `\r` | they part lines |
+//! | another control character | `\u{1b}` | a terminal would obey it |
 //! | `\` | `\\` | it begins the others |
 //! | a space at the start or the end, or before a last word of digits, dots and signs | `\_` | viewers trim lines and take a number there for a second weight (`worker 2` becomes `worker\_2`) |
 //! | nothing at all | `\e` | viewers drop empty frames |
@@ -34,6 +35,7 @@ mod texts;
 mod tree;
 
 use crate::WriteError;
+use crate::viewer::{self, Fact};
 pub(crate) use read::{looks_like, read, split};
 use tree::Tree;
 
@@ -74,6 +76,11 @@ impl Default for Options {
 pub fn write(profile: &Profile, options: &Options, out: impl Write) -> Result<(), WriteError> {
     check_weight(profile, options.weight)?;
     write_columns(profile, options.inline, &[options.weight], out)
+}
+
+/// What folded stacks could not carry of a profile, in words, such as `addresses`.
+pub fn losses(profile: &Profile, options: &Options) -> Vec<String> {
+    viewer::losses(profile, options, &[Fact::Ends, Fact::Stacks])
 }
 
 /// Writes one line a stack with two weights, `stack base head`, sorted by the bytes of the stack:
@@ -158,7 +165,8 @@ fn escape_into(name: &str, text: &mut String) {
         text.push_str(r"\e");
         return;
     }
-    let is_plain = |byte: &u8| !b" ;\n\r\\".contains(byte);
+    // 0xc2 begins the control characters beyond ASCII, among others.
+    let is_plain = |byte: &u8| *byte > b' ' && !b";\\\x7f\xc2".contains(byte);
     if name.as_bytes().iter().all(is_plain) {
         text.push_str(name);
         return;
@@ -175,6 +183,7 @@ fn escape_into(name: &str, text: &mut String) {
             '\r' => text.push_str(r"\r"),
             '\\' => text.push_str(r"\\"),
             ' ' if at == 0 || Some(at) == last_space => text.push_str(r"\_"),
+            control if control.is_control() => text.extend(control.escape_unicode()),
             other => text.push(other),
         }
     }
@@ -184,27 +193,42 @@ fn escape_into(name: &str, text: &mut String) {
 /// that lines of other tools read well.
 pub fn unescape(text: &str) -> String {
     let mut name = String::with_capacity(text.len());
-    let mut rest = text.chars();
-    while let Some(character) = rest.next() {
-        if character != '\\' {
-            name.push(character);
-            continue;
-        }
-        let mut after = rest.clone();
-        let plain = match after.next() {
-            Some(':') => ";",
-            Some('n') => "\n",
-            Some('r') => "\r",
-            Some('\\') => "\\",
-            Some('_') => " ",
-            Some('e') => "",
-            _ => {
+    let mut rest = text;
+    while let Some((plain, escaped)) = rest.split_once('\\') {
+        name.push_str(plain);
+        rest = match meaning(escaped) {
+            Some((character, after)) => {
+                name.extend(character);
+                after
+            }
+            None => {
                 name.push('\\');
-                continue;
+                escaped
             }
         };
-        name.push_str(plain);
-        rest = after;
     }
+    name.push_str(rest);
     name
+}
+
+/// The character that stands behind a backslash, which is none for `e`, and what comes after it;
+/// `None` when it is no escape of ours.
+fn meaning(escaped: &str) -> Option<(Option<char>, &str)> {
+    let mut rest = escaped.chars();
+    let character = match rest.next()? {
+        ':' => Some(';'),
+        'n' => Some('\n'),
+        'r' => Some('\r'),
+        '\\' => Some('\\'),
+        '_' => Some(' '),
+        'e' => None,
+        'u' => {
+            let (digits, after) = rest.as_str().strip_prefix('{')?.split_once('}')?;
+            let number = u32::from_str_radix(digits, 16).ok()?;
+            let character = char::from_u32(number).filter(|character| character.is_control())?;
+            return Some((Some(character), after));
+        }
+        _ => return None,
+    };
+    Some((character, rest.as_str()))
 }

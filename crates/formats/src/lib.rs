@@ -10,7 +10,8 @@
 //! | [`speedscope`] | yes | yes | addresses, executed lines, images, times, more than one weight |
 //! | [`firefox`] | yes | yes | CPUs, stack ends, kernel addresses, more than one weight and the CPU time |
 //! | [`chrome`] | yes | yes, and V8's `.cpuprofile` | addresses, executed lines, images, more than one weight |
-//! | [`json`] | yes | no | symbols, mappings |
+//! | [`parquet`] | yes | no | build-ids, linkage names, symbols, mappings |
+//! | [`json`] | yes | yes | symbols, mappings |
 //!
 //! It takes [`std::io::Read`] and [`std::io::Write`], never a path, and asks neither clock nor
 //! machine: equal profiles give equal bytes in every format. It does not symbolize, and it draws
@@ -49,6 +50,7 @@ pub mod import;
 pub mod json;
 mod nameless;
 pub mod native;
+pub mod parquet;
 pub mod perf_script;
 pub mod pprof;
 mod sniff;

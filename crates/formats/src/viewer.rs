@@ -144,8 +144,12 @@ pub(crate) enum Fact {
     Cpus,
     Labels,
     Ends,
+    Stacks,
+    ThreadNumbers,
     Addresses,
+    Images,
     BuildIds,
+    Files,
     LineNumbers,
     LinkageNames,
     Symbols,
@@ -153,14 +157,18 @@ pub(crate) enum Fact {
 }
 
 impl Fact {
-    const ALL: [Fact; 11] = [
+    const ALL: [Fact; 15] = [
         Fact::Weights,
         Fact::Times,
         Fact::Cpus,
         Fact::Labels,
         Fact::Ends,
+        Fact::Stacks,
+        Fact::ThreadNumbers,
         Fact::Addresses,
+        Fact::Images,
         Fact::BuildIds,
+        Fact::Files,
         Fact::LineNumbers,
         Fact::LinkageNames,
         Fact::Symbols,
@@ -204,13 +212,30 @@ impl Fact {
                 let known = profile.locations.rows().iter().any(|row| row.address != 0);
                 words(known, "addresses")
             }
+            Fact::Stacks => {
+                let deep = |stack: &StackId| {
+                    let parent = profile.stacks[*stack].parent;
+                    parent.is_some_and(|parent| profile.stacks[parent].parent.is_some())
+                };
+                let mut stacks = samples.stack.iter().flatten();
+                words(stacks.any(deep), "stacks, but for who calls whom")
+            }
+            Fact::ThreadNumbers => {
+                let numbered = profile.threads.rows().iter().any(|row| row.tid != 0);
+                words(numbered, "the numbers of threads and processes")
+            }
+            Fact::Images => words(!profile.images.is_empty(), "images"),
             Fact::BuildIds => {
+                let mut images = profile.images.rows().iter();
+                words(images.any(|row| !row.build_id.is_empty()), "build-ids")
+            }
+            Fact::Files => {
                 let known = profile
-                    .images
+                    .functions
                     .rows()
                     .iter()
-                    .any(|row| !row.build_id.is_empty());
-                words(known, "images and their build-ids")
+                    .any(|row| row.file.is_some());
+                words(known, "source files")
             }
             Fact::LineNumbers => {
                 let known = profile.frames.rows().iter().any(|row| row.line.is_some());

@@ -82,6 +82,11 @@ pub enum ConfirmError {
     /// No profile at all.
     #[error("no profile to look at; give --profile FILE or -- CMD")]
     NoProfile,
+    /// Weights below zero are no shares of time.
+    #[error(
+        "a profile has weights below zero: it is a difference of two, or it knows calls but no stacks (callgrind); neither says which share of time a function takes, so give a profile of samples"
+    )]
+    Negative,
     /// Samples without a weight say nothing.
     #[error(
         "a profile has {samples} samples but no weight column, so no share can be computed; record it again"

@@ -18,7 +18,7 @@ mod value;
 pub use json::json;
 pub use picture::{PictureError, picture};
 pub use screen::table;
-pub use stacks::folded;
+pub use stacks::{folded, has_sides, holds_both, sides};
 pub use value::{DiffError, Difference, Figures, Normalize, Presence, Row, difference};
 
 /// Which figure orders the rows, by the size of its change.

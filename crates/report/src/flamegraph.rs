@@ -21,6 +21,27 @@ pub(crate) const TITLE_COLUMNS: usize = 90;
 /// Frames narrower than this, in per cent of the whole, are not drawn: a tenth of a pixel.
 pub(crate) const LEAST_WIDTH_PCT: f64 = 0.01;
 
+/// Frames of a stack that are drawn, counted from the end that comes first. Browsers draw no more
+/// rows than that in bearable time.
+pub(crate) const DEEPEST_FRAMES: usize = 1000;
+/// Stands for the frames beyond them.
+pub(crate) const DEEPER: &str = "[deeper]";
+/// What the subtitle says of them.
+pub(crate) const DEEP_NOTE: &str = ", frames beyond the first 1,000 of a stack are [deeper]";
+/// Rows that fit on a screen, about: a deeper picture grows downwards, so that it does not open on
+/// the empty space above most of its stacks.
+const SCREEN_ROWS: usize = 60;
+
+/// Where the first frames of the stacks are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Layout {
+    /// Below, or above when the picture is higher than a screen.
+    #[default]
+    Fitting,
+    /// Above: an icicle graph.
+    Icicle,
+}
+
 /// Which end of the stacks the picture grows from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Growth {
@@ -40,6 +61,8 @@ pub struct Options {
     pub inline: Inline,
     /// Which end comes first.
     pub growth: Growth,
+    /// Where it is.
+    pub layout: Layout,
 }
 
 impl Default for Options {
@@ -48,6 +71,7 @@ impl Default for Options {
             title: None,
             inline: Inline::Expand,
             growth: Growth::FromRoot,
+            layout: Layout::Fitting,
         }
     }
 }
@@ -60,6 +84,11 @@ pub enum FlamegraphError {
         "the profile has no weighted sample, so there is nothing to draw; record a longer run, or more often (-F 9973)"
     )]
     Empty,
+    /// There are no widths below zero.
+    #[error(
+        "the profile has weights below zero: it is a difference, or knows calls but no stacks (callgrind), and has no flame graph; `hotproof diff BASE HEAD -o change.svg` draws a difference"
+    )]
+    Negative,
     /// The picture could not be drawn or written.
     #[error("the flame graph could not be written: {0}")]
     Io(#[from] io::Error),
@@ -76,12 +105,24 @@ pub fn write(
     mut out: impl Write,
 ) -> Result<(), FlamegraphError> {
     let measure = Measure::of(profile).ok_or(FlamegraphError::Empty)?;
+    let weights = &profile.samples.weights[measure.weight];
+    if weights.iter().any(|&weight| weight < 0) {
+        return Err(FlamegraphError::Negative);
+    }
     let lines = lines(profile, options, measure);
     if lines.is_empty() {
         return Err(FlamegraphError::Empty);
     }
     let mut picture = Vec::new();
     let mut settings = settings(profile, options, measure);
+    let depth = deepest(&lines);
+    settings.direction = match options.layout {
+        Layout::Fitting => direction(depth),
+        Layout::Icicle => draw::Direction::Inverted,
+    };
+    if depth > DEEPEST_FRAMES {
+        settings.subtitle = settings.subtitle.map(|text| text + DEEP_NOTE);
+    }
     draw::from_lines(
         &mut settings,
         lines.iter().map(String::as_str),
@@ -109,15 +150,34 @@ fn lines(profile: &Profile, options: &Options, measure: Measure) -> Vec<String> 
         .into_iter()
         .filter(|&(_, weight)| weight > 0)
         .map(|(stack, weight)| {
-            let mut frames: Vec<String> = stack.split(';').map(displayed).collect();
+            let mut frames: Vec<&str> = stack.split(';').collect();
             if options.growth == Growth::FromLeaf {
                 frames.reverse();
             }
+            let is_cut = frames.len() > DEEPEST_FRAMES;
+            frames.truncate(DEEPEST_FRAMES);
+            let mut frames: Vec<String> = frames.into_iter().map(displayed).collect();
+            frames.extend(is_cut.then(|| DEEPER.to_owned()));
             format!("{} {weight}", frames.join(";"))
         })
         .collect();
     lines.sort_unstable();
     lines
+}
+
+/// Frames of the deepest line.
+pub(crate) fn deepest(lines: &[String]) -> usize {
+    let depth = |line: &String| line.bytes().filter(|&byte| byte == b';').count() + 1;
+    lines.iter().map(depth).max().unwrap_or(0)
+}
+
+/// Which way a picture of so many rows grows.
+pub(crate) fn direction(rows: usize) -> draw::Direction {
+    if rows > SCREEN_ROWS {
+        draw::Direction::Inverted
+    } else {
+        draw::Direction::Straight
+    }
 }
 
 /// A frame of a folded stack as it is drawn.

@@ -21,6 +21,7 @@
 //! ```
 
 pub mod cache;
+mod calls;
 mod census;
 pub mod compare;
 pub mod confirm;

@@ -1,10 +1,9 @@
 //! `hotproof report --tree`: the calls of a profile from the root, as an indented table; and the
 //! same of one function's callers or callees.
 
-use std::collections::BTreeMap;
-
 use hotproof_profile::{Code, Inline, Profile, StackId};
 
+use crate::calls::{Calls, NodeId};
 use crate::census::{Census, EntryId, Measure, share};
 use crate::confirm::{Match, Target, find};
 use crate::functions::FunctionsError;
@@ -48,6 +47,11 @@ pub enum TreeError {
     /// There are no samples.
     #[error("the profile has no samples left to show; take less away, or record a longer run")]
     Empty,
+    /// Stacks of one call each are no tree.
+    #[error(
+        "the profile knows calls but no stacks (callgrind), or is a difference, so there is no tree; --callers FUNC and --callees FUNC show calls one level deep"
+    )]
+    NoStacks,
     /// No function has the name.
     #[error("no function `{pattern}` was seen; {nearest}")]
     Unknown {
@@ -97,33 +101,22 @@ pub(crate) fn target(profile: &Profile, pattern: &str) -> Result<Target, TreeErr
 }
 
 /// One function below those that lead to it.
-#[derive(Default)]
-struct Node {
+#[derive(Debug, Default)]
+struct Figures {
     total: i64,
     own: i64,
     samples: u64,
-    below: BTreeMap<EntryId, Node>,
-}
-
-impl Node {
-    fn add(&mut self, path: impl Iterator<Item = EntryId>, weight: i64, samples: u64) {
-        let mut node = self;
-        node.total += weight;
-        node.samples += samples;
-        for entry in path {
-            node = node.below.entry(entry).or_default();
-            node.total += weight;
-            node.samples += samples;
-        }
-        node.own += weight;
-    }
 }
 
 /// All calls from the root.
 ///
 /// # Errors
-/// When there is no sample or no weight.
+/// When there is no sample or no weight, and when the samples are no stacks.
 pub fn tree(profile: &Profile, options: &Options) -> Result<String, TreeError> {
+    let weights = Measure::of(profile).map(|measure| &profile.samples.weights[measure.weight]);
+    if weights.is_some_and(|weights| weights.iter().any(|&weight| weight < 0)) {
+        return Err(TreeError::NoStacks);
+    }
     let what = "calls from the root; ";
     draw(profile, options, what, |_, path| {
         Some(path.into_iter().rev().collect())
@@ -173,19 +166,24 @@ fn draw(
     })?;
     let census = Census::of(profile, &[], Inline::Expand);
     let is_target = |target: &Target, id: EntryId| target.is(profile, census.entries[id].code);
-    let mut root = Node::default();
+    let mut calls = Calls::<Figures>::new();
     let stacks = profile.stack_weights(measure.weight);
     let all: i64 = stacks.iter().map(|stack| stack.weight).sum();
     for stack in &stacks {
         let path = |stack: Option<StackId>| census.path(profile, stack).collect();
         if let Some(chosen) = choose(&is_target, path(stack.stack)) {
-            root.add(chosen.into_iter(), stack.weight, stack.samples);
+            let leaf = calls.add(chosen, |figures| {
+                figures.total += stack.weight;
+                figures.samples += stack.samples;
+            });
+            calls.value_mut(leaf).own += stack.weight;
         }
     }
     let whole = options.whole.unwrap_or(all);
     let mut drawing = Drawing {
         profile,
         census: &census,
+        calls: &calls,
         options,
         whole,
         places: Places::of([profile]),
@@ -201,7 +199,7 @@ fn draw(
         ),
         left_out: 0,
     };
-    drawing.children(&root, 0, 0);
+    drawing.rows();
     let mut out = crate::functions::header(profile, options.width);
     out.push('\n');
     out.push_str(&drawing.grid.render(options.width));
@@ -226,6 +224,7 @@ fn draw(
 struct Drawing<'a> {
     profile: &'a Profile,
     census: &'a Census,
+    calls: &'a Calls<Figures>,
     options: &'a Options,
     whole: i64,
     places: Places,
@@ -234,10 +233,10 @@ struct Drawing<'a> {
 }
 
 impl Drawing<'_> {
-    /// Adds the rows below a node, heaviest first. Goes as deep as stacks are, which is bounded by
-    /// an explicit list of what is to be done and not by the stack of this program.
-    fn children(&mut self, root: &Node, depth: usize, indent: usize) {
-        let mut open = vec![(root, None, depth, indent, true)];
+    /// Adds all rows, callers first, heaviest first. Goes as deep as stacks are, which is bounded
+    /// by an explicit list of what is to be done and not by the stack of this program.
+    fn rows(&mut self) {
+        let mut open = vec![(Calls::<Figures>::ROOT, None, 0, 0, true)];
         while let Some((node, entry, depth, indent, only)) = open.pop() {
             if let Some(entry) = entry {
                 self.row(node, entry, indent);
@@ -245,7 +244,7 @@ impl Drawing<'_> {
             let shown = self.shown(node, depth);
             // One callee alone stays in its caller's column, so that deep stacks stay readable,
             // unless the caller has siblings, for whose sibling it would be taken.
-            let alone = only && shown.len() == 1 && node.own == 0;
+            let alone = only && shown.len() == 1 && self.calls.value(node).own == 0;
             let next = if alone || entry.is_none() {
                 indent
             } else {
@@ -258,20 +257,22 @@ impl Drawing<'_> {
         }
     }
 
-    fn shown<'n>(&mut self, node: &'n Node, depth: usize) -> Vec<(EntryId, &'n Node)> {
+    fn shown(&mut self, node: NodeId, depth: usize) -> Vec<(EntryId, NodeId)> {
         let deep = self.options.depth.is_some_and(|most| depth >= most);
         let least = self.options.min_share_millipercent as f64 / 100_000.0 * self.whole as f64;
-        let mut shown: Vec<(EntryId, &Node)> = Vec::new();
-        for (&entry, below) in &node.below {
-            if !deep && below.total as f64 >= least {
+        let calls = self.calls;
+        let total = |node: NodeId| calls.value(node).total;
+        let mut shown: Vec<(EntryId, NodeId)> = Vec::new();
+        for (entry, below) in calls.children(node) {
+            if !deep && total(below) as f64 >= least {
                 shown.push((entry, below));
             } else {
                 self.left_out += 1;
             }
         }
         let name = |entry: EntryId| &self.census.entries[entry].name;
-        shown.sort_by(|(a, one), (b, two)| {
-            let by_weight = two.total.cmp(&one.total);
+        shown.sort_by(|&(ref a, one), &(ref b, two)| {
+            let by_weight = total(two).cmp(&total(one));
             by_weight
                 .then_with(|| name(*a).cmp(name(*b)))
                 .then(a.cmp(b))
@@ -279,7 +280,8 @@ impl Drawing<'_> {
         shown
     }
 
-    fn row(&mut self, node: &Node, entry: EntryId, indent: usize) {
+    fn row(&mut self, node: NodeId, entry: EntryId, indent: usize) {
+        let node = self.calls.value(node);
         const HEAVY: f64 = 0.05;
         /// Deeper rows are not moved any further, for their names would have no room.
         const DEEPEST: usize = 20;

@@ -63,7 +63,7 @@ fn row<'a>(difference: &'a Difference, name: &str) -> &'a Row {
 #[test]
 fn functions_join_across_folders_and_add_up() {
     let (base, head) = (samples_only(base()), samples_only(head()));
-    let value = difference(&base, &head, Normalize::None).unwrap();
+    let value = difference(&base, &head, Normalize::Run).unwrap();
     assert_eq!(value.unit, Unit::Count);
     assert_eq!((value.whole.base, value.whole.head), (1000.0, 650.0));
     let number = row(&value, "parse::number");
@@ -85,7 +85,7 @@ fn functions_join_across_folders_and_add_up() {
 
 #[test]
 fn a_profile_does_not_differ_from_itself() {
-    let value = difference(&base(), &base(), Normalize::None).unwrap();
+    let value = difference(&base(), &base(), Normalize::Run).unwrap();
     assert!(value.rows.iter().all(|row| row.self_change() == 0.0));
     assert!(value.rows.iter().all(|row| row.presence == Presence::Both));
 }
@@ -108,7 +108,7 @@ fn figures_are_brought_to_one_measure() {
 fn unlike_profiles_are_refused_with_both_sides() {
     let mut other = base();
     other.meta.event = "cycles".into();
-    let error = difference(&base(), &other, Normalize::None).unwrap_err();
+    let error = difference(&base(), &other, Normalize::Run).unwrap_err();
     let text = error.to_string();
     assert!(
         text.contains("`cpu-clock` in base and `cycles` in head"),
@@ -116,14 +116,14 @@ fn unlike_profiles_are_refused_with_both_sides() {
     );
     let mut fast = samples_only(base());
     fast.meta.rate_hz = Some(4999);
-    let error = difference(&samples_only(base()), &fast, Normalize::None).unwrap_err();
+    let error = difference(&samples_only(base()), &fast, Normalize::Run).unwrap_err();
     assert!(
         error
             .to_string()
             .contains("997 Hz in base and 4999 Hz in head")
     );
     assert!(difference(&samples_only(base()), &fast, Normalize::Total).is_ok());
-    let empty = difference(&base(), &fixture::empty(), Normalize::None).unwrap_err();
+    let empty = difference(&base(), &fixture::empty(), Normalize::Run).unwrap_err();
     assert_eq!(empty, DiffError::Empty { side: "head" });
 }
 
@@ -131,7 +131,7 @@ fn unlike_profiles_are_refused_with_both_sides() {
 fn diff_screens() {
     let profiles = [&base(), &head()];
     for (name, normalize) in [
-        ("diff", Normalize::None),
+        ("diff", Normalize::Run),
         ("diff-total", Normalize::Total),
         ("diff-second", Normalize::Second),
     ] {
@@ -150,7 +150,7 @@ fn diff_screens() {
 fn folded_stacks_have_three_columns() {
     let mut out = Vec::new();
     let (base, head) = (samples_only(base()), samples_only(head()));
-    folded(&base, &head, Normalize::None, &mut out)
+    folded(&base, &head, Normalize::Run, &mut out)
         .unwrap()
         .unwrap();
     let text = String::from_utf8(out).unwrap();
@@ -171,7 +171,7 @@ fn folded_stacks_have_three_columns() {
 fn the_picture_shows_what_is_gone_and_where_the_change_is() {
     let draw = || {
         let mut out = Vec::new();
-        picture(&base(), &head(), Normalize::None, &mut out).unwrap();
+        picture(&base(), &head(), Normalize::Run, &mut out).unwrap();
         String::from_utf8(out).unwrap()
     };
     let svg = draw();

@@ -14,6 +14,7 @@ pub(super) fn escape(name: &str) -> String {
             '\r' => text.push_str(r"\r"),
             '\\' => text.push_str(r"\\"),
             ' ' if at == 0 || at + 1 == last => text.push_str(r"\_"),
+            control if control.is_control() => text.extend(control.escape_unicode()),
             other => text.push(other),
         }
     }

@@ -9,14 +9,16 @@ use super::CREATOR;
 use super::graph::{Call, Graph, Node, Position};
 use super::names::{escape, event_of};
 use crate::WriteError;
+use crate::folded::Options;
+use crate::viewer::{self, Fact};
 
 /// Writes a callgrind profile, sorted by object, file, function and position; equal profiles give
-/// equal bytes.
+/// equal bytes. Returns what the format could not carry, in words, such as `stacks`.
 ///
 /// # Errors
 /// [`WriteError::Negative`] when a function or a call has a negative weight, which the format
 /// cannot say, [`WriteError::Invalid`], and those of `out`.
-pub fn write(profile: &Profile, out: impl Write) -> Result<(), WriteError> {
+pub fn write(profile: &Profile, out: impl Write) -> Result<Vec<String>, WriteError> {
     profile.validate()?;
     let graph = Graph::of(profile);
     check_signs(&graph)?;
@@ -41,7 +43,14 @@ pub fn write(profile: &Profile, out: impl Write) -> Result<(), WriteError> {
     }
     writeln!(lines.out, "\ntotals:{}", Costs(&totals))?;
     lines.out.flush()?;
-    Ok(())
+    let carried = [
+        Fact::Weights,
+        Fact::Addresses,
+        Fact::Images,
+        Fact::Files,
+        Fact::LineNumbers,
+    ];
+    Ok(viewer::losses(profile, &Options::default(), &carried))
 }
 
 fn check_signs(graph: &Graph) -> Result<(), WriteError> {

@@ -127,7 +127,8 @@ pub fn write(
         },
     };
     json::write_document(&file, out)?;
-    let mut lost = viewer::losses(profile, options, &[Fact::Times]);
+    let carried = [Fact::Times, Fact::Stacks, Fact::ThreadNumbers, Fact::Files];
+    let mut lost = viewer::losses(profile, options, &carried);
     if weight.unit != Unit::Nanoseconds {
         lost.push(format!(
             "the unit of {}: one is shown as a millisecond",

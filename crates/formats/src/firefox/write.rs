@@ -197,7 +197,11 @@ pub fn write(
     let carried = [
         Fact::Times,
         Fact::Addresses,
+        Fact::Stacks,
+        Fact::ThreadNumbers,
+        Fact::Images,
         Fact::BuildIds,
+        Fact::Files,
         Fact::LineNumbers,
         Fact::Symbols,
     ];

@@ -2,7 +2,7 @@
 
 use hotproof_profile::{Profile, Sample, StackEnd, ThreadId, Unit, Weight};
 
-use super::{FAILED, TRUNCATED, UNKNOWN_END, unescape};
+use super::{FAILED, TRUNCATED, UNKNOWN_END, meaning, unescape};
 use crate::import::{Builder, Format, ImportError, Limits, Place};
 
 /// Whether the first line that is no comment is a stack and a weight.
@@ -201,10 +201,11 @@ impl Shape {
 
 /// Whether each backslash in a frame begins an escape of ours.
 fn is_escaped(frame: &str) -> bool {
-    let mut rest = frame.chars();
-    while let Some(character) = rest.next() {
-        if character == '\\' && !rest.next().is_some_and(|next| r":nr\_e".contains(next)) {
-            return false;
+    let mut rest = frame;
+    while let Some((_, escaped)) = rest.split_once('\\') {
+        match meaning(escaped) {
+            Some((_, after)) => rest = after,
+            None => return false,
         }
     }
     true

@@ -271,6 +271,9 @@ impl Builder {
     }
 }
 
+/// What code that was made at run time is called when it has no file.
+pub(crate) const JIT: &str = "[jit]";
+
 /// The kind of image that such a path names.
 pub(crate) fn image_kind(path: &str) -> ImageKind {
     if path.starts_with("[kernel") || path.starts_with("[guest.kernel") {
@@ -279,7 +282,7 @@ pub(crate) fn image_kind(path: &str) -> ImageKind {
         ImageKind::Vdso
     } else if path == "//anon" || path == "[heap]" || path == "[stack]" {
         ImageKind::Anonymous
-    } else if path.starts_with("/tmp/perf-") && path.ends_with(".map") {
+    } else if path == JIT || (path.starts_with("/tmp/perf-") && path.ends_with(".map")) {
         ImageKind::Jit
     } else if is_module(path) {
         ImageKind::Module

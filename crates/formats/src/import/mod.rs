@@ -6,7 +6,7 @@
 //! | pprof, gzipped or not | its fields | [`crate::pprof`] |
 //! | callgrind | its header lines | [`crate::callgrind`] |
 //! | perf script text | a head of a sample | [`crate::perf_script`] |
-//! | Firefox Profiler, speedscope, Chrome trace, V8 CPU profile | the names of their outermost members | [`crate::firefox`], [`crate::speedscope`], [`crate::chrome`] |
+//! | Firefox Profiler, speedscope, Chrome trace, V8 CPU profile, our JSON | the names of their outermost members | [`crate::firefox`], [`crate::speedscope`], [`crate::chrome`], [`crate::json`] |
 //! | folded stacks | a line that ends in a number | [`crate::folded`] |
 //!
 //! Gzip around any of them is undone, once. A file is never asked for its name.
@@ -35,13 +35,14 @@ use std::io::Read;
 use flate2::read::MultiGzDecoder;
 use hotproof_profile::Profile;
 
-pub(crate) use builder::{Budget, Builder, LocationKey, Place as FramePlace, image_kind};
+pub(crate) use builder::{Budget, Builder, JIT, LocationKey, Place as FramePlace, image_kind};
 pub(crate) use dropped::Dropped;
 pub use error::{ImportError, Place};
 pub use recognise::recognise;
 
 use crate::{
-    callgrind, chrome, cpuprofile, firefox, folded, native, perf_script, pprof, sniff, speedscope,
+    callgrind, chrome, cpuprofile, firefox, folded, json, native, perf_script, pprof, sniff,
+    speedscope,
 };
 
 /// The formats that are recognised.
@@ -66,6 +67,8 @@ pub enum Format {
     ChromeTrace,
     /// V8's `.cpuprofile`, as `node --cpu-prof` writes it.
     CpuProfile,
+    /// Our own JSON.
+    Json,
     /// A recording of Linux perf; recognised, and read elsewhere.
     PerfData,
 }
@@ -82,6 +85,7 @@ impl Format {
         Format::Speedscope,
         Format::ChromeTrace,
         Format::CpuProfile,
+        Format::Json,
     ];
 
     /// Their names in one line, for messages.
@@ -103,6 +107,7 @@ impl fmt::Display for Format {
             Format::Speedscope => "speedscope profile",
             Format::ChromeTrace => "Chrome trace",
             Format::CpuProfile => "V8 CPU profile",
+            Format::Json => "hotproof JSON",
             Format::PerfData => "perf.data",
         })
     }
@@ -166,6 +171,7 @@ pub fn read_as(format: Format, bytes: &[u8], limits: Limits) -> Result<Imported,
         Format::Speedscope => speedscope::read(bytes, limits)?,
         Format::ChromeTrace => chrome::read(bytes, limits)?,
         Format::CpuProfile => cpuprofile::read(bytes, limits)?,
+        Format::Json => json::read(bytes, limits)?,
         Format::PerfData => {
             return Err(ImportError::Unsupported {
                 format,

@@ -11,21 +11,29 @@
 //!
 //! References are positions in those lists, counted from 0. What is not known is null, never
 //! absent. Text is UTF-8, addresses are hexadecimal text since JSON numbers are not exact above
-//! 2^53, and weights and times are whole numbers.
+//! 2^53, and weights and times are whole numbers. An inlined frame comes right after the frame that
+//! it is inlined into.
+//!
+//! A document that is read and written again is the same.
 //!
 //! | lost on the way out | |
 //! |---|---|
-//! | symbols, mappings, who named a function, weights of functions nobody sampled | always |
+//! | symbols, mappings, how an address was obtained, functions of no frame | always |
+//! | what another format said of itself ([`hotproof_profile::Foreign`]) | always |
 //! | which functions are inlined | when physical frames are asked for |
 
+mod document;
 mod number;
 mod parse;
+mod read;
 mod write;
 
 use std::io::{BufWriter, Write};
 
 pub(crate) use number::Number;
 pub(crate) use parse::{damaged, damaged_text, parse, recognise};
+pub(crate) use read::{bytes_of_hex, read};
+pub(crate) use write::meta_text;
 pub use write::write;
 
 use crate::WriteError;

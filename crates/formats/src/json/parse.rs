@@ -109,7 +109,14 @@ impl<'de> Visitor<'de> for &mut Members {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         while let Some(name) = map.next_key::<String>()? {
             self.add(&name);
-            if name == "$schema" {
+            if name == "schema" {
+                #[derive(Deserialize)]
+                struct Schema {
+                    name: String,
+                }
+                let schema = map.next_value::<Schema>()?;
+                self.found = schema.name.starts_with("hotproof.").then_some(Format::Json);
+            } else if name == "$schema" {
                 let schema = map.next_value::<String>()?;
                 self.found = schema.contains("speedscope").then_some(Format::Speedscope);
             } else if self.format().is_none() {

@@ -4,160 +4,11 @@ use std::io::Write;
 
 use hotproof_profile::*;
 use rustc_hash::FxHashMap;
-use serde::Serialize;
 
+use super::document::*;
 use crate::WriteError;
 use crate::folded::Options;
 use crate::viewer::{self, Fact};
-
-#[derive(Serialize)]
-struct Document<'a> {
-    schema: Schema,
-    exporter: &'static str,
-    meta: MetaRow<'a>,
-    weights: Vec<WeightRow<'a>>,
-    processes: Vec<ProcessRow<'a>>,
-    threads: Vec<ThreadRow<'a>>,
-    images: Vec<ImageRow<'a>>,
-    functions: Vec<FunctionRow<'a>>,
-    frames: Vec<FrameRow<'a>>,
-    stacks: Vec<StackRow>,
-    samples: Vec<SampleRow<'a>>,
-}
-
-#[derive(Serialize)]
-struct Schema {
-    name: &'static str,
-    version: u32,
-}
-
-#[derive(Serialize)]
-struct MetaRow<'a> {
-    command: &'a [String],
-    started_unix_ns: Option<u64>,
-    duration_ns: u64,
-    clock: &'a str,
-    event: &'a str,
-    period: Option<u64>,
-    rate_hz: Option<u64>,
-    rung: &'a str,
-    unwinder: &'a str,
-    cpu_time_ns: Option<u64>,
-    counters: Vec<CounterRow<'a>>,
-    recorder_cpu_ns: Option<u64>,
-    exit_code: Option<i32>,
-    exit_signal: Option<i32>,
-    lost: LostRow,
-    host: HostRow<'a>,
-    notes: &'a [String],
-}
-
-#[derive(Serialize)]
-struct CounterRow<'a> {
-    name: &'a str,
-    unit: &'static str,
-    value: u64,
-    counted: f64,
-}
-
-#[derive(Serialize)]
-struct LostRow {
-    samples: u64,
-    records: u64,
-    throttled: u64,
-}
-
-#[derive(Serialize)]
-struct HostRow<'a> {
-    arch: &'a str,
-    kernel: &'a str,
-    cpu_model: &'a str,
-    cpus: u32,
-}
-
-#[derive(Serialize)]
-struct WeightRow<'a> {
-    name: &'a str,
-    unit: &'static str,
-    total: i64,
-}
-
-#[derive(Serialize)]
-struct ProcessRow<'a> {
-    pid: u32,
-    name: &'a str,
-    start_ns: u64,
-    end_ns: Option<u64>,
-}
-
-#[derive(Serialize)]
-struct ThreadRow<'a> {
-    process: usize,
-    tid: u32,
-    name: &'a str,
-    start_ns: u64,
-    end_ns: Option<u64>,
-}
-
-#[derive(Serialize)]
-struct ImageRow<'a> {
-    path: &'a str,
-    build_id: String,
-    kind: &'static str,
-}
-
-#[derive(Serialize)]
-struct FunctionRow<'a> {
-    name: String,
-    named: bool,
-    linkage_name: Option<&'a str>,
-    file: Option<&'a str>,
-    line: Option<u32>,
-    image: Option<usize>,
-    library: bool,
-    source: Option<&'static str>,
-    samples: u64,
-    #[serde(rename = "self")]
-    self_weights: Vec<i64>,
-    total: Vec<i64>,
-}
-
-#[derive(Serialize)]
-struct FrameRow<'a> {
-    function: usize,
-    file: Option<&'a str>,
-    line: Option<u32>,
-    column: Option<u32>,
-    image: Option<usize>,
-    address: Option<String>,
-    inlined: bool,
-    contradicted: bool,
-}
-
-#[derive(Serialize)]
-struct StackRow {
-    parent: Option<u32>,
-    frame: u32,
-}
-
-#[derive(Serialize)]
-struct SampleRow<'a> {
-    thread: usize,
-    time_ns: u64,
-    stack: Option<u32>,
-    weights: Vec<i64>,
-    cpu: Option<u32>,
-    end: &'static str,
-    labels: Vec<LabelRow<'a>>,
-}
-
-#[derive(Serialize)]
-struct LabelRow<'a> {
-    key: &'a str,
-    text: Option<&'a str>,
-    number: Option<i64>,
-    unit: Option<&'a str>,
-}
 
 /// Writes the whole profile, every weight of it; of the options, `inline` alone counts. Returns
 /// what the format could not carry, in words, such as `symbols`.
@@ -177,10 +28,10 @@ pub fn write(
     let samples = 0..profile.samples.len();
     let document = Document {
         schema: Schema {
-            name: "hotproof.profile",
-            version: 1,
+            name: NAME.into(),
+            version: VERSION,
         },
-        exporter: concat!("hotproof@", env!("CARGO_PKG_VERSION")),
+        exporter: concat!("hotproof@", env!("CARGO_PKG_VERSION")).into(),
         meta: meta(&profile.meta),
         weights: weights(profile),
         processes: profile
@@ -212,31 +63,36 @@ pub fn write(
     Ok(viewer::losses(profile, options, &all_but_lost))
 }
 
-fn counter(counter: &Counter) -> CounterRow<'_> {
+fn counter(counter: &Counter) -> CounterRow {
     CounterRow {
-        name: &counter.name,
-        unit: counter.unit.name(),
+        name: counter.name.clone(),
+        unit: counter.unit.into(),
         value: counter.value,
         counted: counter.counted,
     }
 }
 
-fn meta(meta: &Meta) -> MetaRow<'_> {
+/// What was recorded, as a JSON text.
+pub(crate) fn meta_text(row: &Meta) -> String {
+    serde_json::to_string(&meta(row)).expect("texts and numbers are JSON")
+}
+
+fn meta(meta: &Meta) -> MetaRow {
     let (exit_code, exit_signal) = match meta.exit {
         Some(Exit::Code(code)) => (Some(code), None),
         Some(Exit::Signal(signal)) => (None, Some(signal)),
         None => (None, None),
     };
     MetaRow {
-        command: &meta.command,
+        command: meta.command.clone(),
         started_unix_ns: meta.started_unix_ns,
         duration_ns: meta.duration_ns,
-        clock: &meta.clock,
-        event: &meta.event,
+        clock: meta.clock.clone(),
+        event: meta.event.clone(),
         period: meta.period,
         rate_hz: meta.rate_hz,
-        rung: &meta.rung,
-        unwinder: &meta.unwinder,
+        rung: meta.rung.clone(),
+        unwinder: meta.unwinder.clone(),
         cpu_time_ns: meta.cpu_time_ns,
         counters: meta.counters.iter().map(counter).collect(),
         recorder_cpu_ns: meta.recorder_cpu_ns,
@@ -248,20 +104,20 @@ fn meta(meta: &Meta) -> MetaRow<'_> {
             throttled: meta.lost.throttled,
         },
         host: HostRow {
-            arch: &meta.host.arch,
-            kernel: &meta.host.kernel,
-            cpu_model: &meta.host.cpu_model,
+            arch: meta.host.arch.clone(),
+            kernel: meta.host.kernel.clone(),
+            cpu_model: meta.host.cpu_model.clone(),
             cpus: meta.host.cpus,
         },
-        notes: &meta.notes,
+        notes: meta.notes.clone(),
     }
 }
 
-fn weights(profile: &Profile) -> Vec<WeightRow<'_>> {
+fn weights(profile: &Profile) -> Vec<WeightRow> {
     let rows = profile.weights.iter().enumerate();
     rows.map(|(column, weight)| WeightRow {
-        name: &weight.name,
-        unit: weight.unit.name(),
+        name: weight.name.clone(),
+        unit: weight.unit.into(),
         total: profile.total_weight(column),
     })
     .collect()
@@ -270,7 +126,7 @@ fn weights(profile: &Profile) -> Vec<WeightRow<'_>> {
 fn process<'a>(profile: &'a Profile, row: &Process) -> ProcessRow<'a> {
     ProcessRow {
         pid: row.pid,
-        name: &profile.strings[row.name],
+        name: profile.strings[row.name].into(),
         start_ns: row.start_ns,
         end_ns: row.end_ns,
     }
@@ -280,7 +136,7 @@ fn thread<'a>(profile: &'a Profile, row: &Thread) -> ThreadRow<'a> {
     ThreadRow {
         process: row.process.index(),
         tid: row.tid,
-        name: &profile.strings[row.name],
+        name: profile.strings[row.name].into(),
         start_ns: row.start_ns,
         end_ns: row.end_ns,
     }
@@ -288,20 +144,13 @@ fn thread<'a>(profile: &'a Profile, row: &Thread) -> ThreadRow<'a> {
 
 fn image<'a>(profile: &'a Profile, row: &Image) -> ImageRow<'a> {
     ImageRow {
-        path: &profile.strings[row.path],
+        path: profile.strings[row.path].into(),
         build_id: row
             .build_id
             .iter()
             .map(|byte| format!("{byte:02x}"))
             .collect(),
-        kind: match row.kind {
-            ImageKind::Elf => "elf",
-            ImageKind::Vdso => "vdso",
-            ImageKind::Kernel => "kernel",
-            ImageKind::Module => "module",
-            ImageKind::Jit => "jit",
-            ImageKind::Anonymous => "anonymous",
-        },
+        kind: row.kind.into(),
     }
 }
 
@@ -352,7 +201,7 @@ impl<'a> Functions<'a> {
 
 fn function<'a>(profile: &'a Profile, total: &CodeTotal, width: usize) -> FunctionRow<'a> {
     let mut row = FunctionRow {
-        name: profile.code_name(total.code),
+        name: profile.code_name(total.code).into(),
         named: false,
         linkage_name: None,
         file: None,
@@ -368,11 +217,11 @@ fn function<'a>(profile: &'a Profile, total: &CodeTotal, width: usize) -> Functi
         let function = &profile.functions[id];
         let linkage_name = &profile.strings[function.linkage_name];
         row.named = true;
-        row.linkage_name = (!linkage_name.is_empty()).then_some(linkage_name);
-        row.file = function.file.map(|file| &profile.strings[file]);
+        row.linkage_name = (!linkage_name.is_empty()).then(|| linkage_name.into());
+        row.file = function.file.map(|file| profile.strings[file].into());
         row.line = function.line;
         row.library = profile.is_library(id);
-        row.source = Some(function.source.word());
+        row.source = Some(function.source.word().into());
     }
     row
 }
@@ -421,7 +270,7 @@ impl<'a> Frames<'a> {
                 function: self.functions[&code],
                 file: frame
                     .and_then(|frame| frame.file)
-                    .map(|file| &self.profile.strings[file]),
+                    .map(|file| self.profile.strings[file].into()),
                 line: frame.and_then(|frame| frame.line),
                 column: frame.and_then(|frame| frame.column),
                 image: row.image.map(Id::index),
@@ -462,12 +311,7 @@ fn sample<'a>(profile: &'a Profile, row: usize, ends: &[u32]) -> SampleRow<'a> {
         stack: samples.stack[row].map(|stack| ends[stack.index()]),
         weights: samples.weights.iter().map(|column| column[row]).collect(),
         cpu: samples.cpu[row],
-        end: match samples.end[row] {
-            StackEnd::Complete => "complete",
-            StackEnd::Truncated => "truncated",
-            StackEnd::Failed => "failed",
-            StackEnd::Unknown => "unknown",
-        },
+        end: samples.end[row].into(),
         labels: labels
             .iter()
             .map(|&label| label_row(profile, label))
@@ -477,13 +321,14 @@ fn sample<'a>(profile: &'a Profile, row: usize, ends: &[u32]) -> SampleRow<'a> {
 
 fn label_row(profile: &Profile, label: Label) -> LabelRow<'_> {
     let (text, number, unit) = match label.value {
-        LabelValue::Text(text) => (Some(&profile.strings[text]), None, None),
+        LabelValue::Text(text) => (Some(profile.strings[text].into()), None, None),
         LabelValue::Number { value, unit } => {
-            (None, Some(value), unit.map(|unit| &profile.strings[unit]))
+            let unit = unit.map(|unit| profile.strings[unit].into());
+            (None, Some(value), unit)
         }
     };
     LabelRow {
-        key: &profile.strings[label.key],
+        key: profile.strings[label.key].into(),
         text,
         number,
         unit,

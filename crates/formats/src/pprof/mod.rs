@@ -28,11 +28,12 @@
 //! | of a native profile | comes back from pprof as |
 //! |---|---|
 //! | times of samples and threads, CPUs, clock | nothing: samples of one stack, thread, end and labels are one |
-//! | symbols, who named a function and in which image, how an address was obtained | nothing; addresses count as adjusted |
+//! | symbols, who named a function, how an address was obtained | nothing; addresses count as adjusted |
+//! | the image that a function is in | the one that all its addresses lie in, else none |
 //! | file of a line that is not its function's own | the function's |
 //! | line or column 0, a file without a name | none |
 //! | mappings of an image but the first | nothing |
-//! | kind of an image | what its path tells: `[kernel...]`, `[vdso]`, `*.ko`, `/tmp/perf-*.map`, or ELF |
+//! | kind of an image | what its path tells: `[kernel...]`, `[vdso]`, `*.ko`, `/tmp/perf-*.map`, or ELF; code made at run time in a file of another name is in `[jit]` |
 //! | unresolved and unknown locations | unknown where the image has named ones, else unresolved |
 //! | a sample without a stack | a stack of one unknown location |
 //! | command | one text; rate: a period; host, exit, CPU times: nothing |
@@ -50,6 +51,7 @@ mod build;
 mod comments;
 mod differential;
 mod labels;
+mod owners;
 mod read;
 mod samples;
 mod schema;
@@ -64,17 +66,23 @@ use hotproof_profile::Profile;
 use prost::Message;
 
 use crate::WriteError;
+use crate::folded::Options;
+use crate::viewer::{self, Fact};
 pub use differential::write_differential;
 pub(crate) use read::{looks_like, read};
 pub(crate) use units::meaning;
 
 /// Writes a gzipped `profile.proto`. Equal profiles give equal bytes: the gzip header has no time.
+/// Returns what the format could not carry, in words, such as `symbols`.
 ///
 /// # Errors
 /// [`WriteError::Invalid`] when rows refer to rows that do not exist, and those of `out`.
-pub fn write(profile: &Profile, out: impl Write) -> Result<(), WriteError> {
+pub fn write(profile: &Profile, out: impl Write) -> Result<Vec<String>, WriteError> {
     profile.validate()?;
-    write_message(&build::build(profile), out)
+    write_message(&build::build(profile), out)?;
+    let lost = [Fact::Times, Fact::Cpus, Fact::Symbols];
+    let carried: Vec<Fact> = Fact::all().filter(|fact| !lost.contains(fact)).collect();
+    Ok(viewer::losses(profile, &Options::default(), &carried))
 }
 
 fn write_message(message: &schema::Profile, out: impl Write) -> Result<(), WriteError> {

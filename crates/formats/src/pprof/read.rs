@@ -63,7 +63,9 @@ pub(crate) fn read(bytes: &[u8], limits: Limits) -> Result<(Profile, Vec<String>
     for &(at, bytes) in &message.samples {
         samples.read(&mut builder, at, bytes, &mut dropped)?;
     }
-    Ok((builder.finish()?, dropped.into_sentences()))
+    let mut profile = builder.finish()?;
+    super::owners::find(&mut profile);
+    Ok((profile, dropped.into_sentences()))
 }
 
 pub(super) fn damaged(at: u64, what: impl Into<String>) -> ImportError {

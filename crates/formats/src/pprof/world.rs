@@ -1,11 +1,12 @@
 //! Images and their addresses as pprof's mappings.
 
 use hotproof_profile::{
-    Function, Id, ImageId, ImageKind, Location, LocationState, Mapping, Profile, Source,
+    Function, Id, Image, ImageId, ImageKind, Location, LocationState, Mapping, Profile, Source,
 };
 
 use super::build::Texts;
 use super::schema;
+use crate::import::{JIT, image_kind};
 
 /// One mapping for each image, by the image's id.
 pub(super) struct Mappings {
@@ -23,7 +24,7 @@ impl Mappings {
                 let hex = image.build_id.iter().map(|byte| format!("{byte:02x}"));
                 schema::Mapping {
                     id: id.index() as u64 + 1,
-                    filename: texts.id(&profile.strings[image.path]),
+                    filename: texts.id(file_of(profile, image)),
                     build_id: texts.id(&hex.collect::<String>()),
                     ..schema::Mapping::default()
                 }
@@ -144,4 +145,14 @@ pub(super) fn main_image(profile: &Profile) -> Option<ImageId> {
         .filter(|(_, row)| row.process.is_some());
     let main = mapped.find(|(_, row)| profile.images[row.image].kind == ImageKind::Elf)?;
     Some(main.1.image)
+}
+
+/// The file of an image. Its kind is told by that alone, so that code made at run time in a file of
+/// another name has the name that stands for such code.
+fn file_of<'a>(profile: &'a Profile, image: &Image) -> &'a str {
+    let path = &profile.strings[image.path];
+    if image.kind == ImageKind::Jit && image_kind(path) != ImageKind::Jit {
+        return JIT;
+    }
+    path
 }

@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::WriteError;
 use crate::folded::Options;
 use crate::json;
-use crate::viewer::{self, CodeTable};
+use crate::viewer::{self, CodeTable, Fact};
 
 /// Names the schema that the file follows; speedscope's schema demands exactly this text.
 const SCHEMA: &str = "https://www.speedscope.app/file-format-schema.json";
@@ -93,7 +93,8 @@ pub fn write(
         profiles,
     };
     json::write_document(&file, out)?;
-    Ok(viewer::losses(profile, options, &[]))
+    let carried = [Fact::Stacks, Fact::ThreadNumbers, Fact::Files];
+    Ok(viewer::losses(profile, options, &carried))
 }
 
 impl Sampled {

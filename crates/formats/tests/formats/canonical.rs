@@ -47,8 +47,14 @@ fn place(profile: &Profile, location: LocationId) -> Place {
             frame.column.unwrap_or(0),
         )
     };
+    // Code made at run time has no file that matters.
+    let jit = |image: &&Image| image.kind == ImageKind::Jit;
+    let path = match image.filter(jit) {
+        Some(_) => "[jit]".to_owned(),
+        None => some(profile, image.map(|image| image.path)),
+    };
     (
-        some(profile, image.map(|image| image.path)),
+        path,
         image.map_or(Vec::new(), |image| image.build_id.clone()),
         row.address,
         frames.into_iter().map(frame).collect(),

@@ -1,7 +1,7 @@
 //! Every figure in a document is the one that we show, and comes back as it was.
 
-use hotproof_formats::WriteError;
 use hotproof_formats::folded::Options;
+use hotproof_formats::{WriteError, callgrind, folded, import, native, parquet, pprof};
 use hotproof_profile::*;
 use proptest::prelude::*;
 use serde_json::Value;
@@ -117,6 +117,55 @@ fn written_again_a_document_is_the_same() {
         assert!(second == third, "{writer}");
         let names = |bytes: &[u8]| with_weight(totals_in(writer, &parse(bytes), 0));
         assert_eq!(names(&first), names(&second));
+    }
+}
+
+#[test]
+fn our_json_comes_back_to_the_byte() {
+    for inline in [Inline::Expand, Inline::Physical] {
+        let options = Options { inline, weight: 0 };
+        let (first, _) = write_with("json", &example::profile(), &options).unwrap();
+        let read_back = imported(&first);
+        assert_eq!(read_back.format, import::Format::Json);
+        assert!(read_back.dropped.is_empty());
+        let second = bytes_of("json", &read_back.profile, 0);
+        assert_eq!(
+            String::from_utf8(first).unwrap(),
+            String::from_utf8(second).unwrap()
+        );
+    }
+}
+
+#[test]
+fn other_answers_of_hotproof_are_refused_by_name() {
+    let own = String::from_utf8(bytes_of("json", &example::profile(), 0)).unwrap();
+    let cases = [
+        (
+            own.replacen("hotproof.profile", "hotproof.report", 1),
+            "schema.name: this is the answer of a command (`hotproof.report`)",
+        ),
+        (
+            own.replacen("\"version\":1", "\"version\":2", 1),
+            "schema.version: version 2 is not read, only 1",
+        ),
+        (
+            own.replacen("\"process\":0", "\"process\":70", 1),
+            "process: process 70 of",
+        ),
+        (
+            own.replacen("\"address\":\"0x", "\"address\":\"", 1),
+            "is no hexadecimal number like 0x1a",
+        ),
+        (
+            own.replacen("\"stack\":2,", "\"stack\":999,", 1),
+            "stack 999 of",
+        ),
+    ];
+    for (text, expected) in cases {
+        assert_ne!(text, own, "{expected}: nothing was replaced");
+        let error = import::read(text.as_bytes(), import::Limits::default()).unwrap_err();
+        let error = error.to_string();
+        assert!(error.contains(expected), "{error}\nexpected {expected}");
     }
 }
 
@@ -293,6 +342,50 @@ fn awkward_names_come_back() {
     }
 }
 
+/// A stack far deeper than this program's own goes out and comes in again: nothing goes down it by
+/// calling itself, and nothing takes the square of its depth.
+#[test]
+fn a_hundred_thousand_frames_go_through_every_format() {
+    const DEPTH: usize = 100_000;
+    let mut profile = example::profile();
+    let mut parent = None;
+    for depth in 0..DEPTH {
+        let location = LocationId::from_index(depth % 3);
+        parent = Some(profile.stacks.push(Stack { parent, location }));
+    }
+    profile.samples.stack[0] = parent;
+    let ours = with_weight(our_totals(&profile, &Options::default()));
+    let check = |writer: &str, bytes: &[u8], factor: i128| {
+        let read_back = imported(bytes).profile;
+        let found = with_weight(our_totals(&read_back, &Options::default()));
+        assert_eq!(found, scaled(ours.clone(), factor), "{writer}");
+    };
+    for writer in ["speedscope", "firefox", "chrome", "json"] {
+        let factor = factor(writer, &profile, 0);
+        check(writer, &bytes_of(writer, &profile, 0), factor);
+    }
+    let mut bytes = Vec::new();
+    pprof::write(&profile, &mut bytes).unwrap();
+    check("pprof", &bytes, 1);
+    bytes.clear();
+    native::write(&profile, &mut bytes).unwrap();
+    check("native", &bytes, 1);
+    bytes.clear();
+    folded::write(&profile, &Options::default(), &mut bytes).unwrap();
+    assert_eq!(
+        imported(&bytes).profile.total_weight(0),
+        profile.total_weight(0)
+    );
+    bytes.clear();
+    parquet::write(&profile, &Options::default(), &mut bytes).unwrap();
+    bytes.clear();
+    callgrind::write(&profile, &mut bytes).unwrap();
+    assert_eq!(
+        imported(&bytes).profile.total_weight(0),
+        profile.total_weight(0)
+    );
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
@@ -308,6 +401,10 @@ proptest! {
                 prop_assert!(bytes == bytes_of(writer, &profile, weight));
                 let found = with_weight(totals_in(writer, &parse(&bytes), weight));
                 prop_assert_eq!(&found, &ours, "{}", writer);
+                if writer == "json" {
+                    let again = bytes_of(writer, &imported(&bytes).profile, weight);
+                    prop_assert_eq!(String::from_utf8(again), String::from_utf8(bytes));
+                }
             }
             if profile.weights[weight].unit != Unit::Nanoseconds {
                 let bytes = bytes_of("firefox", &profile, weight);

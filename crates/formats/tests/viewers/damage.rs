@@ -25,6 +25,7 @@ static SEEDS: LazyLock<Vec<(Format, Vec<u8>)>> = LazyLock::new(|| {
         (Format::ChromeTrace, own("slices")),
         (Format::ChromeTrace, own("frames")),
         (Format::CpuProfile, own("cpuprofile")),
+        (Format::Json, bytes_of("json", &profile, 0)),
     ]
 });
 

@@ -10,6 +10,8 @@ mod agreement;
 mod damage;
 mod documents;
 mod imports;
+mod random;
+mod real;
 mod schema;
 mod viewers;
 

@@ -66,7 +66,7 @@ pub struct Confirmation {
 /// `floor` is the share above which it is ([`super::FLOOR`]).
 ///
 /// # Errors
-/// When there is no profile, or one with samples has no weights.
+/// When there is no profile, or one with samples has no weights or some below zero.
 pub fn answer(runs: &[&Profile], pattern: &str, floor: f64) -> Result<Answer, ConfirmError> {
     if runs.is_empty() {
         return Err(ConfirmError::NoProfile);
@@ -76,6 +76,10 @@ pub fn answer(runs: &[&Profile], pattern: &str, floor: f64) -> Result<Answer, Co
         let measure = Measure::of(profile).ok_or(ConfirmError::NoWeight {
             samples: profile.samples.len(),
         })?;
+        let weights = &profile.samples.weights[measure.weight];
+        if weights.iter().any(|&weight| weight < 0) {
+            return Err(ConfirmError::Negative);
+        }
         weighed.push((profile, profile.stack_weights(measure.weight)));
     }
     let pattern = pattern.trim();

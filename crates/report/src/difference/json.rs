@@ -82,7 +82,7 @@ pub fn json(profiles: [&Profile; 2], difference: &Difference, options: &Options)
         weight: &difference.weight,
         unit: difference.unit.name(),
         normalize: match difference.normalize {
-            Normalize::None => "none",
+            Normalize::Run => "run",
             Normalize::Total => "total",
             Normalize::Second => "second",
         },

@@ -1,6 +1,5 @@
 //! A differential flame graph.
 
-use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use hotproof_formats::folded::escape;
@@ -10,7 +9,11 @@ use inferno::flamegraph as draw;
 use super::join::RowId;
 use super::stacks::Stacks;
 use super::value::{DiffError, Normalize, measures};
-use crate::flamegraph::{LEAST_WIDTH_PCT, TITLE_COLUMNS, displayed, restored};
+use crate::calls::Calls;
+use crate::flamegraph::{
+    DEEP_NOTE, DEEPER, DEEPEST_FRAMES, LEAST_WIDTH_PCT, TITLE_COLUMNS, deepest, direction,
+    displayed, restored,
+};
 use crate::names::{clean, cut_middle};
 
 /// The root of what head no longer does.
@@ -22,32 +25,23 @@ pub enum PictureError {
     /// The profiles cannot be compared.
     #[error(transparent)]
     Diff(#[from] DiffError),
+    /// A difference of differences has no widths.
+    #[error(
+        "a profile has weights below zero, as a difference or a callgrind profile has, so there are no widths to draw; give two plain profiles"
+    )]
+    Negative,
     /// The picture could not be drawn or written.
     #[error("the flame graph could not be written: {0}")]
     Io(#[from] io::Error),
 }
 
 /// One function below its callers.
-#[derive(Default)]
-struct Node {
+#[derive(Debug, Default)]
+struct Weights {
     /// Self weight in base and head.
     own: [i64; 2],
     /// Weight in head, with what it calls.
     head: i64,
-    below: BTreeMap<RowId, Node>,
-}
-
-impl Node {
-    fn add(&mut self, path: &[RowId], weights: [i64; 2]) {
-        self.head += weights[1];
-        match path {
-            [] => {
-                self.own[0] += weights[0];
-                self.own[1] += weights[1];
-            }
-            [first, rest @ ..] => self.below.entry(*first).or_default().add(rest, weights),
-        }
-    }
 }
 
 /// Draws the change from base to head. The frames of head have head's widths; what only base did
@@ -66,18 +60,28 @@ pub fn picture(
     let profiles = [base, head];
     let measures = measures(profiles, normalize)?;
     let stacks = Stacks::of(profiles, normalize)?;
-    let names: Vec<String> = stacks
+    let mut names: Vec<String> = stacks
         .names
         .iter()
         .map(|name| displayed(&escape(name)))
         .collect();
-    let mut root = Node::default();
-    for (path, weights) in &stacks.paths {
-        root.add(path, weights.map(|weight| weight.max(0)));
+    let mut calls = Calls::<Weights>::new();
+    let mut cut = false;
+    for (path, &[base, head]) in &stacks.paths {
+        if base < 0 || head < 0 {
+            return Err(PictureError::Negative);
+        }
+        let drawn = path.iter().copied().take(DEEPEST_FRAMES);
+        let deeper = (path.len() > DEEPEST_FRAMES).then_some(names.len());
+        cut |= deeper.is_some();
+        let leaf = calls.add(drawn.chain(deeper), |weights| weights.head += head);
+        let own = &mut calls.value_mut(leaf).own;
+        own[0] += base;
+        own[1] += head;
     }
-    let mut lines = Vec::new();
-    kept_lines(&root, &names, &mut Vec::new(), &mut lines);
-    gone_lines(&root, &names, &mut Vec::new(), &mut lines);
+    names.push(DEEPER.to_owned());
+    let mut lines = kept_lines(&calls, &names);
+    lines.extend(gone_lines(&calls, &names));
     let mut settings = draw::Options::default();
     // No factor: the drawing would not apply it to changes.
     settings.count_name = match measures[1].unit {
@@ -89,7 +93,8 @@ pub fn picture(
     }
     .to_owned();
     settings.title = cut_middle(&clean(&title(profiles)), TITLE_COLUMNS);
-    settings.subtitle = Some(subtitle(normalize));
+    settings.subtitle = Some(subtitle(normalize, cut));
+    settings.direction = direction(deepest(&lines));
     settings.name_type = "function:".to_owned();
     settings.deterministic = true;
     // The lines are in the order of the tree, which is not that of their bytes: the mode for
@@ -105,43 +110,42 @@ pub fn picture(
     Ok(())
 }
 
-/// One line for each function that head has on the path, parents first, so that each is coloured
-/// by its own self weights.
-fn kept_lines<'a>(
-    node: &Node,
-    names: &'a [String],
-    path: &mut Vec<&'a str>,
-    lines: &mut Vec<String>,
-) {
-    if !path.is_empty() {
-        let [base, head] = node.own;
-        lines.push(format!("{} {base} {head}", path.join(";")));
-    }
-    for (&row, below) in node.below.iter().filter(|(_, below)| below.head > 0) {
-        path.push(&names[row]);
-        kept_lines(below, names, path, lines);
-        path.pop();
-    }
+/// One line for each path of head that ends in a function with self weight, callers first, so that
+/// each is coloured by its own self weights.
+fn kept_lines(calls: &Calls<Weights>, names: &[String]) -> Vec<String> {
+    let mut lines = Vec::new();
+    calls.visit(
+        |weights| weights.head > 0,
+        |path, weights| {
+            let [base, head] = weights.own;
+            if base != 0 || head != 0 {
+                lines.push(format!("{} {base} {head}", joined(path, names)));
+            }
+        },
+    );
+    lines
 }
 
 /// One line for each stack of base that ends in a function which head has not on that path. The
 /// first figure is twice the second, so that the change is minus the width.
-fn gone_lines<'a>(
-    node: &Node,
-    names: &'a [String],
-    path: &mut Vec<&'a str>,
-    lines: &mut Vec<String>,
-) {
-    let base = node.own[0];
-    if node.head == 0 && base > 0 && !path.is_empty() {
-        let twice = base.saturating_mul(2);
-        lines.push(format!("{GONE};{} {twice} {base}", path.join(";")));
-    }
-    for (&row, below) in &node.below {
-        path.push(&names[row]);
-        gone_lines(below, names, path, lines);
-        path.pop();
-    }
+fn gone_lines(calls: &Calls<Weights>, names: &[String]) -> Vec<String> {
+    let mut lines = Vec::new();
+    calls.visit(
+        |_| true,
+        |path, weights| {
+            let base = weights.own[0];
+            if weights.head == 0 && base > 0 {
+                let twice = base.saturating_mul(2);
+                lines.push(format!("{GONE};{} {twice} {base}", joined(path, names)));
+            }
+        },
+    );
+    lines
+}
+
+fn joined(path: &[RowId], names: &[String]) -> String {
+    let names: Vec<&str> = path.iter().map(|&row| names[row].as_str()).collect();
+    names.join(";")
 }
 
 fn title([base, head]: [&Profile; 2]) -> String {
@@ -153,11 +157,14 @@ fn title([base, head]: [&Profile; 2]) -> String {
     }
 }
 
-fn subtitle(normalize: Normalize) -> String {
+fn subtitle(normalize: Normalize, cut: bool) -> String {
     let scale = match normalize {
-        Normalize::None => "as recorded",
+        Normalize::Run => "as recorded",
         Normalize::Total => "head scaled to the total of base",
         Normalize::Second => "per second of wall time",
     };
-    format!("widths: head; red: more self time in head, blue: less; {GONE}: base's widths; {scale}")
+    let deep = if cut { DEEP_NOTE } else { "" };
+    format!(
+        "widths: head; red: more self time in head, blue: less; {GONE}: base's widths; {scale}{deep}"
+    )
 }

@@ -58,7 +58,7 @@ pub fn table(profiles: [&Profile; 2], difference: &Difference, options: &Options
         }
     }
     let scale = match difference.normalize {
-        Normalize::None => None,
+        Normalize::Run => None,
         Normalize::Total => Some("head's figures are scaled so that both totals are equal"),
         Normalize::Second => Some("figures are per second of wall time"),
     };
@@ -165,7 +165,7 @@ impl Scale {
             time: (difference.unit == Unit::Nanoseconds).then(|| TimeUnit::of(whole)),
             suffix: match difference.normalize {
                 Normalize::Second => "/s",
-                Normalize::None | Normalize::Total => "",
+                Normalize::Run | Normalize::Total => "",
             },
         }
     }

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use hotproof_formats::folded::escape;
-use hotproof_profile::Profile;
+use hotproof_profile::transform::keep;
+use hotproof_profile::{Id, Profile, Weight};
 
 use super::join::{Join, RowId};
 use super::value::{DiffError, Figures, Normalize, factors, measures};
@@ -71,4 +72,67 @@ pub fn folded(
         out.flush()
     };
     Ok(write())
+}
+
+/// The label of base's samples in a difference that pprof reads.
+const PPROF_BASE: &str = "pprof::base";
+
+/// Which samples of a difference that pprof reads are base's, with negated weights; `None` when the
+/// profile is no such difference.
+fn base_samples(profile: &Profile) -> Option<Vec<bool>> {
+    let key = profile.strings.find(PPROF_BASE)?;
+    let sets: Vec<bool> = profile
+        .labels
+        .iter()
+        .map(|set| set.iter().any(|label| label.key == key))
+        .collect();
+    let labels = profile.samples.labels.iter();
+    let mask: Vec<bool> = labels
+        .map(|set| set.is_some_and(|set| sets[set.index()]))
+        .collect();
+    mask.contains(&true).then_some(mask)
+}
+
+/// Whether one profile holds two, base and head, so that its first weight alone says little.
+pub fn holds_both(profile: &Profile) -> bool {
+    has_sides(profile) || base_samples(profile).is_some()
+}
+
+/// Whether it does so in two columns, as folded stacks do.
+pub fn has_sides(profile: &Profile) -> bool {
+    let names = profile.weights.iter().map(|weight| weight.name.as_str());
+    names.eq(["base", "head"])
+}
+
+/// The two profiles that one file holds, base first: folded stacks in three columns, which have the
+/// weights `base` and `head`, or a difference that pprof reads.
+///
+/// # Errors
+/// The names of the weights of a profile that is neither.
+pub fn sides(both: &Profile) -> Result<(Profile, Profile), String> {
+    if let Some(mask) = base_samples(both) {
+        let mut base = keep(both.clone(), &mask, "base");
+        for weight in base.samples.weights.iter_mut().flatten() {
+            // A valid profile has no weight whose size does not fit.
+            *weight = -*weight;
+        }
+        let others: Vec<bool> = mask.iter().map(|is_base| !is_base).collect();
+        return Ok((base, keep(both.clone(), &others, "head")));
+    }
+    if !has_sides(both) {
+        let names = both.weights.iter().map(|weight| weight.name.as_str());
+        return Err(names.collect::<Vec<_>>().join(", "));
+    }
+    let side = |column: usize| {
+        let mut profile = both.clone();
+        let weights = std::mem::take(&mut profile.samples.weights[column]);
+        let mask: Vec<bool> = weights.iter().map(|&weight| weight != 0).collect();
+        profile.weights = vec![Weight {
+            name: "samples".to_owned(),
+            unit: both.weights[column].unit,
+        }];
+        profile.samples.weights = vec![weights];
+        keep(profile, &mask, "side")
+    };
+    Ok((side(0), side(1)))
 }

@@ -8,9 +8,9 @@ use crate::census::Measure;
 /// What the figures of both profiles are brought to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Normalize {
-    /// Nothing: both as they were recorded.
+    /// Nothing: both are figures of one run, as recorded.
     #[default]
-    None,
+    Run,
     /// Head's whole becomes base's whole: only shares differ.
     Total,
     /// Both become figures of one second of wall time.
@@ -145,7 +145,7 @@ pub(super) fn factors(
     }
     let durations = profiles.map(|profile| profile.meta.duration_ns);
     match normalize {
-        Normalize::None => Ok(Figures {
+        Normalize::Run => Ok(Figures {
             base: 1.0,
             head: 1.0,
         }),
