@@ -3,6 +3,8 @@
 use std::fmt;
 use std::process::ExitCode;
 
+use hotproof_report::names::clean;
+
 pub(crate) use hotproof_diff::ExitCode as Code;
 
 /// How hotproof ends; the numbers are a promise, told in `--help` and the README.
@@ -98,14 +100,20 @@ impl Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let style = anstyle::AnsiColor::Red.on_default().bold();
-        write!(f, "{style}error:{style:#} {}", self.what)?;
+        write!(f, "{style}error:{style:#} {}", printable(&self.what))?;
         for (label, text) in [("read", &self.read), ("do", &self.remedy)] {
             if let Some(text) = text {
-                write!(f, "\n  {label:<7}  {text}")?;
+                write!(f, "\n  {label:<7}  {}", printable(text))?;
             }
         }
         Ok(())
     }
+}
+
+/// Errors name what was read, which must not steer the terminal; their own lines stay lines.
+fn printable(text: &str) -> String {
+    let lines: Vec<String> = text.split('\n').map(clean).collect();
+    lines.join("\n")
 }
 
 /// What a command comes to.

@@ -139,12 +139,22 @@ pub(super) fn is_named(location: &Location) -> bool {
 
 /// The first ELF image that was mapped into a process.
 pub(super) fn main_image(profile: &Profile) -> Option<ImageId> {
+    // What a reader will take for a program, so that it stays the first when it is written again.
+    let is_program = |image: &Image| image_kind(file_of(profile, image)) == ImageKind::Elf;
     let mut mapped = profile
         .mappings
         .iter()
         .filter(|(_, row)| row.process.is_some());
-    let main = mapped.find(|(_, row)| profile.images[row.image].kind == ImageKind::Elf)?;
-    Some(main.1.image)
+    let main = mapped.find(|(_, row)| {
+        let image = &profile.images[row.image];
+        image.kind == ImageKind::Elf && is_program(image)
+    });
+    let mut images = profile.images.iter();
+    main.map(|(_, row)| row.image).or_else(|| {
+        images
+            .find(|(_, image)| is_program(image))
+            .map(|(id, _)| id)
+    })
 }
 
 /// The file of an image. Its kind is told by that alone, so that code made at run time in a file of

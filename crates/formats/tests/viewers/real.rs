@@ -155,6 +155,10 @@ fn are_the_same_when_they_are_written_and_read_again() {
             "{}",
             case.file
         );
+        // Idle stretches at the ends of a trace, which have no weight, go one by one.
+        if format == Format::ChromeTrace {
+            continue;
+        }
         // Samples that the format takes for one are one after the first time.
         let second = again(&back, format);
         let third = again(&imported(&second).profile, format);

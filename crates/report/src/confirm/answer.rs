@@ -1,7 +1,7 @@
 //! The decision.
 
 use hotproof_diff::Estimate;
-use hotproof_profile::{Profile, StackEnd, StackWeight};
+use hotproof_profile::{Profile, StackEnd, StackWeight, Unit};
 
 use super::interval::{FEWEST_SAMPLES, RunShare, estimate};
 use super::matching::{Match, Target, find};
@@ -80,7 +80,7 @@ pub fn answer(runs: &[&Profile], pattern: &str, floor: f64) -> Result<Answer, Co
         if weights.iter().any(|&weight| weight < 0) {
             return Err(ConfirmError::Negative);
         }
-        weighed.push((profile, profile.stack_weights(measure.weight)));
+        weighed.push((profile, counted(profile, measure.weight)));
     }
     let pattern = pattern.trim();
     Ok(match find(runs, pattern) {
@@ -102,21 +102,32 @@ pub fn answer(runs: &[&Profile], pattern: &str, floor: f64) -> Result<Answer, Co
     })
 }
 
+/// The weights of stacks, each with its samples: formats that add equal samples up have one row
+/// for many, and a weight `samples` that says how many.
+fn counted(profile: &Profile, weight: usize) -> Vec<StackWeight> {
+    let mut stacks = profile.stack_weights(weight);
+    let mut weights = profile.weights.iter();
+    let column = weights.position(|row| row.name == "samples" && row.unit == Unit::Count);
+    let counts = column.map(|column| profile.stack_weights(column));
+    for (stack, counted) in stacks.iter_mut().zip(counts.into_iter().flatten()) {
+        stack.samples = u64::try_from(counted.weight).unwrap_or(0);
+    }
+    stacks
+}
+
 fn confirmation(
     runs: &[(&Profile, Vec<StackWeight>)],
     pattern: &str,
     target: Target,
     floor: f64,
 ) -> Confirmation {
-    let samples: u64 = runs
-        .iter()
-        .map(|(profile, _)| profile.samples.len() as u64)
-        .sum();
+    let count = |stacks: &[StackWeight]| stacks.iter().map(|stack| stack.samples).sum::<u64>();
+    let samples: u64 = runs.iter().map(|(_, stacks)| count(stacks)).sum();
     let profiles: Vec<&Profile> = runs.iter().map(|(profile, _)| *profile).collect();
     let mut shape = Shape::default();
     let mut shares = Vec::with_capacity(runs.len());
     for (profile, stacks) in runs {
-        let run_samples = profile.samples.len() as u64;
+        let run_samples = count(stacks);
         let whole: i64 = stacks.iter().map(|stack| stack.weight).sum();
         // Each run counts by its samples, so that weights of different sizes can be added.
         let scale = if whole == 0 {
