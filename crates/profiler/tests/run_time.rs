@@ -250,6 +250,33 @@ fn static_and_musl_programs_are_named() {
     }
 }
 
+/// A program of 32 bits runs to its end, and the reason why it has no names is told.
+#[test]
+fn programs_of_32_bits_are_refused_in_plain_words() {
+    if !sampling_works() || !has("as") || !has("ld") {
+        return;
+    }
+    let folder = folder();
+    let source = ".globl _start\n_start: mov $400000000, %ecx\n1: dec %ecx\n jnz 1b\n\
+        mov $1, %eax\n xor %ebx, %ebx\n int $0x80\n";
+    std::fs::write(folder.path().join("small.s"), source).unwrap();
+    let make = "as --32 small.s -o small.o && ld -m elf_i386 small.o -o small && ./small";
+    let made = Command::new("sh")
+        .args(["-c", make])
+        .current_dir(folder.path())
+        .status();
+    if !made.unwrap().success() {
+        skipped("this machine makes or runs no programs of 32 bits");
+        return;
+    }
+    let (mut profile, held) = record(&[folder.path().join("small").to_str().unwrap()]);
+    let summary = name_all(&mut profile, held);
+    let told = summary.problems().any(|(image, problem)| {
+        image.path.ends_with("/small") && problem.to_string().contains("a 32-bit ELF file")
+    });
+    assert!(told, "{summary:?}");
+}
+
 const FIB: &str = "function fib(n) { return n < 2 ? n : fib(n - 1) + fib(n - 2); }
 let s = 0;
 for (let i = 0; i < 10; i++) s += fib(30);
