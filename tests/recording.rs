@@ -185,6 +185,78 @@ fn an_interrupt_ends_the_recording_and_keeps_it() {
     assert!(!is_running("./spin 30000"), "the target was left behind");
 }
 
+/// Touches 3,000 pages in one function and 1,000 in another.
+const PAGES: &str = r#"
+#include <stdlib.h>
+#include <sys/mman.h>
+static char *fresh(int pages) {
+    return mmap(0, (size_t)pages << 12, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+}
+__attribute__((noipa)) void many(char *p) { for (int i = 0; i < 3000; i++) p[(long)i << 12] = 1; }
+__attribute__((noipa)) void few(char *p) { for (int i = 0; i < 1000; i++) p[(long)i << 12] = 1; }
+int main(void) {
+    char *a = fresh(3000), *b = fresh(1000);
+    madvise(a, 3000 << 12, MADV_NOHUGEPAGE);
+    madvise(b, 1000 << 12, MADV_NOHUGEPAGE);
+    many(a);
+    few(b);
+    return 0;
+}
+"#;
+
+/// Events by name: page faults one by one are exact, clocks find the hot function, and what is no
+/// event or none of this machine's is told.
+#[test]
+fn events_are_sampled_by_name() {
+    if !perf_opens("events by name") {
+        return;
+    }
+    let _machine = alone();
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    compile(here, "pages", PAGES);
+    compile(here, "spin", SPIN);
+    // Small copies of the stack, so that the rings hold the whole burst.
+    let faults = ["record", "-e", "page-faults", "-c", "1", "-g", "dwarf,512"];
+    hotproof(here, &[&faults[..], &["--", "./pages"]].concat()).ends_with(0);
+    let report = hotproof(here, &["report", "profile.hotproof", "--json"]).ends_with(0);
+    let json: serde_json::Value = serde_json::from_str(&report.stdout).unwrap();
+    let rows = json["functions"].as_array().unwrap();
+    for (name, pages) in [("many", 3_000), ("few", 1_000)] {
+        let row = rows.iter().find(|row| row["name"] == name).unwrap();
+        assert_eq!(row["samples"].as_u64(), Some(pages), "{row}");
+    }
+    for arguments in [
+        &["-e", "task-clock"][..],
+        &["-e", "cpu-clock", "-c", "1000000"],
+        &["-F", "max"],
+    ] {
+        let record = [&["record"], arguments, &["--", "./spin", "200"]].concat();
+        hotproof(here, &record).ends_with(0);
+        let table = hotproof(here, &["report", "profile.hotproof"]).ends_with(0);
+        assert!(table.stdout.contains("hot"), "{}", table.stdout);
+    }
+    hotproof(here, &["record", "-e", "page-fault", "--", "true"])
+        .ends_with(2)
+        .says(&["page-fault", "task-clock"]);
+    hotproof(
+        here,
+        &[
+            "record",
+            "-e",
+            "cpu-clock",
+            "--sampler",
+            "ptrace",
+            "-c",
+            "7",
+            "--",
+            "true",
+        ],
+    )
+    .ends_with(20)
+    .says(&["ptrace"]);
+}
+
 /// Of a recorder that is killed, what it had a second before is there, in a file of its own; its
 /// target does not outlive it.
 #[test]

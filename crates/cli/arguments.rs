@@ -78,12 +78,22 @@ pub(crate) enum Command {
 Examples:
   hotproof record -- ./bench data.json
   hotproof record -F 4999 -o parse.hotproof -- python3 bench.py
+  hotproof record -e page-faults -c 1 -- ./bench
   hotproof record -p 4242 -d 10")]
 pub(crate) struct Record {
-    /// Samples a second of CPU time [default: 997 by perf events, 397 by ptrace]
+    /// Samples a second of CPU time, or max, what the kernel permits [default: 997 by perf events,
+    /// 397 by ptrace]
     #[arg(short = 'F', long = "freq", visible_alias = "rate", value_name = "RATE",
-          value_parser = clap::value_parser!(u64).range(1..=100_000))]
+          value_parser = crate::record::rate)]
     pub(crate) rate_hz: Option<u64>,
+    /// What to sample: cycles, instructions, cpu-clock, task-clock, page-faults, context-switches,
+    /// rNNN or a tracepoint (sched:sched_switch) [default: cycles, or cpu-clock where there are none]
+    #[arg(short = 'e', long = "event", value_name = "EVENT")]
+    pub(crate) event: Option<hotproof_profiler::EventName>,
+    /// Take a sample every so many events instead of so many a second
+    #[arg(short = 'c', long = "count", value_name = "PERIOD", conflicts_with = "rate_hz",
+          value_parser = clap::value_parser!(u64).range(1..=1_000_000_000_000))]
+    pub(crate) period: Option<u64>,
     /// How to sample: auto (perf events, or where they are refused by ptrace), perf, or ptrace
     /// (running threads are stopped for a moment; needs no privilege for a command of your own)
     #[arg(long, value_name = "HOW", default_value = "auto", value_parser = crate::record::sampling)]

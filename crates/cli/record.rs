@@ -99,6 +99,8 @@ fn sample(
 ) -> Result<Recording, RecordError> {
     let request = Request {
         sampling: arguments.sampler,
+        event: arguments.event.clone(),
+        period: arguments.period,
         rate_hz: arguments.rate_hz.unwrap_or(DEFAULT_RATE_HZ),
         stops_rate_hz: arguments.rate_hz.unwrap_or(DEFAULT_STOPS_RATE_HZ),
         unsampled: Unsampled::Refuse,
@@ -152,6 +154,8 @@ const PROBLEMS: usize = 3;
 fn attachment(arguments: &Record, request: &Request) -> Attach {
     Attach {
         sampling: request.sampling,
+        event: request.event.clone(),
+        period: request.period,
         rate_hz: request.rate_hz,
         stops_rate_hz: request.stops_rate_hz,
         stacks: request.stacks,
@@ -203,6 +207,26 @@ fn ending(arguments: &Record, recording: &Recording) -> Exit {
 pub(crate) fn clock(elapsed: Duration) -> String {
     let seconds = elapsed.as_secs();
     format!("{:02}:{:02}", seconds / 60, seconds % 60)
+}
+
+/// The most samples a second that anybody may ask for.
+const MOST_HZ: u64 = 100_000;
+
+/// A number, or `max`: what the kernel permits.
+pub(crate) fn rate(text: &str) -> Result<u64, String> {
+    if text == "max" {
+        const LIMIT: &str = "/proc/sys/kernel/perf_event_max_sample_rate";
+        let limit = std::fs::read_to_string(LIMIT).ok();
+        let limit = limit.and_then(|text| text.trim().parse::<u64>().ok());
+        return match limit {
+            Some(limit) => Ok(limit.clamp(1, MOST_HZ)),
+            None => Err(format!("{LIMIT} cannot be read: name a number")),
+        };
+    }
+    match text.parse() {
+        Ok(rate @ 1..=MOST_HZ) => Ok(rate),
+        _ => Err(format!("expected max, or a number from 1 to {MOST_HZ}")),
+    }
 }
 
 /// `auto`, `perf` or `ptrace`.

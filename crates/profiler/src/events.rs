@@ -8,6 +8,7 @@ use perf_event::{Builder, Clock, Counter};
 use rustix::io::Errno;
 
 use crate::decode::{Copies, Format};
+use crate::event_name::EventName;
 use crate::recording::{Ladder, Rung, Sampled};
 use crate::refusal::Facts;
 use crate::registers;
@@ -29,7 +30,24 @@ pub(crate) enum EventKind {
     /// Nanoseconds on a CPU, by the kernel's timers: where there are no counters, as in most
     /// virtual machines.
     CpuClock,
+    /// Instructions retired.
+    Instructions,
+    /// Nanoseconds on a CPU, counted by task.
+    TaskClock,
+    /// Page faults, minor and major.
+    PageFaults,
+    /// Switches to another task.
+    ContextSwitches,
+    /// A number of the CPU's own.
+    Raw(u64),
+    /// A tracepoint by its number.
+    Tracepoint(u64),
 }
+
+/// How an event's numbers are understood: `PERF_TYPE_TRACEPOINT` and `PERF_TYPE_RAW` of
+/// `linux/perf_event.h`.
+const TYPE_TRACEPOINT: u32 = 2;
+const TYPE_RAW: u32 = 4;
 
 impl EventKind {
     /// As users know it.
@@ -37,14 +55,46 @@ impl EventKind {
         match self {
             EventKind::Cycles => "cycles",
             EventKind::CpuClock => "cpu-clock",
+            EventKind::Instructions => "instructions",
+            EventKind::TaskClock => "task-clock",
+            EventKind::PageFaults => "page-faults",
+            EventKind::ContextSwitches => "context-switches",
+            EventKind::Raw(_) => "raw",
+            EventKind::Tracepoint(_) => "tracepoint",
         }
     }
 
-    fn event(self) -> Event {
-        match self {
+    /// Whether it counts nanoseconds.
+    pub(crate) fn is_clock(self) -> bool {
+        matches!(self, EventKind::CpuClock | EventKind::TaskClock)
+    }
+
+    /// Whether it happens in the kernel alone.
+    fn is_of_kernel(self) -> bool {
+        matches!(self, EventKind::ContextSwitches | EventKind::Tracepoint(_))
+    }
+
+    fn builder<'a>(self) -> Builder<'a> {
+        let event: Event = match self {
             EventKind::Cycles => Hardware::CPU_CYCLES.into(),
+            EventKind::Instructions => Hardware::INSTRUCTIONS.into(),
             EventKind::CpuClock => Software::CPU_CLOCK.into(),
+            EventKind::TaskClock => Software::TASK_CLOCK.into(),
+            EventKind::PageFaults => Software::PAGE_FAULTS.into(),
+            EventKind::ContextSwitches => Software::CONTEXT_SWITCHES.into(),
+            EventKind::Raw(_) | EventKind::Tracepoint(_) => Software::DUMMY.into(),
+        };
+        let mut builder = Builder::new().kind(event);
+        let number = match self {
+            EventKind::Raw(number) => Some((TYPE_RAW, number)),
+            EventKind::Tracepoint(number) => Some((TYPE_TRACEPOINT, number)),
+            _ => None,
+        };
+        if let Some((kind, number)) = number {
+            builder.attrs_mut().type_ = kind;
+            builder.attrs_mut().config = number;
         }
+        builder
     }
 }
 
@@ -58,10 +108,14 @@ pub(crate) struct Permitted {
 }
 
 /// A sampling event, ready to be opened on CPU after CPU.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct EventPlan {
     /// What the machine permits.
     pub(crate) permitted: Permitted,
+    /// What was asked for; `None` leaves the choice to us.
+    pub(crate) wanted: Option<EventName>,
+    /// Events between samples, instead of a rate.
+    pub(crate) fixed_period: Option<u64>,
     /// Samples in a second of CPU time.
     pub(crate) rate_hz: u64,
     /// How stacks are taken.
@@ -69,26 +123,46 @@ pub(crate) struct EventPlan {
 }
 
 impl EventPlan {
-    /// Nanoseconds between samples; `None` for cycles, whose period the kernel adapts to the rate,
-    /// and for stops.
+    /// Events between samples; `None` where the kernel adapts the period to the rate, and for stops.
     pub(crate) fn period(&self) -> Option<u64> {
         if self.permitted.rung == Rung::Stops {
             // Each sample weighs what its thread has used.
             return None;
         }
-        match self.permitted.kind {
-            EventKind::CpuClock => Some(1_000_000_000 / self.rate_hz.max(1)),
-            EventKind::Cycles => None,
+        self.fixed_period.or(match self.permitted.kind {
+            kind if kind.is_clock() => Some(1_000_000_000 / self.rate_hz.max(1)),
+            // Tracepoints are sampled one by one, as everybody expects.
+            EventKind::Tracepoint(_) => Some(1),
+            _ => None,
+        })
+    }
+
+    /// Samples a second asked for; `None` where the events between them were.
+    pub(crate) fn asked_rate_hz(&self) -> Option<u64> {
+        let by_period =
+            self.fixed_period.is_some() || matches!(self.permitted.kind, EventKind::Tracepoint(_));
+        (self.permitted.rung == Rung::Stops || !by_period).then_some(self.rate_hz)
+    }
+
+    /// The event's name.
+    pub(crate) fn name(&self) -> String {
+        match (&self.wanted, self.permitted.rung) {
+            (_, Rung::Stops) => "ptrace".to_owned(),
+            (Some(event), _) => event.to_string(),
+            (None, _) => self.permitted.kind.name().to_owned(),
         }
+    }
+
+    /// Whether a thread's CPU time, taken when it is stopped, is what was asked for.
+    pub(crate) fn is_cpu_time(&self) -> bool {
+        let wanted = self.wanted.as_ref().map(EventName::kind);
+        wanted.is_none_or(EventKind::is_clock) && self.fixed_period.is_none()
     }
 
     /// What to tell of it when its events are open.
     pub(crate) fn sampled(&self) -> Sampled {
         Sampled::Yes {
-            event: match self.permitted.rung {
-                Rung::Stops => "ptrace".to_owned(),
-                Rung::KernelAndUser | Rung::UserOnly => self.permitted.kind.name().to_owned(),
-            },
+            event: self.name(),
             rung: self.permitted.rung,
             rate_hz: self.rate_hz,
         }
@@ -201,7 +275,7 @@ pub(crate) fn open_ring_holder(cpu: usize, watermark_bytes: usize) -> Result<Cou
 }
 
 fn base<'a>(permitted: Permitted) -> Builder<'a> {
-    let mut builder = Builder::new().kind(permitted.kind.event());
+    let mut builder = permitted.kind.builder();
     builder
         .exclude_kernel(permitted.rung == Rung::UserOnly)
         .exclude_hv(true)
@@ -224,15 +298,22 @@ pub(crate) fn descriptor(counter: &Counter) -> BorrowedFd<'_> {
     crate::sys::borrow(counter)
 }
 
-/// Tries the ladder from the top on this very process: cycles before cpu-clock, the kernel
-/// included before user code alone.
-pub(crate) fn climb() -> Result<Permitted, Errno> {
+/// Tries the ladder from the top on this very process: cycles before cpu-clock unless one event is
+/// wanted, the kernel included before user code alone.
+pub(crate) fn climb(wanted: Option<EventKind>) -> Result<Permitted, Errno> {
+    let kinds = match &wanted {
+        Some(kind) => std::slice::from_ref(kind),
+        None => &[EventKind::Cycles, EventKind::CpuClock],
+    };
     let mut denied = Errno::NOENT;
     for rung in [Rung::KernelAndUser, Rung::UserOnly] {
-        for kind in [EventKind::Cycles, EventKind::CpuClock] {
+        for &kind in kinds {
+            if rung == Rung::UserOnly && kind.is_of_kernel() {
+                continue;
+            }
             let permitted = Permitted { kind, rung };
             let mut builder = base(permitted).observe_self();
-            builder.sample_frequency(1_000);
+            builder.sample_period(1_000_000);
             match open(builder) {
                 Ok(_) => return Ok(permitted),
                 Err(errno) => denied = errno,
@@ -244,7 +325,7 @@ pub(crate) fn climb() -> Result<Permitted, Errno> {
 
 /// Finds out what perf events permit here, by opening events on this very process.
 pub fn probe() -> Ladder {
-    match climb() {
+    match climb(None) {
         Ok(permitted) => Ladder::Events {
             event: permitted.kind.name().to_owned(),
             rung: permitted.rung,

@@ -44,6 +44,7 @@ mod cgroup;
 mod counters;
 mod decode;
 mod error;
+mod event_name;
 mod events;
 mod launch;
 mod machine;
@@ -68,6 +69,7 @@ mod unwind;
 mod world;
 
 pub use error::RecordError;
+pub use event_name::{EventName, UnknownEvent};
 pub use events::probe;
 pub use hotproof_image::HeldFiles;
 pub use recorder::Recorder;

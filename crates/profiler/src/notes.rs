@@ -1,6 +1,6 @@
 //! What a reader of a recording has to know, in sentences.
 
-use crate::events::{EventKind, EventPlan};
+use crate::events::EventPlan;
 use crate::observer::Observer;
 use crate::recording::{Counts, CpuSource, Ended, Recording, Rung, Sampled};
 use crate::request::StackMode;
@@ -134,12 +134,12 @@ pub(crate) fn memory_note(counts: &Counts, held_rss_bytes: Option<u64>) -> Optio
 
 fn coverage_note(recording: &Recording, watch: &Watch, period_sum: u64) -> Option<String> {
     let plan = &watch.plan;
-    if plan.permitted.kind != EventKind::CpuClock {
+    if !plan.permitted.kind.is_clock() {
         return None;
     }
     let counted_ns = recording.counts.cpu_ns;
     let coverage = period_sum as f64 / counted_ns as f64;
-    let period_ns = 1_000_000_000 / plan.rate_hz.max(1);
+    let period_ns = plan.period().unwrap_or(1_000_000_000 / plan.rate_hz.max(1));
     let enough = counted_ns / period_ns.max(1) >= FEWEST_PERIODS;
     (enough && coverage < LOW_COVERAGE).then(|| {
         let cause = match (plan.permitted.rung, watch.scope) {

@@ -79,7 +79,7 @@ impl Recorder {
         if let (Sampled::No(refusal), Unsampled::Refuse) = (&watch.sampled, request.unsampled) {
             return Err(RecordError::NotSampled(refusal.clone()));
         }
-        sink.weights(&weights(watch.plan.permitted.kind))
+        sink.weights(&weights(&watch.plan))
             .map_err(RecordError::Sink)?;
         let host = self.host.get_or_insert_with(machine::host).clone();
         watch
@@ -168,7 +168,7 @@ impl Recorder {
             None => Counters::attach(&threads_of(&processes))
                 .map_err(|errno| RecordError::CannotAttach(Facts::read(errno).refusal()))?,
         };
-        sink.weights(&weights(watch.plan.permitted.kind))
+        sink.weights(&weights(&watch.plan))
             .map_err(RecordError::Sink)?;
         let host = self.host.get_or_insert_with(machine::host).clone();
         let before = used(&processes);
@@ -467,7 +467,7 @@ impl Run {
             clock: "monotonic".to_owned(),
             event,
             period: plan.and_then(EventPlan::period),
-            rate_hz: plan.map(|plan| plan.rate_hz),
+            rate_hz: plan.and_then(EventPlan::asked_rate_hz),
             rung,
             unwinder,
             cpu_time_ns: Some(recording.counts.cpu_ns),
@@ -490,10 +490,13 @@ fn user_stacks(plan: &EventPlan) -> UserStacks {
     }
 }
 
-fn weights(kind: EventKind) -> [Weight; 2] {
-    let (name, unit) = match kind {
-        EventKind::CpuClock => ("cpu", Unit::Nanoseconds),
+fn weights(plan: &EventPlan) -> [Weight; 2] {
+    let named = plan.name();
+    let (name, unit) = match plan.permitted.kind {
+        kind if kind.is_clock() => ("cpu", Unit::Nanoseconds),
         EventKind::Cycles => ("cycles", Unit::Cycles),
+        EventKind::Instructions => ("instructions", Unit::Instructions),
+        _ => (named.as_str(), Unit::Count),
     };
     let weight = |name: &str, unit| Weight {
         name: name.to_owned(),

@@ -99,7 +99,7 @@ impl Cause {
             Cause::Filter => "a sandbox denies perf events",
             Cause::Denied => "perf events on the target are denied",
             Cause::NoSupport => "this kernel has no perf events",
-            Cause::NoEvent => "neither cycles nor cpu-clock can be sampled here",
+            Cause::NoEvent => "this machine has no such event",
             Cause::TooManyFiles => "too many files are open to watch every CPU",
             Cause::Other => "perf events do not open",
         }
@@ -119,10 +119,29 @@ impl Cause {
                  or with CAP_PERFMON"
             }
             Cause::NoSupport => "use a kernel that is built with CONFIG_PERF_EVENTS",
-            Cause::NoEvent => "use a kernel that is built with CONFIG_PERF_EVENTS and its clocks",
+            Cause::NoEvent => {
+                "name another event: virtual machines mostly have no cycles and instructions, while \
+                 every kernel with CONFIG_PERF_EVENTS has cpu-clock"
+            }
             Cause::TooManyFiles => "raise the limit with `ulimit -n 4096`",
             Cause::Other => "report the values read as an issue of hotproof",
         }
+    }
+}
+
+/// Why an event that is no CPU time cannot be sampled.
+pub(crate) fn of_event(name: &str, refusal: Option<Refusal>) -> Refusal {
+    match refusal {
+        Some(refusal) => Refusal {
+            what: format!("{name} cannot be sampled: {}", refusal.what),
+            remedy: format!("{}; or sample CPU time, without -e and -c", refusal.remedy),
+            ..refusal
+        },
+        None => Refusal {
+            what: format!("{name} cannot be sampled by ptrace"),
+            read: "ptrace stops threads by their CPU time".to_owned(),
+            remedy: "leave out -e and -c, or use perf events".to_owned(),
+        },
     }
 }
 

@@ -7,6 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+use crate::event_name::EventName;
+
 /// What to run and how to watch it.
 ///
 /// [`Request::new`] gives the defaults; fields are set one by one from there.
@@ -27,6 +29,11 @@ pub struct Request {
     pub stderr: Stderr,
     /// Whether to sample.
     pub sampling: Sampling,
+    /// What to sample; `None` leaves the choice to the machine: cycles where there is a counter,
+    /// cpu-clock otherwise.
+    pub event: Option<EventName>,
+    /// Events between two samples, instead of a rate.
+    pub period: Option<u64>,
     /// Samples to take in each second of CPU time of each thread.
     pub rate_hz: u64,
     /// The same where threads are stopped for it ([`crate::Rung::Stops`]), which costs more.
@@ -59,6 +66,10 @@ pub struct Attach {
     pub pids: Vec<u32>,
     /// How to sample; [`Sampling::Off`] is taken for [`Sampling::Events`].
     pub sampling: Sampling,
+    /// As [`Request::event`].
+    pub event: Option<EventName>,
+    /// As [`Request::period`].
+    pub period: Option<u64>,
     /// Samples to take in each second of CPU time of each thread.
     pub rate_hz: u64,
     /// As [`Request::stops_rate_hz`].
@@ -77,6 +88,8 @@ impl Attach {
         Attach {
             pids: pids.into_iter().collect(),
             sampling: Sampling::Events,
+            event: None,
+            period: None,
             rate_hz: DEFAULT_RATE_HZ,
             stops_rate_hz: DEFAULT_STOPS_RATE_HZ,
             stacks: StackMode::Dwarf {
@@ -115,6 +128,8 @@ impl Request {
             stdout: Stdout::Inherit,
             stderr: Stderr::Inherit,
             sampling: Sampling::Events,
+            event: None,
+            period: None,
             rate_hz: DEFAULT_RATE_HZ,
             stops_rate_hz: DEFAULT_STOPS_RATE_HZ,
             unsampled: Unsampled::Run,

@@ -7,6 +7,7 @@ use rustix::io::Errno;
 
 use crate::attach::Running;
 use crate::cgroup::TargetGroup;
+use crate::event_name::EventName;
 use crate::events::{self, EventKind, EventPlan, Permitted, Scope};
 use crate::launch::HeldChild;
 use crate::machine;
@@ -19,6 +20,9 @@ use crate::stops::Stops;
 /// Size of a sample without its stack: header, fields, a deep kernel callchain.
 const SAMPLE_BYTES_WITHOUT_STACK: u64 = 300;
 
+/// Events that are counted come as they like; rings are made for as many a second.
+const BURST_HZ: u64 = 50_000;
+
 /// A ring that holds fewer samples is too small to wait for a recorder that waits for a CPU.
 const FEWEST_SAMPLES_IN_RING: usize = 24;
 /// Copies of the stack are not made smaller for the sake of a ring.
@@ -30,7 +34,8 @@ pub(crate) struct Sampler {
     /// The rings that events write into.
     pub(crate) rings: Rings,
     cpus: Vec<usize>,
-    permitted: Option<Permitted>,
+    /// What was found out for an event, or for none in particular.
+    permitted: Option<(Option<EventKind>, Permitted)>,
     group: GroupState,
     /// Whether the kernel refused to scope events to the group.
     unscoped: bool,
@@ -113,6 +118,10 @@ impl Watch {
         refusal: Option<Refusal>,
         seize: impl FnOnce(&mut Stops) -> io::Result<()>,
     ) -> Result<(), Refusal> {
+        if !self.plan.is_cpu_time() {
+            // Stops know of CPU time alone.
+            return Err(refusal::of_event(&self.plan.name(), refusal));
+        }
         let begin = || {
             let mut stops = Stops::new(rate_hz)?;
             seize(&mut stops)?;
@@ -169,7 +178,11 @@ impl Sampler {
 
     /// Opens the events for a held child.
     pub(crate) fn open(&mut self, child: &HeldChild, request: &Request) -> Watch {
-        let plan = plan_of(request.rate_hz, request.stacks);
+        let plan = EventPlan {
+            wanted: request.event.clone(),
+            fixed_period: request.period,
+            ..plan_of(request.rate_hz, request.stacks)
+        };
         let mut watch = Watch::new(plan, ScopeKind::Tasks);
         let by_stops = |watch: &mut Watch, refusal| {
             let pid = child.pid().as_raw_nonzero().get();
@@ -198,6 +211,8 @@ impl Sampler {
         if let GroupState::Here(group) = &self.group
             && child.is_in_cgroup()
             && !self.unscoped
+            // A task clock runs with its task.
+            && watch.plan.permitted.kind != EventKind::TaskClock
             && watch.plan.permitted.rung == Rung::KernelAndUser
         {
             let scope = Scope::Group(group.directory());
@@ -216,12 +231,16 @@ impl Sampler {
 
     /// Settles what is permitted, and has rings of the size that it needs.
     fn prepare(&mut self, plan: &mut EventPlan) -> Result<(), Errno> {
-        plan.permitted = self.climb()?;
+        plan.permitted = self.climb(plan.wanted.as_ref().map(EventName::kind))?;
         if self.cpus.is_empty() {
             self.cpus = machine::online_cpus();
         }
         let record_bytes = SAMPLE_BYTES_WITHOUT_STACK + u64::from(plan.stack_bytes());
-        self.rings.prepare(&self.cpus, plan.rate_hz, record_bytes)?;
+        let rate_hz = match plan.asked_rate_hz() {
+            Some(rate_hz) => rate_hz,
+            None => BURST_HZ,
+        };
+        self.rings.prepare(&self.cpus, rate_hz, record_bytes)?;
         plan.stacks = fitting_stacks(plan.stacks, self.rings.smallest_bytes());
         Ok(())
     }
@@ -232,7 +251,11 @@ impl Sampler {
         attach: &Attach,
         processes: &[Running],
     ) -> Result<Watch, Refusal> {
-        let plan = plan_of(attach.rate_hz, attach.stacks);
+        let plan = EventPlan {
+            wanted: attach.event.clone(),
+            fixed_period: attach.period,
+            ..plan_of(attach.rate_hz, attach.stacks)
+        };
         let mut watch = Watch::new(plan, ScopeKind::Attached);
         let by_stops = |watch: &mut Watch, refusal| {
             watch.stop_instead(attach.stops_rate_hz, refusal, |stops| {
@@ -282,12 +305,12 @@ impl Sampler {
         Ok(events)
     }
 
-    fn climb(&mut self) -> Result<Permitted, Errno> {
+    fn climb(&mut self, wanted: Option<EventKind>) -> Result<Permitted, Errno> {
         let permitted = match self.permitted {
-            Some(permitted) => permitted,
-            None => events::climb()?,
+            Some((known, permitted)) if known == wanted => permitted,
+            _ => events::climb(wanted)?,
         };
-        self.permitted = Some(permitted);
+        self.permitted = Some((wanted, permitted));
         Ok(permitted)
     }
 }
@@ -307,6 +330,8 @@ fn plan_of(rate_hz: u64, stacks: StackMode) -> EventPlan {
             kind: EventKind::CpuClock,
             rung: Rung::UserOnly,
         },
+        wanted: None,
+        fixed_period: None,
         rate_hz: rate_hz.max(1),
         stacks,
     }
