@@ -55,6 +55,7 @@ mod kernel;
 mod linker;
 mod namer;
 mod names;
+mod near;
 mod path;
 mod plt;
 mod recall;

@@ -3,6 +3,7 @@
 //! Linkers write no symbols for the stubs. Each one is read for the slot it jumps through, and the
 //! relocation of the slot names the function. Read on x86-64 alone.
 
+use std::cell::LazyCell;
 use std::collections::BTreeMap;
 
 use hotproof_image::{Arch, ImageFile};
@@ -65,7 +66,7 @@ fn slot_of(stub: &[u8], start: u64) -> Option<u64> {
 fn slots<'a>(file: &Elf<'a>) -> BTreeMap<u64, &'a [u8]> {
     let mut slots = BTreeMap::new();
     let symbols = file.elf_dynamic_symbol_table();
-    let functions = SymbolIndex::read(file, TableKind::Dynamic);
+    let functions = LazyCell::new(|| SymbolIndex::read(file, TableKind::Dynamic, &[]));
     for header in file.elf_section_table().iter() {
         let Ok(Some((relocations, link))) = header.rela(LittleEndian, file.data()) else {
             continue;

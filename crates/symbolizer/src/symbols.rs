@@ -12,6 +12,7 @@ use object::read::elf::{ElfFile64, Sym, SymbolTable};
 use object::{LittleEndian, Object, ObjectSection, SectionFlags, SymbolIndex as ElfIndex};
 
 use crate::bounded::text_at;
+use crate::near::{Near, is_function_name};
 
 /// How far ahead of the last address the next one is looked for.
 const NEAR_ROWS: usize = 8;
@@ -69,13 +70,14 @@ struct Candidate<'a> {
 }
 
 impl<'a> SymbolIndex<'a> {
-    /// Reads the functions and labels in executable sections.
-    pub(crate) fn read(elf: &Elf<'a>, kind: TableKind) -> SymbolIndex<'a> {
+    /// Reads the functions and labels in executable sections: those that matter for sorted
+    /// addresses, or all where there are no addresses, or where they are many.
+    pub(crate) fn read(elf: &Elf<'a>, kind: TableKind, svmas: &[u64]) -> SymbolIndex<'a> {
         let table = match kind {
             TableKind::Full => elf.elf_symbol_table(),
             TableKind::Dynamic => elf.elf_dynamic_symbol_table(),
         };
-        let mut candidates = candidates(elf, table);
+        let mut candidates = candidates(elf, table, svmas);
         candidates.sort_unstable_by_key(|c| (c.start, Reverse(c.size), c.rank, c.name));
         SymbolIndex::of_sorted(&candidates)
     }
@@ -130,12 +132,17 @@ impl<'a> SymbolIndex<'a> {
 fn candidates<'a>(
     elf: &Elf<'a>,
     table: &SymbolTable<'a, elf::FileHeader64<LittleEndian>>,
+    svmas: &[u64],
 ) -> Vec<Candidate<'a>> {
     let endian = elf.endian();
     let code = executable_sections(elf);
     // Read here, because a search for the end of each name could take the whole table each time.
     let texts = elf.section_by_index(table.string_section());
     let texts = texts.and_then(|section| section.data()).unwrap_or_default();
+    let near = match svmas {
+        [] => None,
+        svmas => Near::new(svmas, table, &code),
+    };
     let section_of = |index: ElfIndex, symbol| {
         let section = table.symbol_section(endian, symbol, index).ok()??;
         code.get(section.0)?.clone()
@@ -155,12 +162,14 @@ fn candidates<'a>(
             _ => 0,
         };
         let start = symbol.st_value(endian);
+        if near.as_ref().is_some_and(|near| !near.keeps(start, symbol.st_size(endian))) {
+            continue;
+        }
         let Some(section) = section_of(index, symbol).filter(|range| range.contains(&start)) else {
             continue;
         };
         let name = text_at(texts, symbol.st_name(endian) as usize).unwrap_or_default();
-        // `$x` and `$d` mark code and data on Arm; `.L` labels belong to the assembler.
-        if name.is_empty() || name.starts_with(b"$") || name.starts_with(b".L") {
+        if !is_function_name(name) {
             continue;
         }
         found.push(Candidate {
@@ -176,7 +185,7 @@ fn candidates<'a>(
 }
 
 /// Linked addresses of executable sections by section number.
-fn executable_sections(elf: &Elf<'_>) -> Vec<Option<Range<u64>>> {
+pub(crate) fn executable_sections(elf: &Elf<'_>) -> Vec<Option<Range<u64>>> {
     let mut ranges = Vec::new();
     for section in elf.sections() {
         let SectionFlags::Elf { sh_flags, .. } = section.flags() else {
