@@ -9,6 +9,7 @@ use hotproof_formats::import::{self, ImportError, Limits};
 use hotproof_formats::native;
 use hotproof_profile::Profile;
 use hotproof_profiler::replay::{self, ReplayError, SampleRows};
+use hotproof_symbolizer::Detail;
 
 use crate::failure::{Code, Failure};
 use crate::output;
@@ -20,6 +21,8 @@ pub(crate) struct Wanted<'a> {
     pub(crate) event: Option<&'a str>,
     /// What is a row of the samples, where the reader can choose.
     pub(crate) rows: SampleRows,
+    /// What is to be known of addresses that nobody has named yet.
+    pub(crate) detail: Detail,
 }
 
 /// The profile in a file, or on standard input when the path is `-`. What the format could not
@@ -122,7 +125,8 @@ fn replayed(
             others.join(", ")
         ));
     }
-    crate::cache::name(&mut crate::cache::symbolizer(), &mut profile);
+    let mut symbolizer = crate::cache::symbolizer().with_detail(wanted.detail);
+    crate::cache::name(&mut symbolizer, &mut profile);
     Ok(profile)
 }
 

@@ -10,6 +10,7 @@ use hotproof_profile::transform::{
 use hotproof_profile::{Inline, Profile};
 use hotproof_profiler::replay::SampleRows;
 use hotproof_report::functions::StartUp;
+use hotproof_symbolizer::Detail;
 use regex::Regex;
 
 use crate::failure::{Code, Failure};
@@ -155,6 +156,11 @@ impl TransformOptions {
                 Look::Stacks if !self.chooses_samples() => SampleRows::Summed,
                 _ => SampleRows::Each,
             },
+            // Files and lines are matched and gathered by, and inlined functions matched.
+            detail: match look {
+                Look::Stacks if self.no_inline && !self.looks_at_frames() => Detail::Names,
+                _ => Detail::Full,
+            },
         }
     }
 
@@ -173,6 +179,13 @@ impl TransformOptions {
             profiles.push(self.windowed(input::profile(path, &wanted)?)?);
         }
         merge(profiles).map_err(|error| unlike(&error, paths))
+    }
+
+    /// Frames are chosen or changed by what is known of them besides their names.
+    fn looks_at_frames(&self) -> bool {
+        let rewrites = self.hide.is_some() || self.show.is_some() || self.prune_from.is_some();
+        let matches = self.focus.is_some() || self.ignore.is_some();
+        rewrites || matches || self.group.is_some()
     }
 
     /// Samples that are left out are counted, and some are chosen by their time.

@@ -18,6 +18,19 @@ pub(crate) struct Wanted {
     pub(crate) places: DebugPlaces,
     /// The file itself, when a recorder still has it.
     pub(crate) held: Option<ImageFile>,
+    pub(crate) detail: Detail,
+}
+
+/// What is to be known of an address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Detail {
+    /// Everything: inlined functions, files and lines.
+    #[default]
+    Full,
+    /// The name of the function that the machine code belongs to. Where there is a full symbol
+    /// table, debug information is not even looked for: names are the linker's, which may have a
+    /// suffix like `.cold` and no generic arguments; there are no files and lines.
+    Names,
 }
 
 /// The opened files.
@@ -76,6 +89,9 @@ impl Files {
             problems: Vec::new(),
             looked_at: vec![wanted.path.clone()],
         };
+        if wanted.detail == Detail::Names && files.image.has_section(".symtab") {
+            return Ok(files);
+        }
         if !has_debug_information(&files.image) && wanted.kind != ImageKind::Vdso {
             let candidates = wanted.places.candidates(&files.image);
             files.looked_at.extend(candidates);
@@ -89,8 +105,7 @@ impl Files {
         if let Some(search) = wanted.places.find_shared(files.with_debug_information()) {
             files.shared = files.take(search);
         }
-        let has_table = |file: &ImageFile| file.has_section(".symtab");
-        if !has_table(&files.image) && !files.debug.as_ref().is_some_and(has_table) {
+        if !files.has_full_table() {
             match files.image.mini_debug_info() {
                 Ok(mini) => files.mini = mini,
                 Err(error) => files.problems.push(Problem::Damaged {
@@ -105,6 +120,12 @@ impl Files {
             folders: files.folders(),
         };
         Ok(files)
+    }
+
+    /// Whether a full symbol table names everything that debug information would.
+    pub(crate) fn has_full_table(&self) -> bool {
+        let has_table = |file: &ImageFile| file.has_section(".symtab");
+        has_table(&self.image) || self.debug.as_ref().is_some_and(has_table)
     }
 
     /// The file that holds DWARF, if any does.

@@ -71,6 +71,7 @@ pub use answer::{NamedAddress, NamedFrame, NamedFunction, NamedSymbol};
 pub use cache::{Cache, CacheContent, CacheEntry, CacheError, Cleared};
 pub use demangle::{demangle, demangle_whole};
 pub use file_names::{FileNames, FrameRef};
+pub use files::Detail;
 pub use hotproof_image::{DebugPlaces, Debuginfod, HeldFiles};
 pub use summary::{ImageOutcome, Problem, Summary};
 pub use symbolizer::Symbolizer;

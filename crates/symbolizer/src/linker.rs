@@ -22,12 +22,28 @@ pub(crate) struct LinkerNames<'a> {
     image: &'a ImageFile,
     elf: Option<Elf<'a>>,
     base_svma: u64,
-    /// In the order they are asked.
-    tables: Vec<(Source, SymbolIndex<'a>)>,
+    files: &'a Files,
+    /// The symbols that matter for the addresses that were announced.
+    near: Option<NearTables<'a>>,
+    announced: u32,
+    /// All symbols, when others are asked for.
+    all: OnceCell<SymbolTables<'a>>,
     go: Option<GoTable<'a>>,
     stubs: OnceCell<BTreeMap<u64, Stub>>,
     unwind_ranges: OnceCell<Vec<Range<u64>>>,
 }
+
+/// In the order they are asked.
+type SymbolTables<'a> = Vec<(Source, SymbolIndex<'a>)>;
+
+struct NearTables<'a> {
+    /// Sorted.
+    svmas: Vec<u64>,
+    tables: SymbolTables<'a>,
+}
+
+/// So many batches of addresses are looked for one by one; then all symbols are read.
+const FEW_BATCHES: u32 = 2;
 
 /// A symbol that covers an address.
 #[derive(Debug, Clone, Copy)]
@@ -51,7 +67,10 @@ impl<'a> LinkerNames<'a> {
         LinkerNames {
             image: &files.image,
             base_svma: files.image.base_svma(),
-            tables: tables(files, elf.as_ref()),
+            files,
+            near: None,
+            announced: 0,
+            all: OnceCell::new(),
             go: GoTable::read(&files.image),
             elf,
             stubs: OnceCell::new(),
@@ -61,12 +80,48 @@ impl<'a> LinkerNames<'a> {
 
     /// Whether there is no table with names.
     pub(crate) fn is_empty(&self) -> bool {
-        self.tables.is_empty() && self.go.is_none()
+        let has_names = |elf: &Elf<'a>, kind| SymbolIndex::has_names(elf, kind);
+        let others = [self.files.debug.as_ref(), self.files.mini.as_ref()];
+        let others = others.into_iter().flatten().filter_map(parse);
+        let own = self.elf.as_ref();
+        self.go.is_none()
+            && !own.is_some_and(|elf| has_names(elf, TableKind::Full))
+            && !own.is_some_and(|elf| has_names(elf, TableKind::Dynamic))
+            && !others
+                .into_iter()
+                .any(|elf| has_names(&elf, TableKind::Full))
+    }
+
+    /// Whether functions are named by Go's table as well.
+    pub(crate) fn is_go(&self) -> bool {
+        self.go.is_some()
+    }
+
+    /// Announces sorted linked addresses that will be asked for: of the symbol tables only what
+    /// matters for them is read.
+    pub(crate) fn announce(&mut self, svmas: &[u64]) {
+        self.announced += 1;
+        self.near = None;
+        if self.announced <= FEW_BATCHES && self.all.get().is_none() && !svmas.is_empty() {
+            self.near = Some(NearTables {
+                svmas: svmas.to_vec(),
+                tables: tables(self.files, self.elf.as_ref(), svmas),
+            });
+        }
+    }
+
+    fn tables_for(&self, svma: u64) -> &SymbolTables<'a> {
+        match &self.near {
+            Some(near) if near.svmas.binary_search(&svma).is_ok() => &near.tables,
+            _ => self
+                .all
+                .get_or_init(|| tables(self.files, self.elf.as_ref(), &[])),
+        }
     }
 
     /// The symbol that covers a linked address.
     pub(crate) fn symbol(&self, svma: u64) -> Option<Found<'_, 'a>> {
-        self.tables.iter().find_map(|(source, table)| {
+        self.tables_for(svma).iter().find_map(|(source, table)| {
             let row = table.find(svma)?;
             Some(Found {
                 source: *source,
@@ -155,8 +210,8 @@ fn plain(name: String, linkage_name: String, source: Source) -> TableFrame {
     }
 }
 
-fn tables<'a>(files: &'a Files, own: Option<&Elf<'a>>) -> Vec<(Source, SymbolIndex<'a>)> {
-    let full = |elf: &Elf<'a>| SymbolIndex::read(elf, TableKind::Full);
+fn tables<'a>(files: &'a Files, own: Option<&Elf<'a>>, svmas: &[u64]) -> SymbolTables<'a> {
+    let full = |elf: &Elf<'a>| SymbolIndex::read(elf, TableKind::Full, svmas);
     let debug = files.debug.as_ref().and_then(parse);
     let mini = files.mini.as_ref().and_then(parse);
     let tables = [
@@ -166,7 +221,7 @@ fn tables<'a>(files: &'a Files, own: Option<&Elf<'a>>) -> Vec<(Source, SymbolInd
         own.map(|elf| {
             (
                 Source::DynamicSymbols,
-                SymbolIndex::read(elf, TableKind::Dynamic),
+                SymbolIndex::read(elf, TableKind::Dynamic, svmas),
             )
         }),
     ];

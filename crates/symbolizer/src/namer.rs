@@ -73,6 +73,8 @@ pub(crate) struct Namer<'a> {
     functions: FxHashMap<FunctionKey, Option<u32>>,
     /// The last symbol that was asked for: its start and its row.
     last_symbol: Option<(u64, u32)>,
+    /// The frame of the last symbol that had no other, and the symbol's row.
+    last_frame: Option<(u32, u32)>,
     rows: Rows,
     problems: Vec<Problem>,
     /// Where split debug information was looked for.
@@ -108,6 +110,7 @@ impl<'a> Namer<'a> {
             names: Names::default(),
             functions: FxHashMap::default(),
             last_symbol: None,
+            last_frame: None,
             rows: Rows::default(),
             problems: Vec::new(),
             looked_at: Vec::new(),
@@ -131,6 +134,7 @@ impl<'a> Namer<'a> {
             .iter()
             .map(|address| self.base_svma.wrapping_add(*address));
         let svmas: Vec<u64> = svmas.filter(|&svma| self.is_code(svma)).collect();
+        self.linker.announce(&svmas);
         let known = self.ask_dwarf(&svmas);
         let mut known = svmas.iter().zip(known).peekable();
         let mut answers = Vec::with_capacity(addresses.len());
@@ -162,9 +166,21 @@ impl<'a> Namer<'a> {
 
     fn name(&mut self, svma: u64, known: Known) -> Answer {
         let symbol = self.symbol_at(svma);
+        let is_plain = known.frame.is_none() && known.place.is_none() && !self.linker.is_go();
+        if let (true, Some(symbol), Some((last, frame))) = (is_plain, symbol, self.last_frame)
+            && last == symbol
+        {
+            return Answer {
+                symbol: Some(symbol),
+                frame: Some(frame),
+            };
+        }
         let frame = known
             .frame
             .or_else(|| self.frame_of_tables(svma, known.place));
+        if is_plain {
+            self.last_frame = symbol.zip(frame);
+        }
         Answer { symbol, frame }
     }
 

@@ -9,11 +9,11 @@ use std::ops::Range;
 use object::read::elf::{Sym, SymbolTable};
 use object::{LittleEndian, SymbolIndex as ElfIndex, elf};
 
-/// The symbols that matter are those that cover one of these addresses or begin at one.
+/// The addresses at which the symbols that matter begin.
 #[derive(Debug)]
 pub(crate) struct Near {
     /// Sorted.
-    points: Vec<u64>,
+    starts: Vec<u64>,
 }
 
 /// So many times more symbols than addresses have to be there for the first pass to be worth it.
@@ -24,7 +24,8 @@ impl Near {
     ///
     /// Besides the addresses themselves, the last symbol that begins at or before each matters,
     /// because it ends those before it that have no size; and what covers the beginning of that
-    /// one, because a label within a function is none of its own.
+    /// one, because a label within a function is none of its own. All names of one address matter
+    /// together.
     pub(crate) fn new(
         svmas: &[u64],
         table: &SymbolTable<'_, elf::FileHeader64<LittleEndian>>,
@@ -34,21 +35,13 @@ impl Near {
             return None;
         }
         let mut last_starts = vec![None; svmas.len()];
-        for (index, symbol) in table.enumerate() {
-            if !matches!(
-                symbol.st_type(),
-                elf::STT_FUNC | elf::STT_GNU_IFUNC | elf::STT_NOTYPE
-            ) {
-                continue;
-            }
+        for (index, symbol) in table.enumerate().filter(|(_, symbol)| has_type(symbol)) {
             let start = symbol.st_value(LittleEndian);
             let first = svmas.partition_point(|&svma| svma < start);
-            let Some(last) = last_starts.get_mut(first).filter(|last| **last < Some(start)) else {
-                continue;
-            };
-            let section = section(table, code, index, symbol);
-            let name = || table.symbol_name(LittleEndian, symbol).unwrap_or_default();
-            if section.is_some_and(|range| range.contains(&start)) && is_function_name(name()) {
+            let last = last_starts.get_mut(first);
+            if let Some(last) = last.filter(|last| **last < Some(start))
+                && is_function(table, code, index, symbol)
+            {
                 *last = Some(start);
             }
         }
@@ -60,15 +53,55 @@ impl Near {
         let mut points: Vec<u64> = starts.chain(svmas.iter().copied()).collect();
         points.sort_unstable();
         points.dedup();
-        Some(Near { points })
+        let symbols = table.symbols().iter().filter(|symbol| has_type(symbol));
+        let symbols = symbols.map(|s| (s.st_value(LittleEndian), s.st_size(LittleEndian)));
+        let covering = symbols.filter(|&(start, size)| {
+            let next = points.partition_point(|&point| point < start);
+            let next = points.get(next);
+            next.is_some_and(|&point| point == start || point - start < size)
+        });
+        let mut starts: Vec<u64> = covering.map(|(start, _)| start).collect();
+        starts.sort_unstable();
+        starts.dedup();
+        Some(Near { starts })
     }
 
-    /// Whether a symbol matters.
-    pub(crate) fn keeps(&self, start: u64, size: u64) -> bool {
-        let next = self.points.partition_point(|&point| point < start);
-        let next = self.points.get(next);
-        next.is_some_and(|&point| point == start || point - start < size)
+    /// Whether a symbol that begins there matters.
+    pub(crate) fn keeps(&self, start: u64) -> bool {
+        self.starts.binary_search(&start).is_ok()
     }
+}
+
+/// Whether a table has any function or label in code.
+pub(crate) fn has_function(
+    table: &SymbolTable<'_, elf::FileHeader64<LittleEndian>>,
+    code: &[Option<Range<u64>>],
+) -> bool {
+    let mut functions = table.enumerate().filter(|(_, symbol)| has_type(symbol));
+    functions.any(|(index, symbol)| is_function(table, code, index, symbol))
+}
+
+fn has_type(symbol: &elf::Sym64<LittleEndian>) -> bool {
+    let kind = symbol.st_type();
+    matches!(kind, elf::STT_FUNC | elf::STT_GNU_IFUNC | elf::STT_NOTYPE)
+}
+
+/// Whether a symbol of a type that functions have begins in code and has a function's name.
+fn is_function(
+    table: &SymbolTable<'_, elf::FileHeader64<LittleEndian>>,
+    code: &[Option<Range<u64>>],
+    index: ElfIndex,
+    symbol: &elf::Sym64<LittleEndian>,
+) -> bool {
+    let section = table.symbol_section(LittleEndian, symbol, index);
+    let section = section
+        .ok()
+        .flatten()
+        .and_then(|section| code.get(section.0));
+    let start = symbol.st_value(LittleEndian);
+    let within = section.and_then(Option::as_ref);
+    within.is_some_and(|range| range.contains(&start))
+        && is_function_name(table.symbol_name(LittleEndian, symbol).unwrap_or_default())
 }
 
 /// `$x` and `$d` mark code and data on Arm; `.L` labels belong to the assembler.
@@ -76,20 +109,8 @@ pub(crate) fn is_function_name(name: &[u8]) -> bool {
     !name.is_empty() && !name.starts_with(b"$") && !name.starts_with(b".L")
 }
 
-/// The executable section that a symbol lies in.
-fn section<'c>(
-    table: &SymbolTable<'_, elf::FileHeader64<LittleEndian>>,
-    code: &'c [Option<Range<u64>>],
-    index: ElfIndex,
-    symbol: &elf::Sym64<LittleEndian>,
-) -> Option<&'c Range<u64>> {
-    let section = table.symbol_section(LittleEndian, symbol, index).ok()??;
-    code.get(section.0)?.as_ref()
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::symbols::{Elf, SymbolIndex, TableKind};
 
     /// Our own test binary has tens of thousands of symbols of all kinds: what is found among the

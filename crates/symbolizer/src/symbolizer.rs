@@ -10,7 +10,7 @@ use rustc_hash::FxHashMap;
 
 use crate::answer::{Answer, NamedAddress, RowMap, Tables};
 use crate::cache::{Cache, CacheError};
-use crate::files::Wanted;
+use crate::files::{Detail, Wanted};
 use crate::kernel::{self, KernelNames};
 use crate::recall::Recall;
 use crate::run_time::{RunTimeNames, sources_of};
@@ -44,6 +44,7 @@ struct ImageState {
     recall: Option<Option<Recall>>,
     /// Files that the worker's answers depend on.
     looked_at: Vec<PathBuf>,
+    detail: Detail,
     /// Addresses that the cache on disk answered since this was last reported.
     recalled: u64,
     /// Addresses that files were read for since this was last reported.
@@ -65,6 +66,7 @@ pub struct Symbolizer {
     /// By image; only while a profile is named.
     run_time: FxHashMap<ImageKey, RunTimeNames>,
     held: HeldFiles,
+    detail: Detail,
 }
 
 /// The unresolved locations of one image row.
@@ -97,6 +99,14 @@ impl Symbolizer {
     #[must_use]
     pub fn with_cache(mut self, cache: Cache) -> Self {
         self.cache = Some(cache);
+        self
+    }
+
+    /// The same, to find out this much of each address. What only names functions leaves the cache
+    /// of images alone.
+    #[must_use]
+    pub fn with_detail(mut self, detail: Detail) -> Self {
+        self.detail = detail;
         self
     }
 
@@ -238,6 +248,8 @@ impl Symbolizer {
             }
             _ => {
                 let cache = self.cache.as_ref();
+                let cache = cache.filter(|_| self.detail == Detail::Full);
+                state.detail = self.detail;
                 state.ask(&work.key, &self.places, &self.held, cache, addresses);
             }
         }
@@ -336,6 +348,7 @@ impl ImageState {
                 kind: key.kind,
                 places: places.clone(),
                 held: held.cloned(),
+                detail: self.detail,
             });
             match started {
                 Ok(worker) => {

@@ -12,7 +12,7 @@ use object::read::elf::{ElfFile64, Sym, SymbolTable};
 use object::{LittleEndian, Object, ObjectSection, SectionFlags, SymbolIndex as ElfIndex};
 
 use crate::bounded::text_at;
-use crate::near::{Near, is_function_name};
+use crate::near::{self, Near, is_function_name};
 
 /// How far ahead of the last address the next one is looked for.
 const NEAR_ROWS: usize = 8;
@@ -27,6 +27,15 @@ pub(crate) enum TableKind {
     Full,
     /// `.dynsym`.
     Dynamic,
+}
+
+impl TableKind {
+    fn of<'e, 'a>(self, elf: &'e Elf<'a>) -> &'e SymbolTable<'a, elf::FileHeader64<LittleEndian>> {
+        match self {
+            TableKind::Full => elf.elf_symbol_table(),
+            TableKind::Dynamic => elf.elf_dynamic_symbol_table(),
+        }
+    }
 }
 
 /// A function of a symbol table.
@@ -73,10 +82,7 @@ impl<'a> SymbolIndex<'a> {
     /// Reads the functions and labels in executable sections: those that matter for sorted
     /// addresses, or all where there are no addresses, or where they are many.
     pub(crate) fn read(elf: &Elf<'a>, kind: TableKind, svmas: &[u64]) -> SymbolIndex<'a> {
-        let table = match kind {
-            TableKind::Full => elf.elf_symbol_table(),
-            TableKind::Dynamic => elf.elf_dynamic_symbol_table(),
-        };
+        let table = kind.of(elf);
         let mut candidates = candidates(elf, table, svmas);
         candidates.sort_unstable_by_key(|c| (c.start, Reverse(c.size), c.rank, c.name));
         SymbolIndex::of_sorted(&candidates)
@@ -96,6 +102,11 @@ impl<'a> SymbolIndex<'a> {
     pub(crate) fn aliases(&self, row: &SymbolRow<'a>) -> &[&'a [u8]] {
         let (first, count) = (row.aliases.0 as usize, row.aliases.1 as usize);
         &self.aliases[first..first + count]
+    }
+
+    /// Whether a table names any code.
+    pub(crate) fn has_names(elf: &Elf<'a>, kind: TableKind) -> bool {
+        near::has_function(kind.of(elf), &executable_sections(elf))
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -162,7 +173,7 @@ fn candidates<'a>(
             _ => 0,
         };
         let start = symbol.st_value(endian);
-        if near.as_ref().is_some_and(|near| !near.keeps(start, symbol.st_size(endian))) {
+        if near.as_ref().is_some_and(|near| !near.keeps(start)) {
             continue;
         }
         let Some(section) = section_of(index, symbol).filter(|range| range.contains(&start)) else {

@@ -9,7 +9,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 
 use crate::answer::{Answer, Tables};
-use crate::files::{Files, Wanted};
+use crate::files::{Detail, Files, Wanted};
 use crate::namer::{Namer, load_dwarf};
 use crate::summary::Problem;
 
@@ -98,7 +98,10 @@ fn run(wanted: &Wanted, requests: &Receiver<Vec<u64>>, replies: &Sender<Batch>) 
             return;
         }
     };
-    let (bytes, damage) = load_dwarf(&files);
+    let (bytes, damage) = match wanted.detail {
+        Detail::Names if files.has_full_table() => (None, Vec::new()),
+        Detail::Names | Detail::Full => load_dwarf(&files),
+    };
     let mut namer = Namer::new(&files, bytes.as_ref());
     let mut looked_at = files.looked_at.clone();
     while let Ok(addresses) = requests.recv() {
