@@ -2,7 +2,6 @@
 
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
-use std::ops::Range;
 
 use hotproof_image::ImageFile;
 use hotproof_profile::Source;
@@ -15,7 +14,7 @@ use crate::files::Files;
 use crate::go_table::GoTable;
 use crate::plt::{self, Stub};
 use crate::symbols::{Elf, SymbolIndex, SymbolRow, TableKind};
-use crate::unwind;
+use crate::unwind::UnwindRanges;
 
 /// The symbol tables of an image's files, its stubs, Go's table and its unwind information.
 pub(crate) struct LinkerNames<'a> {
@@ -30,7 +29,7 @@ pub(crate) struct LinkerNames<'a> {
     all: OnceCell<SymbolTables<'a>>,
     go: Option<GoTable<'a>>,
     stubs: OnceCell<BTreeMap<u64, Stub>>,
-    unwind_ranges: OnceCell<Vec<Range<u64>>>,
+    unwind_ranges: OnceCell<UnwindRanges<'a>>,
 }
 
 /// In the order they are asked.
@@ -189,8 +188,8 @@ impl<'a> LinkerNames<'a> {
     fn start(&self, svma: u64) -> Option<TableFrame> {
         let ranges = self
             .unwind_ranges
-            .get_or_init(|| unwind::function_ranges(self.image));
-        let range = unwind::find(ranges, svma)?;
+            .get_or_init(|| UnwindRanges::new(self.image));
+        let range = ranges.find(svma)?;
         let start = range.start.wrapping_sub(self.base_svma);
         let name = format!("fn_{start:#x}");
         Some(plain(name, String::new(), Source::UnwindTable))

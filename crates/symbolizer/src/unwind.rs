@@ -1,13 +1,64 @@
 //! Where functions begin, from `.eh_frame`: the last resort for stripped code.
 
-use std::borrow::Cow;
+use std::cell::OnceCell;
 use std::ops::Range;
 
-use gimli::{BaseAddresses, CieOrFde, EhFrame, LittleEndian, UnwindSection};
-use hotproof_image::ImageFile;
+use gimli::{BaseAddresses, CieOrFde, EhFrame, EhFrameHdr, LittleEndian, UnwindSection};
+use hotproof_image::{ImageFile, Section};
+
+/// The functions that have unwind information.
+pub(crate) struct UnwindRanges<'a> {
+    image: &'a ImageFile,
+    /// `.eh_frame` and its index, `.eh_frame_hdr`; `None` when either is missing.
+    indexed: Option<(Section<'a>, Section<'a>)>,
+    /// All of them, sorted, when there is no index.
+    listed: OnceCell<Vec<Range<u64>>>,
+}
+
+impl<'a> UnwindRanges<'a> {
+    pub(crate) fn new(image: &'a ImageFile) -> UnwindRanges<'a> {
+        let section = |name| image.section(name).ok().flatten();
+        UnwindRanges {
+            image,
+            indexed: section(".eh_frame").zip(section(".eh_frame_hdr")),
+            listed: OnceCell::new(),
+        }
+    }
+
+    /// The function that covers a linked address.
+    pub(crate) fn find(&self, svma: u64) -> Option<Range<u64>> {
+        if let Some(indexed) = &self.indexed
+            && let Some(answer) = look_up(indexed, svma)
+        {
+            return answer;
+        }
+        let listed = self.listed.get_or_init(|| function_ranges(self.image));
+        find(listed, svma).cloned()
+    }
+}
+
+/// The function by the index; the outer `None` when the index cannot be used.
+fn look_up((frame, index): &(Section<'_>, Section<'_>), svma: u64) -> Option<Option<Range<u64>>> {
+    let bases = BaseAddresses::default()
+        .set_eh_frame_hdr(index.svma)
+        .set_eh_frame(frame.svma);
+    let index = EhFrameHdr::new(&index.data, LittleEndian);
+    let index = index.parse(&bases, 8).ok()?;
+    let table = index.table()?;
+    let mut entries = EhFrame::new(&frame.data, LittleEndian);
+    entries.set_address_size(8);
+    match table.fde_for_address(&entries, &bases, svma, EhFrame::cie_from_offset) {
+        Ok(fde) if fde.len() > 0 => {
+            let start = fde.initial_address();
+            Some(Some(start..start.saturating_add(fde.len())))
+        }
+        Ok(_) | Err(gimli::Error::NoUnwindInfoForAddress) => Some(None),
+        Err(_) => None,
+    }
+}
 
 /// Linked addresses of the functions that have unwind information, sorted.
-pub(crate) fn function_ranges(image: &ImageFile) -> Vec<Range<u64>> {
+fn function_ranges(image: &ImageFile) -> Vec<Range<u64>> {
     let Ok(Some(section)) = image.section(".eh_frame") else {
         return Vec::new();
     };
@@ -15,8 +66,7 @@ pub(crate) fn function_ranges(image: &ImageFile) -> Vec<Range<u64>> {
     let bases = BaseAddresses::default()
         .set_eh_frame(section.svma)
         .set_text(text.start);
-    let data: &Cow<'_, [u8]> = &section.data;
-    let mut frame = EhFrame::new(data, LittleEndian);
+    let mut frame = EhFrame::new(&section.data, LittleEndian);
     frame.set_address_size(8);
     let mut ranges = Vec::new();
     let mut entries = frame.entries(&bases);
@@ -37,7 +87,7 @@ pub(crate) fn function_ranges(image: &ImageFile) -> Vec<Range<u64>> {
 }
 
 /// The function that covers a linked address.
-pub(crate) fn find(ranges: &[Range<u64>], svma: u64) -> Option<&Range<u64>> {
+fn find(ranges: &[Range<u64>], svma: u64) -> Option<&Range<u64>> {
     let after = ranges.partition_point(|range| range.start <= svma);
     let range = ranges.get(after.checked_sub(1)?)?;
     range.contains(&svma).then_some(range)

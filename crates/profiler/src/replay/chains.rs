@@ -113,82 +113,82 @@ impl Fingerprint {
         }
         Fingerprint(a ^ b.rotate_left(32), (b >> 16) as u32)
     }
+
+    /// Of a chain of this print together with something else.
+    pub(super) fn with(self, other: u64) -> Fingerprint {
+        let mixed = mix(self.0 ^ other.rotate_left(32), 0xd6e8_feb8_6659_fd93);
+        Fingerprint(mixed, self.1 ^ (mix(other, 0xa076_1d64_78bd_642f) as u32))
+    }
 }
 
-/// Finds stacks by the fingerprint of their chains: an open table.
+/// Finds numbers by fingerprints: an open table.
 #[derive(Default)]
-struct Known {
-    slots: Vec<KnownChain>,
+pub(super) struct Known {
+    slots: Vec<KnownPrint>,
     used: usize,
 }
 
 #[derive(Clone, Copy, Default)]
-struct KnownChain {
+struct KnownPrint {
     print: Fingerprint,
-    held: Held,
-}
-
-/// What a slot holds: nothing, the stack of an empty chain, or a stack's number plus two.
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
-struct Held(u32);
-
-impl Held {
-    const FREE: Held = Held(0);
-    const NO_STACK: Held = Held(1);
-
-    fn new(stack: Option<StackId>) -> Held {
-        let number = stack.map(|id| u32::try_from(id.index() + 2));
-        number.map_or(Held::NO_STACK, |number| {
-            Held(number.expect("tables have fewer than 2^32 - 2 rows"))
-        })
-    }
-
-    fn stack(self) -> Option<StackId> {
-        let index = self.0.checked_sub(2)?;
-        Some(StackId::from_index(index as usize))
-    }
+    /// The number plus one; 0 when the slot is free.
+    held: u32,
 }
 
 impl Known {
-    fn find(&self, print: Fingerprint) -> Option<Option<StackId>> {
-        let slot = self.slots.get(self.slot(print)?)?;
-        (slot.held != Held::FREE).then(|| slot.held.stack())
+    /// The number of a fingerprint.
+    pub(super) fn find(&self, print: Fingerprint) -> Option<u32> {
+        self.slots.get(self.slot(print)?)?.held.checked_sub(1)
     }
 
-    fn insert(&mut self, print: Fingerprint, stack: Option<StackId>) {
+    /// Gives a fingerprint its number, which is less than `u32::MAX`.
+    pub(super) fn insert(&mut self, print: Fingerprint, number: u32) {
         if self.used * 4 >= self.slots.len() * 3 {
             let room = (self.slots.len() * 2).max(1024);
-            let old = std::mem::replace(&mut self.slots, vec![KnownChain::default(); room]);
-            for chain in old.into_iter().filter(|chain| chain.held != Held::FREE) {
-                self.put(chain);
+            let old = std::mem::replace(&mut self.slots, vec![KnownPrint::default(); room]);
+            for known in old.into_iter().filter(|known| known.held != 0) {
+                self.put(known);
             }
         }
-        let held = Held::new(stack);
         self.used += 1;
-        self.put(KnownChain { print, held });
+        let held = number.saturating_add(1);
+        self.put(KnownPrint { print, held });
     }
 
-    fn put(&mut self, chain: KnownChain) {
-        if let Some(slot) = self.slot(chain.print) {
-            self.slots[slot] = chain;
+    fn put(&mut self, known: KnownPrint) {
+        if let Some(slot) = self.slot(known.print) {
+            self.slots[slot] = known;
         }
     }
 
-    /// Where a chain is, or where it belongs; `None` while there is no table.
+    /// Where a fingerprint is, or where it belongs; `None` while there is no table.
     fn slot(&self, print: Fingerprint) -> Option<usize> {
         let mask = self.slots.len().checked_sub(1)?;
         let mut slot = print.0 as usize & mask;
-        while self.slots[slot].held != Held::FREE && self.slots[slot].print != print {
+        while self.slots[slot].held != 0 && self.slots[slot].print != print {
             slot = (slot + 1) & mask;
         }
         Some(slot)
     }
 }
 
+/// The stack of a chain as a number: 0 for none.
+fn number_of(stack: Option<StackId>) -> u32 {
+    let number = stack.map(|id| u32::try_from(id.index() + 1));
+    number.map_or(0, |number| {
+        number.expect("tables have fewer than 2^32 - 2 rows")
+    })
+}
+
+fn stack_of(number: u32) -> Option<StackId> {
+    let index = number.checked_sub(1)?;
+    Some(StackId::from_index(index as usize))
+}
+
 impl Chains {
     /// The stack of a chain, when it is known.
     pub(super) fn find(&self, print: Fingerprint) -> Option<Option<StackId>> {
-        self.known.find(print)
+        self.known.find(print).map(stack_of)
     }
 
     /// The stack of a chain (leaf first) that is not known. `tid` picks the chain that it probably
@@ -215,7 +215,7 @@ impl Chains {
         last.space = space;
         let mut stack = last.steps.last().map(|(_, id)| *id);
         let user_print = (kernel > 0 && shared < user.len()).then(|| Fingerprint::of(space, user));
-        let known_user = user_print.map(|print| self.known.find(print));
+        let known_user = user_print.map(|print| self.find(print));
         if let Some(Some(known)) = known_user {
             // The stacks within it are not known here, so the next chain can share none of them.
             last.steps.clear();
@@ -233,11 +233,11 @@ impl Chains {
                 && known_user == Some(None)
                 && done + 1 == user.len()
             {
-                self.known.insert(print, stack);
+                self.known.insert(print, number_of(stack));
             }
         }
         self.last[slot] = last;
-        self.known.insert(print, stack);
+        self.known.insert(print, number_of(stack));
         stack
     }
 

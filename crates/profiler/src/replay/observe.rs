@@ -7,7 +7,7 @@ use hotproof_profile::{
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::attr::Attr;
-use super::chains::{Chains, Fingerprint, Step, StepKind};
+use super::chains::{Chains, Fingerprint, Known, Step, StepKind};
 use super::header::{BuildId, RecordHeader};
 use super::index::{RowIndex, mix};
 use super::record::{self, Record};
@@ -91,6 +91,8 @@ pub(super) struct Observer {
     unwinding: Unwinding,
     rows: SampleRows,
     sums: RowIndex,
+    /// Rows of sums by thread, chain and end.
+    row_prints: Known,
     /// Where the kernel's first instruction lay, by name of the symbol.
     pub(super) kernel_start: Option<(String, u64)>,
     /// Chains that are as long as they may be.
@@ -123,6 +125,7 @@ impl Observer {
             unwinding,
             rows,
             sums: RowIndex::default(),
+            row_prints: Known::default(),
             kernel_start: None,
             cut_chains: 0,
             span_ns: None,
@@ -286,69 +289,89 @@ impl Observer {
         let user = self.steps.iter().any(|step| step.kind.is_user());
         let space = if user { owner.space.version } else { 0 };
         let print = Fingerprint::of(space, &self.steps);
-        let stack = match self.chains.find(print) {
-            Some(stack) => stack,
-            None => {
-                let steps = std::mem::take(&mut self.steps);
-                let Observer {
-                    chains,
-                    profile,
-                    world,
-                    binaries,
-                    kernel,
-                    kernel_image,
-                    guest_image,
-                    opened,
-                    ..
-                } = self;
-                let mut error = None;
-                let mut images = Images {
-                    world,
-                    binaries,
-                    owner: &owner,
-                    kernel: *kernel,
-                    kernel_image,
-                    guest_image,
-                    opened,
-                };
-                let place = |step, profile: &mut Profile| match images.place(step, profile) {
-                    Ok(place) => place,
-                    Err(e) => {
-                        error = Some(e);
-                        (None, step.address)
-                    }
-                };
-                let id = chains.intern(print, (space, sample.tid), &steps, profile, place);
-                self.steps = steps;
-                if let Some(error) = error {
-                    return Err(error);
-                }
-                id
-            }
-        };
         let period = sample.period.or(attr.period()).unwrap_or(1);
         let weight = i64::try_from(period).unwrap_or(i64::MAX);
         self.span_ns = Some(match self.span_ns {
             Some((first, last)) => (first.min(time_ns), last.max(time_ns)),
             None => (time_ns, time_ns),
         });
+        let weights = [1, weight];
+        let row_print = print.with((owner.thread.index() as u64) << 2 | end as u64);
+        if self.rows == SampleRows::Summed
+            && let Some(row) = self.row_prints.find(row_print)
+        {
+            self.add(row as usize, &weights);
+            return Ok(());
+        }
+        let stack = self.stack(print, (space, sample.tid), &owner)?;
         let row = Row {
             thread: owner.thread,
             time_ns,
             stack,
-            weights: &[1, weight],
+            weights: &weights,
             cpu: sample.cpu,
             end,
             labels: None,
         };
         match self.rows {
             SampleRows::Each => self.profile.sample(&row),
-            SampleRows::Summed => self.sum(&row),
+            SampleRows::Summed => {
+                let at = self.sum(&row)?;
+                let number = u32::try_from(at).expect("fewer rows than the index of rows holds");
+                self.row_prints.insert(row_print, number);
+                Ok(())
+            }
         }
     }
 
-    /// Adds a sample to the row of its thread, stack and end.
-    fn sum(&mut self, row: &Row<'_>) -> Result<(), SinkError> {
+    /// The stack of the chain in `self.steps`.
+    fn stack(
+        &mut self,
+        print: Fingerprint,
+        (space, tid): (u64, u32),
+        owner: &Owner,
+    ) -> Result<Option<StackId>, SinkError> {
+        if let Some(known) = self.chains.find(print) {
+            return Ok(known);
+        }
+        let Observer {
+            chains,
+            profile,
+            world,
+            binaries,
+            kernel,
+            kernel_image,
+            guest_image,
+            opened,
+            steps,
+            ..
+        } = self;
+        let mut error = None;
+        let mut images = Images {
+            world,
+            binaries,
+            owner,
+            kernel: *kernel,
+            kernel_image,
+            guest_image,
+            opened,
+        };
+        let place = |step, profile: &mut Profile| match images.place(step, profile) {
+            Ok(place) => place,
+            Err(e) => {
+                error = Some(e);
+                (None, step.address)
+            }
+        };
+        let id = chains.intern(print, (space, tid), steps, profile, place);
+        match error {
+            Some(error) => Err(error),
+            None => Ok(id),
+        }
+    }
+
+    /// Adds a sample to the row of its thread, stack and end, and says which row that is.
+    fn sum(&mut self, row: &Row<'_>) -> Result<usize, SinkError> {
         let samples = &self.profile.samples;
         let key = |at: usize| (samples.thread[at], samples.stack[at], samples.end[at]);
         let hash = |(thread, stack, end): (ThreadId, Option<StackId>, StackEnd)| {
@@ -362,13 +385,18 @@ impl Observer {
             .sums
             .find_or_claim(hash(wanted), is_it, |at| hash(key(at)));
         let Some(at) = found else {
-            return self.profile.sample(&Row { cpu: None, ..*row });
+            self.profile.sample(&Row { cpu: None, ..*row })?;
+            return Ok(self.profile.samples.len() - 1);
         };
+        self.add(at, row.weights);
+        Ok(at)
+    }
+
+    fn add(&mut self, row: usize, weights: &[i64]) {
         let columns = &mut self.profile.samples.weights;
-        for (column, &weight) in columns.iter_mut().zip(row.weights) {
-            column[at] = column[at].saturating_add(weight);
+        for (column, &weight) in columns.iter_mut().zip(weights) {
+            column[row] = column[row].saturating_add(weight);
         }
-        Ok(())
     }
 
     /// Code without frame pointers leaves any number in the register, at which the kernel's walk
