@@ -1,14 +1,20 @@
 #!/usr/bin/env bash
-# Measures how fast recordings of perf become folded stacks, in alternation: ours (symbols and all),
-# `perf script --no-inline | inferno-collapse-perf`, `samply import` (no symbols). Makes a small, a
-# 50,000-sample and a 1,000,000-sample recording of the whole machine under load. Prints medians of
-# CPU seconds (user + system, all processes of a row) and peak memory of the largest process.
-# Needs perf (as root), gcc and python3; inferno and samply are built by cargo when they are missing.
-# Usage: scripts/bench-convert.sh [FOLDER [REPEATS]]; recordings in FOLDER are used again.
+# Measures how fast recordings of perf become folded stacks, and how fast two become a difference,
+# in alternation and as ratios: `hotproof export` and `hotproof diff` against `perf script |
+# inferno-collapse-perf`, `samply import` (no symbols), `perf diff` and `inferno-diff-folded`.
+# Cold: the cache of names is off; warm: it was filled by a run before. Makes a small, a
+# 50,000-sample and a 1,000,000-sample recording of the whole machine under load, and one with
+# copies of the stack of a big program (RG, a ripgrep with debug information, or else this binary).
+# Prints medians of CPU seconds (user + system, all processes of a row) and the peak memory of the
+# largest process, as Markdown.
+# Needs perf (as root), gcc and python3; inferno, samply and addr2line are built by cargo when they
+# are missing. Usage: [RG=/path/to/rg] scripts/bench-convert.sh [FOLDER [REPEATS]]; recordings in
+# FOLDER are used again.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 folder=${1:-$(mktemp -d)} repeats=${2:-5}
-mkdir -p "$folder"
+mkdir -p "$folder/gimli/bin"
+folder=$(cd "$folder" && pwd)
 export PATH="$folder/tools/bin:$PATH"
 for tool in inferno samply; do
     binary=$tool
@@ -16,8 +22,13 @@ for tool in inferno samply; do
     command -v "$binary" >/dev/null ||
         cargo install --quiet --locked --root "$folder/tools" "$tool" || echo "skipped: no $tool"
 done
-cargo build --release --quiet -p hotproof-profiler --example fold
-fold=${CARGO_TARGET_DIR:-target}/release/examples/fold
+# In a folder of its own, because perf takes the first addr2line on the path.
+[ -x "$folder/gimli/bin/addr2line" ] ||
+    cargo install --quiet --locked --root "$folder/gimli" --features bin addr2line ||
+    echo "skipped: no addr2line"
+cargo build --release --quiet -p hotproof
+hotproof=$(cd "${CARGO_TARGET_DIR:-target}" && pwd)/release/hotproof
+rg=${RG:-$hotproof}
 
 load() { # Compiles, computes and sorts until it is killed.
     local work=$folder/load
@@ -41,19 +52,33 @@ make() { # NAME RATE SECONDS
 
 make small 500 10
 make 50k 2500 10
+make 50k-again 2500 10
 make 1M 18000 29
+if [ ! -s "$folder/dwarf.data" ]; then
+    work=("$rg" -n -i '[a-z]+_[a-z]+ed\b' "$PWD" --no-ignore -g '*.rs')
+    [ "$rg" = "$hotproof" ] && work=("$hotproof" -q export "$folder/50k.data" -o "$folder/out.svg")
+    perf record -q -e cpu-clock:u -F 4999 --call-graph dwarf,16384 -o "$folder/dwarf.data" -- \
+        "${work[@]}" >/dev/null || true
+fi
 
-python3 - "$folder" "$repeats" "$fold" <<'PYTHON'
-import os, resource, shutil, statistics, subprocess, sys
+python3 - "$folder" "$repeats" "$hotproof" <<'PYTHON'
+import os, shutil, statistics, subprocess, sys
 
-folder, repeats, fold = sys.argv[1], int(sys.argv[2]), sys.argv[3]
+folder, repeats, hotproof = sys.argv[1], int(sys.argv[2]), sys.argv[3]
+inferno = shutil.which("inferno-collapse-perf")
+samply = shutil.which("samply")
+OFF = {"HOTPROOF_CACHE": "off"}
+WARM = {"HOTPROOF_CACHE": f"{folder}/cache"}
+GIMLI = {"PATH": f"{folder}/gimli/bin:{os.environ['PATH']}"}
 
-def cost(command):
+def cost(command, environment):
     """CPU seconds and peak MiB of a command and all that it starts, in a child of its own."""
     into, out = os.pipe()
     if (child := os.fork()) == 0:
+        import resource
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        failed = subprocess.run(["bash", "-o", "pipefail", "-c", command], **quiet).returncode
+        shell = ["bash", "-o", "pipefail", "-c", command]
+        failed = subprocess.run(shell, env={**os.environ, **environment}, **quiet).returncode
         use = resource.getrusage(resource.RUSAGE_CHILDREN)
         os.write(out, f"{failed} {use.ru_utime + use.ru_stime} {use.ru_maxrss / 1024}".encode())
         os._exit(0)
@@ -64,24 +89,68 @@ def cost(command):
         sys.exit(f"failed: {command}")
     return float(cpu), float(memory)
 
-for name in ("small", "50k", "1M"):
-    data = f"{folder}/{name}.data"
-    rows = {"ours": f"exec {fold} {data} --plain"}
-    if shutil.which("inferno-collapse-perf"):
-        rows["perf script into inferno"] = f"perf script --no-inline -i {data} | inferno-collapse-perf"
-    if shutil.which("samply"):
-        rows["samply import"] = f"exec samply import {data} --save-only -o {folder}/out.json.gz"
+def table(title, ours, peers):
+    """Rows of ours, each with its ratios to all peers."""
+    rows = {**ours, **peers}
     costs = {row: [] for row in rows}
     for _ in range(repeats):
-        for row, command in rows.items():
-            costs[row].append(cost(command))
-    # Folding and the rest of perf's text are sums of periods; samples are counted by perf itself.
-    stats = subprocess.run(["perf", "report", "--stats", "-i", data], capture_output=True, text=True)
-    samples = next(l.split(":")[1].split()[0] for l in stats.stdout.splitlines() if "SAMPLE" in l)
-    print(f"\n{name}: {samples} samples, {os.path.getsize(data) / 1e6:.1f} MB, median of {repeats}\n")
-    print("| | CPU s | peak MiB | CPU of ours to it | memory of ours to it |\n|---|---|---|---|---|")
+        for row, (command, environment) in rows.items():
+            costs[row].append(cost(command, environment))
     medians = {r: [statistics.median(c) for c in zip(*costs[r])] for r in rows}
+    print(f"\n{title}, median of {repeats}\n")
+    heads = "".join(f" to {peer}, CPU | memory |" for peer in peers)
+    print(f"| | CPU s | peak MiB |{heads}\n|---|---|---|{'---|---|' * len(peers)}")
     for row, (cpu, memory) in medians.items():
-        ours = medians["ours"]
-        print(f"| {row} | {cpu:.3f} | {memory:.0f} | {ours[0] / cpu:.3f} | {ours[1] / memory:.2f} |")
+        ratios = "".join(
+            f" {cpu / medians[peer][0]:.3f} | {memory / medians[peer][1]:.2f} |" for peer in peers
+        ) if row in ours else " | |" * len(peers)
+        print(f"| {row} | {cpu:.3f} | {memory:.0f} |{ratios}", flush=True)
+
+def samples(data):
+    stats = subprocess.run(["perf", "report", "--stats", "-i", data], capture_output=True, text=True)
+    return next(l.split(":")[1].split()[0] for l in stats.stdout.splitlines() if "SAMPLE" in l)
+
+def export(data, more=""):
+    return f"exec {hotproof} -q export {data} {more} -o {folder}/ours.folded"
+
+for name in ("small", "50k", "1M"):
+    data = f"{folder}/{name}.data"
+    cost(export(data), WARM)
+    ours = {
+        "names, cold": (export(data, "--no-inline"), OFF),
+        "names, warm": (export(data, "--no-inline"), WARM),
+        "inlined functions too, cold": (export(data), OFF),
+        "inlined functions too, warm": (export(data), WARM),
+    }
+    peers = {}
+    if inferno:
+        script = f"perf script --no-inline -i {data}"
+        peers["perf into inferno"] = (f"{script} | inferno-collapse-perf >{folder}/perf.folded", {})
+    if samply:
+        save = f"--save-only -o {folder}/out.json.gz"
+        peers["samply import"] = (f"exec samply import {data} {save}", {})
+    size = os.path.getsize(data) / 1e6
+    table(f"{name}: {samples(data)} samples, {size:.1f} MB", ours, peers)
+
+data = f"{folder}/dwarf.data"
+if samples(data) and os.path.exists(f"{folder}/gimli/bin/addr2line"):
+    cost(export(data), WARM)
+    ours = {"cold": (export(data), OFF), "warm": (export(data), WARM)}
+    peers = {"perf script with gimli's addr2line": (f"perf script -i {data}", GIMLI)}
+    size = os.path.getsize(data) / 1e6
+    table(f"copies of the stack: {samples(data)} samples, {size:.1f} MB", ours, peers)
+
+pair = [f"{folder}/50k.data", f"{folder}/50k-again.data"]
+diff = f"exec {hotproof} -q diff {' '.join(pair)}"
+cost(diff, WARM)
+table("difference of two of 50,000", {"cold": (diff, OFF), "warm": (diff, WARM)},
+      {"perf diff": (f"perf diff {' '.join(pair)}", {})})
+if shutil.which("inferno-diff-folded"):
+    texts = [f"{folder}/{n}.folded" for n in ("a", "b")]
+    for data, text in zip(pair, texts):
+        cost(f"exec {hotproof} -q export {data} -o {text}", OFF)
+    command = f"exec {hotproof} -q diff {' '.join(texts)} -o {folder}/ours-diff.folded"
+    peer = f"exec inferno-diff-folded {' '.join(texts)}"
+    table("difference of two folded files", {"ours": (command, OFF)},
+          {"inferno-diff-folded": (peer, {})})
 PYTHON
