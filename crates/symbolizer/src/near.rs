@@ -9,6 +9,8 @@ use std::ops::Range;
 use object::read::elf::{Sym, SymbolTable};
 use object::{LittleEndian, SymbolIndex as ElfIndex, elf};
 
+use crate::bounded::text_at;
+
 /// The addresses at which the symbols that matter begin.
 #[derive(Debug)]
 pub(crate) struct Near {
@@ -29,6 +31,7 @@ impl Near {
     pub(crate) fn new(
         svmas: &[u64],
         table: &SymbolTable<'_, elf::FileHeader64<LittleEndian>>,
+        texts: &[u8],
         code: &[Option<Range<u64>>],
     ) -> Option<Near> {
         if table.len() / WORTH_IT < svmas.len() {
@@ -40,7 +43,7 @@ impl Near {
             let first = svmas.partition_point(|&svma| svma < start);
             let last = last_starts.get_mut(first);
             if let Some(last) = last.filter(|last| **last < Some(start))
-                && is_function(table, code, index, symbol)
+                && is_function(table, texts, code, index, symbol)
             {
                 *last = Some(start);
             }
@@ -75,10 +78,11 @@ impl Near {
 /// Whether a table has any function or label in code.
 pub(crate) fn has_function(
     table: &SymbolTable<'_, elf::FileHeader64<LittleEndian>>,
+    texts: &[u8],
     code: &[Option<Range<u64>>],
 ) -> bool {
     let mut functions = table.enumerate().filter(|(_, symbol)| has_type(symbol));
-    functions.any(|(index, symbol)| is_function(table, code, index, symbol))
+    functions.any(|(index, symbol)| is_function(table, texts, code, index, symbol))
 }
 
 fn has_type(symbol: &elf::Sym64<LittleEndian>) -> bool {
@@ -89,6 +93,7 @@ fn has_type(symbol: &elf::Sym64<LittleEndian>) -> bool {
 /// Whether a symbol of a type that functions have begins in code and has a function's name.
 fn is_function(
     table: &SymbolTable<'_, elf::FileHeader64<LittleEndian>>,
+    texts: &[u8],
     code: &[Option<Range<u64>>],
     index: ElfIndex,
     symbol: &elf::Sym64<LittleEndian>,
@@ -101,7 +106,9 @@ fn is_function(
     let start = symbol.st_value(LittleEndian);
     let within = section.and_then(Option::as_ref);
     within.is_some_and(|range| range.contains(&start))
-        && is_function_name(table.symbol_name(LittleEndian, symbol).unwrap_or_default())
+        && is_function_name(
+            text_at(texts, symbol.st_name(LittleEndian) as usize).unwrap_or_default(),
+        )
 }
 
 /// `$x` and `$d` mark code and data on Arm; `.L` labels belong to the assembler.

@@ -106,7 +106,8 @@ impl<'a> SymbolIndex<'a> {
 
     /// Whether a table names any code.
     pub(crate) fn has_names(elf: &Elf<'a>, kind: TableKind) -> bool {
-        near::has_function(kind.of(elf), &executable_sections(elf))
+        let table = kind.of(elf);
+        near::has_function(table, texts_of(elf, table), &executable_sections(elf))
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -147,12 +148,10 @@ fn candidates<'a>(
 ) -> Vec<Candidate<'a>> {
     let endian = elf.endian();
     let code = executable_sections(elf);
-    // Read here, because a search for the end of each name could take the whole table each time.
-    let texts = elf.section_by_index(table.string_section());
-    let texts = texts.and_then(|section| section.data()).unwrap_or_default();
+    let texts = texts_of(elf, table);
     let near = match svmas {
         [] => None,
-        svmas => Near::new(svmas, table, &code),
+        svmas => Near::new(svmas, table, texts, &code),
     };
     let section_of = |index: ElfIndex, symbol| {
         let section = table.symbol_section(endian, symbol, index).ok()??;
@@ -193,6 +192,16 @@ fn candidates<'a>(
         });
     }
     found
+}
+
+/// The names of a table. They are read here, because a search for the end of each name could take
+/// the whole table each time.
+fn texts_of<'a>(
+    elf: &Elf<'a>,
+    table: &SymbolTable<'a, elf::FileHeader64<LittleEndian>>,
+) -> &'a [u8] {
+    let texts = elf.section_by_index(table.string_section());
+    texts.and_then(|section| section.data()).unwrap_or_default()
 }
 
 /// Linked addresses of executable sections by section number.
