@@ -7,7 +7,7 @@ use hotproof_profile::ImageKind;
 use rayon::prelude::*;
 
 use crate::answer::{Answer, NamedFunction, NamedSymbol, Tables};
-use crate::files::Wanted;
+use crate::files::{Detail, Wanted};
 use crate::summary::Problem;
 use crate::worker::Worker;
 
@@ -62,6 +62,7 @@ impl FileNames {
             kind: ImageKind::Elf,
             places: DebugPlaces::default(),
             held: None,
+            detail: Detail::Full,
         })?;
         worker.ask(sorted);
         let mut batch = worker.receive()?;
