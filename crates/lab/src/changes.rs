@@ -124,3 +124,50 @@ fn blob(
     let answer = git::ask(top, &question, stop)?;
     Ok(answer.succeeded.then_some(answer.stdout))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Git finds who holds a changed constant as a word, in the tree of head alone.
+    #[test]
+    fn sources_that_hold_a_name_are_found_at_head() {
+        let folder = tempfile::tempdir().unwrap();
+        let top = folder.path();
+        let stop = AtomicBool::new(false);
+        let git = |arguments: &[&str]| {
+            let identity = ["-c", "user.name=t", "-c", "user.email=t@t"];
+            let all: Vec<&str> = identity.iter().chain(arguments).copied().collect();
+            git::output(top, &all, &stop).unwrap()
+        };
+        git(&["init", "-q"]);
+        std::fs::create_dir_all(top.join("a b")).unwrap();
+        let commit = |limit: &str| -> RefFacts {
+            let constant = format!("pub const LIMIT: u8 = {limit};\n");
+            std::fs::write(top.join("a b/c.rs"), constant).unwrap();
+            git(&["add", "-A"]);
+            git(&["commit", "-q", "-m", "x"]);
+            let commit = String::from_utf8(git(&["rev-parse", "HEAD"])).unwrap();
+            RefFacts {
+                name: "x".to_owned(),
+                commit: commit.trim().to_owned(),
+                tree: String::new(),
+                subject: String::new(),
+            }
+        };
+        let user = "use crate::c::LIMIT;\nfn f() -> u8 { LIMIT }\n";
+        std::fs::write(top.join("user.rs"), user).unwrap();
+        std::fs::write(top.join("other.rs"), "fn g() -> u8 { LIMITS }\n").unwrap();
+        std::fs::write(top.join("notes.txt"), "LIMIT\n").unwrap();
+        let (base, head) = (commit("1"), commit("2"));
+        let names = ["LIMIT".to_owned()];
+        let found = users(top, &head, &names, &stop);
+        let paths: Vec<&str> = found.iter().map(|(path, _)| path.as_str()).collect();
+        assert_eq!(paths, ["a b/c.rs", "user.rs"]);
+        let changed = find(top, &base, &head, None, &stop).unwrap();
+        let rows = changed.functions.iter();
+        let rows: Vec<(&str, Option<&str>)> =
+            rows.map(|f| (f.key.as_str(), f.cause.as_deref())).collect();
+        assert_eq!(rows, [("user.rs::f", Some("constant LIMIT"))]);
+    }
+}

@@ -271,11 +271,8 @@ fn without_inner_arguments(name: &str) -> String {
                     }
                 }
             }
-            '>' if before == Some(b'-') => {
-                if dropped.is_none() {
-                    plain.push(sign);
-                }
-            }
+            '>' if before == Some(b'-') && dropped.is_none() => plain.push(sign),
+            '>' if before == Some(b'-') => {}
             '>' => {
                 match dropped {
                     Some(from) if from == depth => dropped = None,

@@ -7,6 +7,7 @@ use rustc_hash::FxHashMap;
 
 use super::changed::{Changed, display_name, last_part};
 use super::dependencies::{Dependency, crate_of};
+use super::frames::{ScriptFrame, hides_a_script, is_interpreter, is_script, script_frame};
 use super::identity::{
     Roots, bare_name, canonical_path, image_name, library_path, normal_path, plain_name,
     without_arguments,
@@ -69,6 +70,31 @@ pub(crate) struct Joined {
     /// Whether it is the user's code rather than a library's.
     pub(crate) is_user: bool,
     pub(crate) placing: Placing,
+    pub(crate) script: Script,
+}
+
+/// What a frame says of scripts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Script {
+    /// Nothing.
+    None,
+    /// It is a function of a script, by name and file.
+    Named,
+    /// It is an interpreter's, so that functions of scripts run in it.
+    Interpreter,
+    /// It stands for a function of a script, and does not say for which.
+    Hidden,
+}
+
+impl Facts {
+    fn script(&self) -> Script {
+        let image = self.image.as_deref().unwrap_or_default();
+        match (hides_a_script(&self.name), is_interpreter(image)) {
+            (true, _) => Script::Hidden,
+            (false, true) => Script::Interpreter,
+            (false, false) => Script::None,
+        }
+    }
 }
 
 /// Whether it is known where some code is declared, so that it can be told from the changed
@@ -180,6 +206,14 @@ impl<'a> Joiner<'a> {
         self.rows.len()
     }
 
+    /// Whether the diff touches functions of scripts, which only perf maps can name.
+    pub(crate) fn touches_scripts(&self) -> bool {
+        let changed = self.rows.iter().filter(|row| row.function.change.is_some());
+        changed
+            .filter_map(|row| row.function.file.as_deref())
+            .any(is_script)
+    }
+
     /// Whether the diff touches the function of a row.
     pub(crate) fn is_changed(&self, row: FunctionRow) -> bool {
         self.rows[row].function.change.is_some()
@@ -211,6 +245,12 @@ impl<'a> Joiner<'a> {
                     row,
                     is_user: true,
                     placing,
+                    script: match code {
+                        Code::Unnamed(image) if is_interpreter(image_path(profile, image)) => {
+                            Script::Interpreter
+                        }
+                        _ => Script::None,
+                    },
                 }
             }
         }
@@ -238,6 +278,9 @@ impl<'a> Joiner<'a> {
     }
 
     fn identify(&mut self, side: Side, facts: &Facts) -> Joined {
+        if let Some(frame) = script_frame(&facts.name).filter(|_| facts.file.is_none()) {
+            return self.identify_script(side, &frame);
+        }
         let Some(file) = &facts.file else {
             let name = plain_name(&facts.name).to_owned();
             let path = canonical_path(without_arguments(&name), false);
@@ -256,6 +299,7 @@ impl<'a> Joiner<'a> {
                 row,
                 is_user: true,
                 placing,
+                script: facts.script(),
             };
         };
         if let Some(path) = self.tree(side).path_in_repository(file) {
@@ -269,6 +313,7 @@ impl<'a> Joiner<'a> {
                 row,
                 is_user: true,
                 placing,
+                script: Script::None,
             };
         }
         let file = library_path(file).into_owned();
@@ -279,6 +324,7 @@ impl<'a> Joiner<'a> {
                 row,
                 is_user,
                 placing: Placing::Known,
+                script: Script::None,
             };
         }
         let line = facts
@@ -290,7 +336,47 @@ impl<'a> Joiner<'a> {
             row,
             is_user,
             placing: Placing::Known,
+            // The interpreter itself may have debug information.
+            script: facts.script(),
         }
+    }
+
+    /// The row of a function of a script, by its file and its name, or its line where it is known.
+    fn identify_script(&mut self, side: Side, frame: &ScriptFrame) -> Joined {
+        let mut joined = Joined {
+            row: 0,
+            is_user: true,
+            placing: Placing::Known,
+            script: Script::Named,
+        };
+        let Some(path) = self.tree(side).path_in_repository(&frame.file) else {
+            let file = normal_path(&frame.file);
+            joined.is_user = !["/site-packages/", "/node_modules/", "/lib/python"]
+                .iter()
+                .any(|folder| file.contains(folder));
+            let key = format!("{file}::{}", frame.name);
+            let name = frame.name.clone();
+            joined.row = self.row(side, Row::new(side, name, key, Some(file), frame.line));
+            return joined;
+        };
+        let tree = self.tree(side);
+        tree.load(&path);
+        let list = tree.files.get(&path).and_then(Option::as_deref);
+        let list = list.unwrap_or_default();
+        let last = last_part(&frame.name);
+        let found = match frame.line {
+            Some(line) => function_at(list, line, last),
+            None => list.iter().find(|f| f.name == frame.name),
+        };
+        let (inner, line) = match found {
+            Some(function) => (function.key(), Some(function.signature_line)),
+            None if frame.name.is_empty() => ("<module>".to_owned(), None),
+            None => (frame.name.clone(), frame.line),
+        };
+        let key = self.row_key(side, &path, &inner);
+        let name = display_name(&path, &inner);
+        joined.row = self.row(side, Row::new(side, name, key, Some(path), line));
+        joined
     }
 
     /// The row of a function of a dependency whose version changed. Its lines moved with the
@@ -416,6 +502,10 @@ fn is_of_rust(name: &str) -> bool {
     ["std::", "core::", "alloc::", "__rust", "__rustc"]
         .iter()
         .any(|start| name.starts_with(start))
+}
+
+fn image_path(profile: &Profile, image: ImageId) -> &str {
+    &profile.strings[profile.images[image].path]
 }
 
 /// Whether an image comes with the system, so that the diff cannot touch it.

@@ -205,7 +205,7 @@ impl FunctionGroup {
             // Of several spellings of one function the shortest is the least peculiar.
             name: names
                 .into_iter()
-                .min_by_key(|name| name.len())
+                .min_by_key(String::len)
                 .unwrap_or_default(),
             place: first.map(place_of).unwrap_or_default(),
             line: lines(true).or_else(|| lines(false)),

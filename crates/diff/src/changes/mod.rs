@@ -33,6 +33,7 @@ mod cpp;
 mod dependencies;
 mod diff;
 mod file_kind;
+mod frames;
 mod go;
 mod grammar;
 mod identity;
@@ -53,6 +54,7 @@ pub use dependencies::Dependency;
 pub use diff::{
     Content, DiffError, FileDiff, GIT_DIFF_ARGUMENTS, Hunk, LineRange, RepoPath, parse_diff,
 };
+pub(crate) use frames::is_script;
 pub use identity::{stable_file, stable_image, stable_name};
 pub use joiner::Joiner;
 pub use ladder::{

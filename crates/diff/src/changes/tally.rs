@@ -2,7 +2,7 @@
 
 use hotproof_profile::{Id, ImageId, Inline, LocationId, Profile, StackEnd, StackId};
 
-use super::joiner::{Joined, Joiner, Placing};
+use super::joiner::{Joined, Joiner, Placing, Script};
 use crate::values::{FunctionRow, FunctionTally, Side, Tally};
 
 /// What a location means to the table of functions.
@@ -15,6 +15,8 @@ struct Place {
     /// The innermost changed function.
     changed: Option<FunctionRow>,
     placing: Placing,
+    /// What its frames say of scripts, the least certain.
+    script: Script,
 }
 
 /// Counts one profile; each location is joined once.
@@ -24,6 +26,8 @@ struct Counter<'j, 'a, 'p> {
     profile: &'p Profile,
     /// By image, whether any of its functions has a declared file.
     placed_images: Vec<bool>,
+    /// Whether changed functions are those of scripts.
+    touches_scripts: bool,
     places: Vec<Option<Place>>,
     chains: Vec<FunctionRow>,
     counts: Vec<Count>,
@@ -61,6 +65,7 @@ impl Joiner<'_> {
             side,
             profile,
             placed_images: placed_images(profile),
+            touches_scripts: self.touches_scripts(),
             places: vec![None; profile.locations.len()],
             chains: Vec::new(),
             counts: vec![Count::default(); self.row_count()],
@@ -89,6 +94,7 @@ impl Counter<'_, '_, '_> {
         let mut leaf: Option<Place> = None;
         let mut any_changed = false;
         let mut is_joinable = true;
+        let (mut any_named, mut least) = (false, Script::None);
         for location in profile.path(stack) {
             let place = self.place(location);
             any_changed |= place.changed.is_some();
@@ -97,11 +103,16 @@ impl Counter<'_, '_, '_> {
                 Placing::Start => leaf.is_some(),
                 Placing::Unknown => false,
             };
+            any_named |= place.script == Script::Named;
+            least = least.max(place.script);
             for at in place.chain.clone() {
                 self.seen(self.chains[at], mark, samples);
             }
             leaf.get_or_insert(place);
         }
+        // An interpreter's frames without one of a script say nothing of which script runs.
+        let is_hidden = least == Script::Hidden || (least == Script::Interpreter && !any_named);
+        is_joinable &= !(self.touches_scripts && is_hidden);
         let own = match &leaf {
             Some(place) => {
                 self.leaf(place, samples);
@@ -165,10 +176,12 @@ impl Counter<'_, '_, '_> {
         let mut own = None;
         let mut last = 0;
         let mut placing = Placing::Known;
+        let mut script = Script::None;
         for code in profile.code_at(location, Inline::Expand) {
             let joined = self.joiner.join(self.side, profile, code);
             let Joined { row, is_user, .. } = joined;
             placing = placing.max(joined.placing);
+            script = script.max(joined.script);
             self.chains.push(row);
             own = own.or(is_user.then_some(row));
             last = row;
@@ -185,6 +198,7 @@ impl Counter<'_, '_, '_> {
             changed: rows.find(|&row| self.joiner.is_changed(row)),
             own: own.unwrap_or(last),
             placing,
+            script,
             chain,
         };
         self.places[location.index()] = Some(place.clone());

@@ -2,9 +2,10 @@
 
 use super::table::{Facts, Reason};
 use crate::attribution::{AttributionKind, Decomposition, Hot};
+use crate::changes::is_script;
 use crate::conclusion::{MetricRow, Quantity};
 use crate::statistics::FEWEST_PAIRS;
-use crate::values::{Estimate, FunctionRow, Metric};
+use crate::values::{Comparison, Estimate, FunctionRow, Metric};
 
 /// The sentence, ready for a commit message; it does not repeat the verdict's word.
 pub(crate) fn sentence(facts: &Facts<'_>, reason: Reason) -> String {
@@ -318,10 +319,22 @@ fn not_joinable(facts: &Facts<'_>) -> String {
         share.base.value.max(share.head.value)
     };
     let parts = facts.attribution.parts.as_ref();
+    let share = percent(parts.map_or(0.0, share));
+    if is_scripted(facts.comparison) {
+        return format!(
+            "{share} of the run is in an interpreter that does not name the functions of scripts (python -X perf, node --perf-basic-prof --interpreted-frames-native-stack)"
+        );
+    }
     format!(
-        "code with {} of the run has no debug information, so that its functions cannot be joined to the diff (build with -g)",
-        percent(parts.map_or(0.0, share))
+        "code with {share} of the run has no debug information, so that its functions cannot be joined to the diff (build with -g)"
     )
+}
+
+/// Whether all functions that the diff touches are those of scripts.
+fn is_scripted(comparison: &Comparison) -> bool {
+    let changed = || comparison.functions.iter().filter(|f| f.change.is_some());
+    let is_script = |file: &Option<String>| file.as_deref().is_some_and(is_script);
+    changed().next().is_some() && changed().all(|f| is_script(&f.file))
 }
 
 fn outside(facts: &Facts<'_>) -> String {

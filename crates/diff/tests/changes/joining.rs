@@ -592,3 +592,52 @@ fn functions_that_a_changed_macro_makes_are_changed() {
         [Some("expands changed macro make".to_owned()), None]
     );
 }
+
+/// Functions of scripts are joined by file and name where a perf map names them; an interpreter
+/// without such frames may be running a changed one.
+#[test]
+fn functions_of_scripts_are_joined_where_a_perf_map_names_them() {
+    let text = |number: u8| {
+        format!(
+            "class T:\n    def work(self):\n        return {number}\n\ndef other():\n    return 1\n"
+        )
+    };
+    let (old, new) = (text(1), text(2));
+    let changed = changes_of_edit("src/a.py", &old, &new);
+    let mut joiner = joiner(&changed, &[("src/a.py", &old)], &[("src/a.py", &new)]);
+    let mut made = Made::new();
+    made.profile.images[hotproof_profile::ImageId(0)].path =
+        made.profile.strings.intern("/usr/bin/python3.12");
+    let eval = made.function("_PyEval_EvalFrameDefault", None);
+    let work = made.function(&format!("py::T.work:{HEAD_ROOT}/src/a.py"), None);
+    let other = made.function(
+        &format!("py::other.<locals>.<lambda>:{HEAD_ROOT}/src/a.py"),
+        None,
+    );
+    let [eval, work, other] = [eval, work, other].map(|id| made.location(&[id]));
+    made.samples(&[eval, work, eval], 5);
+    made.samples(&[eval, other], 3);
+    made.samples(&[eval], 2);
+    let tally = joiner.tally(Side::Head, &made.profile);
+    assert_eq!(
+        (tally.changed_own, tally.changed_below, tally.unjoinable),
+        (0, 5, 2)
+    );
+    let keys: Vec<String> = joiner.functions().iter().map(|f| f.key.clone()).collect();
+    assert!(keys.contains(&"src/a.py::other".to_owned()), "{keys:?}");
+
+    // A script of node, by line; its interpreter hides what it runs.
+    let text = |number: u8| format!("const f = () => {number};\nfunction g() {{}}\n");
+    let (old, new) = (text(1), text(2));
+    let changed = changes_of_edit("a.js", &old, &new);
+    let mut joiner = super::joining::joiner(&changed, &[("a.js", &old)], &[("a.js", &new)]);
+    let mut made = Made::new();
+    let place = format!("LazyCompile:*f {BASE_ROOT}/a.js:1:11");
+    let f = made.function(&place, None);
+    let hidden = made.function("Builtin:InterpreterEntryTrampoline", None);
+    let [f, hidden] = [f, hidden].map(|id| made.location(&[id]));
+    made.samples(&[f], 4);
+    made.samples(&[hidden], 6);
+    let tally = joiner.tally(Side::Base, &made.profile);
+    assert_eq!((tally.changed_own, tally.unjoinable), (4, 6));
+}

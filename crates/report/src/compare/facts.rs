@@ -78,7 +78,7 @@ fn explained(comparison: &Comparison, attribution: &Attribution) -> Option<Strin
             movers(comparison, &attribution.movers)
         ),
         (AttributionKind::NotJoinable, _) => {
-            "unknown: code that ran has no debug information, so that its functions cannot be joined to the diff; build with -g.".to_owned()
+            "unknown: code that ran has no debug information, or runs in an interpreter that does not name its functions, so that they cannot be joined to the diff; build with -g, or let the interpreter write a perf map.".to_owned()
         }
         (AttributionKind::NoCodeChanged, _) => {
             "nothing but comments or formatting changed.".to_owned()
