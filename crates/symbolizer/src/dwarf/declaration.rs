@@ -330,7 +330,7 @@ pub(crate) fn referred(
     }
 }
 
-fn is_c(language: Option<DwLang>) -> bool {
+pub(crate) fn is_c(language: Option<DwLang>) -> bool {
     matches!(
         language,
         None | Some(

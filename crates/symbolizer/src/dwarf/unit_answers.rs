@@ -8,7 +8,7 @@ use gimli::Dwarf;
 use rustc_hash::FxHashMap;
 
 use super::budget::Budget;
-use super::declaration::{Declaration, Declarations, Part};
+use super::declaration::{Declaration, Declarations, Part, is_c};
 use super::files::{LineTable, PathTable};
 use super::lines::{self, LineFiles, LineRow};
 use super::ranges::Code;
@@ -236,6 +236,7 @@ impl<'a> Question<'_, 'a> {
             code: self.code,
             addresses: self.addresses,
             budget: &budget,
+            types_hold_code: !is_c(self.unit.root.language),
         };
         if let Err(found) = walk.run(&mut owners) {
             error.get_or_insert(found);

@@ -50,6 +50,9 @@ pub(crate) struct Walk<'u, 'a> {
     /// Sorted.
     pub(crate) addresses: &'u [u64],
     pub(crate) budget: &'u Budget,
+    /// Whether types can hold functions with code: those of C cannot, methods of a class within a
+    /// function do.
+    pub(crate) types_hold_code: bool,
 }
 
 /// What the attributes of a function's entry say.
@@ -68,7 +71,8 @@ impl<'a> Walk<'_, 'a> {
     ///
     /// What cannot hold code is left out, where the compiler says how long it is: types, and
     /// functions without an address. A function can be nested in another one, though (GNU C,
-    /// Fortran, Ada), so functions that were left out are walked when an address has no owner.
+    /// Fortran, Ada), or in a class of another one (C++), so what was left out is walked when an
+    /// address has no owner.
     pub(crate) fn run(&self, owners: &mut Owners) -> Result<(), DwarfError> {
         let mut skipped = Vec::new();
         self.stretch(self.unit.entries_raw(None)?, None, owners, &mut skipped)?;
@@ -129,7 +133,7 @@ impl<'a> Walk<'_, 'a> {
                 };
             let next = entries.next_offset();
             if let Some(sibling) = sibling.filter(|&sibling| has_children && sibling >= next) {
-                if is_function {
+                if is_function || self.types_hold_code {
                     skipped.push((next, Some(sibling)));
                 }
                 entries = self.unit.entries_raw(Some(sibling))?;
@@ -255,9 +259,7 @@ impl<'a> Walk<'_, 'a> {
     }
 }
 
-/// Whether entries of this kind can hold functions, or inlined copies of them, with code.
-///
-/// Types can in the output of some compilers, but only of such as do not say how long they are.
+/// Whether entries of this kind often hold functions, or inlined copies of them, with code.
 fn holds_functions(tag: gimli::DwTag) -> bool {
     matches!(
         tag,

@@ -4,6 +4,7 @@ mod binutils;
 mod cache;
 mod damage;
 mod debian;
+mod hostile;
 mod profile;
 mod programs;
 mod reference;
