@@ -396,3 +396,75 @@ fn a_full_disk_costs_the_cache_alone() {
         "nothing is left: {stderr}"
     );
 }
+
+#[test]
+fn doctor_tells_what_is_missing_and_how_to_get_it() {
+    let test = "doctor_tells_what_is_missing_and_how_to_get_it";
+    if !crate::run::perf_opens(test) {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let program = compile(folder, "spin", crate::run::SPIN);
+    let record = ["record", "-q", "-o", "p.hotproof", "--", "./spin", "100"];
+    hotproof(folder, &record).ends_with(0);
+    let look = || {
+        let json = hotproof(folder, &["doctor", "p.hotproof", "--json"]);
+        let json: Value = serde_json::from_str(&json.ends_with(0).stdout).unwrap();
+        let schema = serde_json::from_str(hotproof_report::schema::DOCTOR).unwrap();
+        let schema = jsonschema::draft202012::new(&schema).unwrap();
+        assert!(schema.is_valid(&json), "{json:#}");
+        let images = json["images"].as_array().unwrap().clone();
+        let is_program = |row: &&Value| row["image"].as_str().unwrap().ends_with("/spin");
+        images.iter().find(is_program).expect("the program").clone()
+    };
+    let whole = look();
+    assert_eq!(
+        (&whole["names"], &whole["lacking"]),
+        (&"dwarf".into(), &false.into())
+    );
+    let report = hotproof(folder, &["report", "p.hotproof"])
+        .ends_with(0)
+        .stdout;
+    assert!(
+        report.contains("named by") && report.contains("dwarf"),
+        "{report}"
+    );
+
+    finish(Command::new("strip").arg(&program)).ends_with(0);
+    let stripped = look();
+    assert_eq!(
+        (&stripped["names"], &stripped["lacking"]),
+        (&"dynsym".into(), &true.into())
+    );
+    let remedies = stripped["remedies"].to_string();
+    assert!(
+        remedies.contains("do not strip it") && remedies.contains("-g"),
+        "{remedies}"
+    );
+
+    compile(folder, "spin", &crate::run::SPIN.replace("31", "33"));
+    let rebuilt = look();
+    assert_eq!(rebuilt["names"], Value::Null);
+    assert!(
+        rebuilt["findings"][0]
+            .as_str()
+            .unwrap()
+            .contains("build-id"),
+        "{rebuilt}"
+    );
+
+    fs::remove_file(&program).unwrap();
+    let gone = look();
+    assert!(
+        gone["remedies"][0]
+            .as_str()
+            .unwrap()
+            .contains("put the file back"),
+        "{gone}"
+    );
+    let text = hotproof(folder, &["doctor", "p.hotproof"])
+        .ends_with(0)
+        .stdout;
+    assert!(text.contains("could be named better"), "{text}");
+}

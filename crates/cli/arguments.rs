@@ -47,6 +47,9 @@ pub(crate) struct Common {
     /// When to use colour; NO_COLOR and CLICOLOR_FORCE are heeded too
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     pub(crate) color: Color,
+    /// Ask the servers of DEBUGINFOD_URLS for debug files that are not here
+    #[arg(long, global = true)]
+    pub(crate) debuginfod: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -69,6 +72,7 @@ pub(crate) enum Command {
     Verdict(Verdict),
     Symbolize(crate::symbolize::Symbolize),
     Cache(crate::cache::CacheArguments),
+    Doctor(crate::doctor::Doctor),
     Demo(Demo),
 }
 

@@ -1,11 +1,13 @@
 //! `hotproof cache`: what names are kept on disk; and the symbolizer that keeps them.
 
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::Args;
 use hotproof_profile::Profile;
 use hotproof_report::cache as shown;
-use hotproof_symbolizer::{Cache, CacheEntry, Summary, Symbolizer};
+use hotproof_symbolizer::{Cache, CacheEntry, DebugPlaces, Debuginfod, Summary, Symbolizer};
 
 use crate::failure::{Code, Exit, Failure, Outcome};
 use crate::{output, terminal};
@@ -78,9 +80,31 @@ fn entry(entry: CacheEntry) -> shown::Entry {
 
 /// A symbolizer that keeps names between runs, unless the environment says otherwise.
 pub(crate) fn symbolizer() -> Symbolizer {
+    let symbolizer = Symbolizer::with_debug_places(debug_places());
     match Cache::from_environment() {
-        Some(cache) => Symbolizer::new().with_cache(cache),
-        None => Symbolizer::new(),
+        Some(cache) => symbolizer.with_cache(cache),
+        None => symbolizer,
+    }
+}
+
+/// Whether `--debuginfod` was given: heeded wherever symbols are read.
+static ASKS_SERVERS: AtomicBool = AtomicBool::new(false);
+
+/// Has servers asked for debug files from now on; they are those of `DEBUGINFOD_URLS`.
+pub(crate) fn ask_servers() {
+    if Debuginfod::from_environment().is_none() {
+        output::say("  note     --debuginfod asks nobody: DEBUGINFOD_URLS names no server");
+    }
+    ASKS_SERVERS.store(true, Ordering::Relaxed);
+}
+
+/// Where debug files are looked for.
+pub(crate) fn debug_places() -> DebugPlaces {
+    let asks = ASKS_SERVERS.load(Ordering::Relaxed);
+    let servers = asks.then(Debuginfod::from_environment).flatten();
+    DebugPlaces {
+        debuginfod: servers.map(Arc::new),
+        ..DebugPlaces::default()
     }
 }
 

@@ -8,6 +8,7 @@ mod compare_arguments;
 mod confirm;
 mod demo;
 mod diff;
+mod doctor;
 mod export;
 mod failure;
 mod input;
@@ -42,6 +43,9 @@ fn main() -> ExitCode {
     }
     show_notices();
     let voice = output::Voice::new(arguments.common.quiet);
+    if arguments.common.debuginfod {
+        cache::ask_servers();
+    }
     if let Err(error) = hotproof_profiler::keep_children_waitable() {
         voice.notice(&format!(
             "  note     children may not be waited for: {error}"
@@ -58,6 +62,7 @@ fn main() -> ExitCode {
         Command::Symbolize(symbolize) => symbolize::run(symbolize),
         Command::Cache(arguments) => cache::run(arguments),
         Command::Ab(arguments) => ab::run(arguments, voice),
+        Command::Doctor(doctor) => doctor::run(doctor),
         Command::Verdict(verdict) => verdict::run(verdict, voice),
         Command::Demo(demo) => demo::run(demo, voice),
     };

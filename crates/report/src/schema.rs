@@ -20,6 +20,9 @@ pub const STAT: &str = include_str!("../schema/stat-v1.schema.json");
 /// JSON schema (draft 2020-12) of `hotproof symbolize --json`.
 pub const SYMBOLIZE: &str = include_str!("../schema/symbolize-v1.schema.json");
 
+/// JSON schema (draft 2020-12) of `hotproof doctor --json`.
+pub const DOCTOR: &str = include_str!("../schema/doctor-v1.schema.json");
+
 /// JSON schema (draft 2020-12) of `hotproof cache --json`.
 pub const CACHE: &str = include_str!("../schema/cache-v1.schema.json");
 

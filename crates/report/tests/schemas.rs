@@ -85,6 +85,71 @@ fn report_documents_hold_to_their_schema() {
 }
 
 #[test]
+fn symbolize_cache_and_doctor_documents_hold_to_their_schemas() {
+    use hotproof_report::{cache, doctor, symbolize};
+    let frame = symbolize::Frame {
+        name: "work".to_owned(),
+        linkage_name: "_Z4workv".to_owned(),
+        source: "dwarf",
+        file: Some("/w/a.cc".to_owned()),
+        line: Some(7),
+        column: None,
+        declared_file: None,
+        declared_line: None,
+        contradicted: false,
+    };
+    let known = symbolize::Address {
+        address: 0x1139,
+        symbol: Some(symbolize::Symbol {
+            linkage_name: "_Z4workv".to_owned(),
+            address: 0x1130,
+            size: 16,
+            aliases: vec!["alias".to_owned()],
+        }),
+        frames: vec![frame],
+    };
+    let image = symbolize::Image {
+        path: "/bin/x",
+        build_id: &[0xab],
+        problems: &["it is cut".to_owned()],
+    };
+    let found = [known, symbolize::Address::default()];
+    hold(schema::SYMBOLIZE, &symbolize::json(image, &found));
+
+    let content = cache::Content {
+        image: "/bin/x".to_owned(),
+        build_id: Vec::new(),
+        names: 3,
+    };
+    let entry = |content| cache::Entry {
+        content,
+        size_bytes: 100,
+        unused_s: 5,
+    };
+    let facts = cache::Facts {
+        folder: "/cache".to_owned(),
+        limit_bytes: 1 << 20,
+        entries: vec![entry(Some(content)), entry(None)],
+    };
+    hold(schema::CACHE, &cache::json(Some(&facts), Some((1, 2))));
+    hold(schema::CACHE, &cache::json(None, None));
+
+    let patient = doctor::Patient {
+        image: "/bin/x".to_owned(),
+        build_id: Some("ab".to_owned()),
+        samples: 3,
+        leaf_samples: 1,
+        names: Some("dynsym"),
+        debug_file: None,
+        lacking: true,
+        findings: vec!["it has no debug information".to_owned()],
+        remedies: vec!["install x-dbgsym".to_owned()],
+        looked_at: vec!["/usr/lib/debug/x".to_owned()],
+    };
+    hold(schema::DOCTOR, &doctor::json(3, &[patient]));
+}
+
+#[test]
 fn diff_documents_hold_to_their_schema() {
     let profiles = [&parser(), &poor()];
     let options = difference::Options::default();

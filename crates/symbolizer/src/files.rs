@@ -50,7 +50,7 @@ pub(crate) struct Files {
     /// Files that were there but were not used.
     pub(crate) problems: Vec<Problem>,
     /// The image and every place where a file with names for it was looked for, those without one
-    /// included: the answers hold while these look the same.
+    /// included: the answers hold while these look the same. Empty when they depend on servers too.
     pub(crate) looked_at: Vec<PathBuf>,
 }
 
@@ -95,6 +95,10 @@ impl Files {
         if !has_debug_information(&files.image) && wanted.kind != ImageKind::Vdso {
             let candidates = wanted.places.candidates(&files.image);
             files.looked_at.extend(candidates);
+            let servers = wanted.places.debuginfod.as_ref();
+            let fetched = servers.zip(files.image.build_id());
+            let fetched = fetched.map(|(client, id)| client.cached_path(id));
+            files.looked_at.extend(fetched);
             let search = wanted.places.find(&files.image);
             files.debug = files.take(search);
         }
@@ -119,6 +123,12 @@ impl Files {
             root: wanted.places.root.clone(),
             folders: files.folders(),
         };
+        // A server that has nothing today may have it tomorrow.
+        if wanted.places.debuginfod.is_some()
+            && !has_debug_information(files.with_debug_information())
+        {
+            files.looked_at.clear();
+        }
         Ok(files)
     }
 

@@ -27,6 +27,23 @@
 //! declared line, image): the file and line of its declaration are the same for every inlined copy
 //! and every instance of a generic, and are what a comparison of two builds joins by.
 //!
+//! An address of a file, with its inlined functions:
+//!
+//! ```
+//! use hotproof_symbolizer::Symbolizer;
+//!
+//! let program = std::env::current_exe()?;
+//! for named in Symbolizer::new().symbolize_addresses(&program, &[0x10, 0x20])? {
+//!     for frame in named.frames {
+//!         let (function, line) = (frame.function, frame.line);
+//!         println!("{} at {:?}, by {}", function.name, line, function.source.word());
+//!     }
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! A whole profile, with what could not be named:
+//!
 //! ```
 //! use hotproof_profile::*;
 //! use hotproof_symbolizer::Symbolizer;
@@ -40,6 +57,9 @@
 //! let summary = Symbolizer::new().symbolize(&mut profile);
 //! // Address 0x10 lies in the file's header, which is no code.
 //! assert_eq!((summary.locations, summary.resolved), (1, 0));
+//! for (image, problem) in summary.problems() {
+//!     println!("{}: {problem}", image.path);
+//! }
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
@@ -48,6 +68,7 @@ mod bounded;
 mod cache;
 mod demangle;
 mod dwarf;
+mod examine;
 mod file_names;
 mod files;
 mod go_table;
@@ -70,6 +91,7 @@ mod writer;
 pub use answer::{NamedAddress, NamedFrame, NamedFunction, NamedSymbol};
 pub use cache::{Cache, CacheContent, CacheEntry, CacheError, Cleared};
 pub use demangle::{demangle, demangle_whole};
+pub use examine::{Examined, examine};
 pub use file_names::{FileNames, FrameRef};
 pub use files::Detail;
 pub use hotproof_image::{DebugPlaces, Debuginfod, HeldFiles};

@@ -34,11 +34,14 @@ impl Recall {
     ) -> Option<Recall> {
         let path = &std::path::absolute(path).ok()?;
         let identity = Identity::of(path, build_id, SystemTime::now())?;
+        let servers = places.debuginfod.as_ref().map(|client| client.servers());
         // Names depend on the code that finds them, so each build of a program has its own entries.
         let condition = format!(
-            "{} {:?} {places:?} {path:?} {identity:?}",
+            "{} {:?} {:?} {:?} {servers:?} {path:?} {identity:?}",
             env!("CARGO_PKG_VERSION"),
             program(),
+            places.root,
+            places.folders,
         );
         let mut head = Head::of_image(&path.to_string_lossy(), identity.build_id());
         head.condition = condition.into_bytes();
@@ -71,7 +74,7 @@ impl Recall {
     }
 
     /// Writes what was learnt, together with what the entry holds by now; `looked_at` are the files
-    /// that the answers depend on.
+    /// that the answers depend on, none when they depend on more than files.
     pub(crate) fn save(
         &mut self,
         answers: &FxHashMap<u64, Answer>,
@@ -79,7 +82,7 @@ impl Recall {
         looked_at: &[PathBuf],
     ) -> Result<(), CacheError> {
         let fresh = std::mem::take(&mut self.fresh);
-        if fresh.is_empty() || fresh.len() > MOST_ADDRESSES {
+        if fresh.is_empty() || fresh.len() > MOST_ADDRESSES || looked_at.is_empty() {
             return Ok(());
         }
         let stamp = Stamp::take(looked_at);

@@ -1,6 +1,6 @@
 //! The same for agents.
 
-use hotproof_profile::{Code, Profile};
+use hotproof_profile::{Code, Profile, Source};
 use serde::Serialize;
 
 use super::selection::{Selection, select};
@@ -8,6 +8,7 @@ use super::{FunctionsError, Options};
 use crate::census::{Entry, share};
 use crate::quality::{Quality, sampled_ns};
 use crate::schema::Schema;
+use crate::sources::samples_by_source;
 
 #[derive(Serialize)]
 struct Document<'a> {
@@ -22,6 +23,7 @@ struct Document<'a> {
     functions: Vec<Row<'a>>,
     others: OtherRows,
     quality: QualityRow,
+    sources: Vec<SourceRow>,
     recorded: Recorded<'a>,
     warnings: Vec<String>,
 }
@@ -69,6 +71,13 @@ struct QualityRow {
     complete_pct: Option<f64>,
     symbolized_pct: Option<f64>,
     coverage_pct: Option<f64>,
+}
+
+#[derive(Serialize)]
+struct SourceRow {
+    source: Option<&'static str>,
+    samples: u64,
+    share_pct: f64,
 }
 
 #[derive(Serialize)]
@@ -147,6 +156,14 @@ fn document<'a>(
             symbolized_pct: quality.symbolized.map(|share| share * 100.0),
             coverage_pct: quality.coverage.map(|share| share * 100.0),
         },
+        sources: samples_by_source(profile)
+            .into_iter()
+            .map(|(source, samples)| SourceRow {
+                source: source.map(Source::word),
+                samples,
+                share_pct: samples as f64 * 100.0 / profile.samples.len() as f64,
+            })
+            .collect(),
         recorded: Recorded {
             rung: &meta.rung,
             unwinder: &meta.unwinder,

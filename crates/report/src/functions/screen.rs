@@ -39,6 +39,9 @@ pub fn table(profile: &Profile, options: &Options) -> Result<String, FunctionsEr
         out.push_str(&legend(options.width));
         out.push_str(&folded(&selection.others, options.width));
     }
+    if let Some(line) = crate::sources::line(profile) {
+        out.push_str(&paragraph("named by", 10, &line, options.width));
+    }
     out.push_str(&notes(profile, options.width));
     Ok(out)
 }
