@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::changed::{Changed, ChangedFunction, Place, last_part, place};
 use super::outline::{Language, Outline, Piece, PieceKind, Token};
 use super::walk::hash_of;
-use crate::values::Change;
+use crate::values::{Change, OutsideChange};
 
 /// A constant, a static or a macro that changed, or that uses one that did.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -102,7 +102,30 @@ impl Changed {
             wanted = next;
         }
         left_out.functions = self.mark(found);
+        self.list(&left_out);
         left_out
+    }
+
+    /// Lists what was left out among the changes outside of functions.
+    fn list(&mut self, left_out: &UsesLeftOut) {
+        let Some(first) = self.definitions.first() else {
+            return;
+        };
+        let file = first.file.clone();
+        let counts = [
+            (
+                left_out.definitions,
+                "definitions whose uses were not followed",
+            ),
+            (left_out.functions, "more functions that use what changed"),
+        ];
+        for (count, what) in counts.into_iter().filter(|(count, _)| *count > 0) {
+            self.outside.push(OutsideChange {
+                file: file.clone(),
+                line: 1,
+                what: format!("{count} {what}"),
+            });
+        }
     }
 
     /// Marks what was found and is not changed already; how many were too many.

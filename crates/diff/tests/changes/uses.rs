@@ -231,6 +231,22 @@ fn a_chain_of_definitions_ends() {
     );
 }
 
+/// What is beyond the limits is listed, not dropped.
+#[test]
+fn definitions_that_were_not_followed_are_listed() {
+    let text = |value: u8| -> String {
+        (0..520)
+            .map(|n| format!("const C{n}: u8 = {value};\n"))
+            .collect()
+    };
+    let changed = with_uses(&[edited("src/a.rs", &text(1), &text(2))], &[]);
+    let last = changed.outside.last().map(|o| o.what.clone());
+    assert_eq!(
+        last.as_deref(),
+        Some("20 definitions whose uses were not followed")
+    );
+}
+
 #[test]
 fn a_lock_file_tells_which_crates_changed() {
     let lock = |version: &str, own: &str| {
