@@ -575,7 +575,7 @@ fn a_difference_in_three_columns_is_read_as_both_profiles() {
 fn a_function_is_confirmed_in_profiles_of_any_format_as_they_are_transformed() {
     let folder = tempfile::tempdir().unwrap();
     let here = folder.path();
-    let hot = "main;parse;number 60\nmain;write 40\nidle;poll 900\n";
+    let hot = "main;parse;number 200\nmain;write 800\nidle;poll 19000\n";
     fs::write(here.join("a.folded"), hot.repeat(3)).unwrap();
     let confirm = |flags: &[&str]| {
         let arguments = ["confirm", "write", "--profile", "a.folded", "--floor", "30"];
