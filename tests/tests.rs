@@ -13,3 +13,4 @@ mod stops;
 mod symbolize;
 mod transforms;
 mod verdicts;
+mod workloads;

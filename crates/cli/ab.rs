@@ -152,7 +152,10 @@ pub(crate) fn conflict(ab: &Comparison, comparison: &Comparison) -> Option<Strin
     let local = conclude(ab);
     let whole = conclude(comparison);
     let promised = local.primary()?.ratio.filter(|ratio| ratio.excludes(1.0))?;
-    let measured = whole.primary()?.ratio.filter(|it| it.is_bounded())?;
+    let measured = whole
+        .primary()?
+        .ratio
+        .filter(hotproof_diff::Estimate::is_bounded)?;
     let share = whole.attribution.parts?.changed_share.value;
     // Amdahl: what is left of the changed part, and the rest as it was.
     let predicted = 1.0 - share * (1.0 - promised.value);

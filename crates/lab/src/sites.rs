@@ -16,7 +16,7 @@ use crate::event::{Checkout, Event, Observer};
 use crate::git::{self, Worktree};
 use crate::options::{Build, Options, ProductKind};
 use crate::scratch::Scratch;
-use crate::{borrowed, identity, seed, submodules};
+use crate::{borrowed, cargo, identity, seed, submodules};
 
 /// A checkout that is built.
 #[derive(Debug)]
@@ -213,6 +213,10 @@ impl Order<'_> {
             return Ok(());
         }
         let [base, head, copy] = sites;
+        if cargo::manifest(&head.place.directory, &head.place.top).is_none() {
+            // The recipe says so, in words of its own.
+            return Ok(());
+        }
         let lender = build::workspace(&head.place, self.stop())?;
         for site in [base, copy] {
             if site.is_finished() {

@@ -279,8 +279,6 @@ fn end_to_end<'a>(comparison: &'a Comparison, conclusion: &Conclusion) -> EndToE
     }
 }
 
-/// The stable name of a quantity.
-
 fn metric(row: &MetricRow) -> MetricLine {
     let change = |ratio: f64| finite((ratio - 1.0) * 100.0);
     MetricLine {

@@ -1,0 +1,349 @@
+//! What `compare` can be given to run, what it keeps, and what it writes besides the verdict.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use crate::run::{Ran, alone, command, commit, finish, git};
+
+/// hotproof with a cache of its own below `cache`, so that builds are kept and can be counted.
+fn hotproof(folder: &Path, cache: &Path, arguments: &[&str]) -> Ran {
+    let mut command: Command = command(folder, arguments);
+    finish(command.env("HOTPROOF_CACHE", cache))
+}
+
+/// Nothing of the comparison is left in the user's repository but its log.
+#[track_caller]
+fn nothing_is_left(folder: &Path) {
+    assert_eq!(git(folder, ["worktree", "list"]).lines().count(), 1);
+    assert_eq!(git(folder, ["branch", "--list"]).lines().count(), 1);
+    assert_eq!(git(folder, ["status", "--porcelain"]), "");
+}
+
+/// A script that counts to `rounds`, and a C file that differs, so that code changed.
+fn script(rounds: u32) -> String {
+    format!("#!/bin/sh\ni=0\nwhile [ $i -lt {rounds} ]; do i=$((i + 1)); done\necho done\n")
+}
+
+fn repository() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    commit(
+        folder.path(),
+        "base",
+        &[("bench.sh", &script(9_000)), ("a.c", "int a;\n")],
+    );
+    commit(folder.path(), "head", &[("a.c", "int b;\n")]);
+    folder
+}
+
+#[test]
+fn the_same_refs_are_built_once_and_two_at_once_do_not_meet() {
+    let _machine = alone();
+    let folder = repository();
+    let cache = tempfile::tempdir().unwrap();
+    let counter = cache.path().join("built");
+    let build = format!("echo built >> '{}'; cp bench.sh program", counter.display());
+    let compare = || {
+        let words = [
+            "compare", "main~1", "main", "--pairs", "1", "--build", &build, "--", "sh", "program",
+        ];
+        hotproof(folder.path(), cache.path(), &words).ends_with(12)
+    };
+    fs::write(folder.path().join(".git/info/exclude"), "program\n").unwrap();
+    compare();
+    let builds = || fs::read_to_string(&counter).unwrap().lines().count();
+    assert_eq!(builds(), 3, "base, head and the second copy of base");
+    compare().says(&[
+        "base     built before",
+        "head     built before",
+        "copy     built before",
+    ]);
+    assert_eq!(builds(), 3);
+    nothing_is_left(folder.path());
+    // Two at once have builds of their own, and neither waits for the other.
+    std::thread::scope(|scope| {
+        let both = [scope.spawn(compare), scope.spawn(compare)];
+        for one in both {
+            one.join().unwrap();
+        }
+    });
+    assert!((3..=6).contains(&builds()), "{}", builds());
+    nothing_is_left(folder.path());
+    // Without the cache everything is built anew, and nothing is kept.
+    let before = builds();
+    let words = [
+        "compare",
+        "main~1",
+        "main",
+        "--no-cache",
+        "--pairs",
+        "1",
+        "--build",
+        &build,
+        "--",
+        "sh",
+        "program",
+    ];
+    hotproof(folder.path(), cache.path(), &words).ends_with(12);
+    assert_eq!(builds(), before + 3);
+}
+
+#[test]
+fn uncommitted_work_is_measured_and_left_as_it_is() {
+    let _machine = alone();
+    let folder = repository();
+    let here = folder.path();
+    let cache = tempfile::tempdir().unwrap();
+    fs::write(here.join("bench.sh"), script(100)).unwrap();
+    fs::write(here.join("new.c"), "int c;\n").unwrap();
+    git(here, ["add", "bench.sh"]);
+    fs::write(here.join("bench.sh"), script(200)).unwrap();
+    let state = || {
+        (
+            git(here, ["status", "--porcelain"]),
+            git(here, ["diff", "--cached"]),
+            git(here, ["stash", "list"]),
+            fs::read(here.join(".git/index")).unwrap(),
+        )
+    };
+    let before = state();
+    let words = [
+        "compare", "main", "--dirty", "--json", "--pairs", "1", "--", "sh", "bench.sh",
+    ];
+    let ran = hotproof(here, cache.path(), &words).ends_with(12);
+    let json: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!(json["head"]["name"], "working tree");
+    assert_eq!(state(), before);
+    let head = json["head"]["commit"].as_str().unwrap();
+    let shown = git(here, ["show", &format!("{head}:bench.sh")]);
+    assert_eq!(shown, script(200), "the working tree and not the index");
+    assert_eq!(git(here, ["show", &format!("{head}:new.c")]), "int c;\n");
+}
+
+#[test]
+fn a_script_that_times_itself_is_judged_by_its_report_and_more_pairs_can_be_added() {
+    let _machine = alone();
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let cache = tempfile::tempdir().unwrap();
+    let report = |seconds: f64| format!("echo 'starting'\necho '{{\"parse\": {seconds}}}'\n");
+    commit(here, "base", &[("times.sh", &report(0.5))]);
+    commit(here, "head", &[("times.sh", &report(0.25))]);
+    let (table, note) = (cache.path().join("r.tsv"), cache.path().join("note.md"));
+    let (table, note) = (table.to_str().unwrap(), note.to_str().unwrap());
+    let words = [
+        "compare",
+        "main~1",
+        "main",
+        "--script",
+        "--json",
+        "--pairs",
+        "4",
+        "--tsv",
+        table,
+        "--handoff",
+        note,
+        "--",
+        "sh",
+        "times.sh",
+    ];
+    let ran = hotproof(here, cache.path(), &words).ends_with(12);
+    let json: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!(json["end_to_end"]["primary"], "reported");
+    let base = json["end_to_end"]["metrics"][0]["base"].as_f64().unwrap();
+    assert!((base - 5e8).abs() < 1.0, "{base}");
+    // Eleven pairs that are all the same decide; four of them are there.
+    let words = ["verdict", "--resume", "--pairs", "10", "--json"];
+    let ran = hotproof(here, cache.path(), &words);
+    let json: serde_json::Value =
+        serde_json::from_str(&ran.stdout).unwrap_or_else(|error| panic!("{error}: {}", ran.stderr));
+    assert_eq!(json["end_to_end"]["outcome"], "faster", "{json}");
+    let pairs = json["runs"]["pairs"].as_u64().unwrap();
+    assert!((11..=14).contains(&pairs), "{pairs}");
+    let log = fs::read_to_string(here.join(".hotproof/log.jsonl")).unwrap();
+    assert_eq!(log.lines().count(), 2);
+    // Measured again, the result takes its old place in the files of the user.
+    let words = [
+        "compare",
+        "main~1",
+        "main",
+        "--script",
+        "--pairs",
+        "1",
+        "--tsv",
+        table,
+        "--handoff",
+        note,
+        "--",
+        "sh",
+        "times.sh",
+    ];
+    fs::write(
+        note,
+        format!("# Mine\n\n{}", fs::read_to_string(note).unwrap()),
+    )
+    .unwrap();
+    hotproof(here, cache.path(), &words).ends_with(12);
+    assert_eq!(fs::read_to_string(table).unwrap().lines().count(), 2);
+    let text = fs::read_to_string(note).unwrap();
+    assert!(text.starts_with("# Mine\n"), "{text}");
+    assert_eq!(text.matches("<!-- hotproof: begin").count(), 1, "{text}");
+    nothing_is_left(here);
+    // What was measured of other work is no part of it.
+    let line = log
+        .lines()
+        .next()
+        .unwrap()
+        .replace("\"kernel\":\"", "\"kernel\":\"other ");
+    let other = cache.path().join("other.jsonl");
+    fs::write(&other, line + "\n").unwrap();
+    let words = ["verdict", "--resume", other.to_str().unwrap()];
+    hotproof(here, cache.path(), &words)
+        .ends_with(20)
+        .says(&["do not add up", "kernel: other "]);
+    nothing_is_left(here);
+}
+
+#[test]
+fn workloads_of_the_project_run_by_name_and_its_mistakes_are_told() {
+    let _machine = alone();
+    let folder = repository();
+    let here = folder.path();
+    let cache = tempfile::tempdir().unwrap();
+    let file = "[[workload]]\nname = 'one'\ncommand = 'sh bench.sh'\nrepetitions = 2\n\
+        [[workload]]\nname = 'two'\ncommand = ['sh', '-c', 'sh bench.sh; exit 3']\n\
+        exit-status = 3\nconcurrency = 2\nenvironment = { A = '1' }\n";
+    commit(here, "toml", &[("hotproof.toml", file)]);
+    commit(here, "code", &[("a.c", "int c;\n")]);
+    let words = [
+        "compare", "main~1", "main", "-w", "all", "--pairs", "1", "--json",
+    ];
+    let ran = hotproof(here, cache.path(), &words).ends_with(12);
+    let json: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+    let names: Vec<&str> = json
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["workload"].as_str().unwrap())
+        .collect();
+    assert_eq!(names, ["one", "two"]);
+    nothing_is_left(here);
+    let says = |words: &[&str], status, texts: &[&str]| {
+        let words = [&["compare", "main~1", "main"], words].concat();
+        hotproof(here, cache.path(), &words)
+            .ends_with(status)
+            .says(texts);
+    };
+    says(&[], 2, &["several workloads", "one, two", "-w NAME"]);
+    says(&["-w", "three"], 2, &["no workload `three`", "one, two"]);
+    says(
+        &["--policy", "speed", "--", "sh", "bench.sh"],
+        2,
+        &["no policy `speed`", "statistical, cpu"],
+    );
+    says(
+        &["--test", "echo red; exit 4", "--", "sh", "bench.sh"],
+        21,
+        &["tests of head", "exit status 4", "red"],
+    );
+    says(
+        &["--metric", "reported", "--", "sh", "bench.sh"],
+        20,
+        &["cannot decide by the time that the workload reports"],
+    );
+    says(&["--bench", "x"], 2, &["bench x", "no Cargo.toml"]);
+    nothing_is_left(here);
+    commit(
+        here,
+        "wrong",
+        &[("hotproof.toml", "[[workload]]\nname = 'a'\ncomand = 'x'\n")],
+    );
+    says(&[], 2, &["comand", "--help"]);
+}
+
+#[test]
+fn two_commands_are_compared_where_one_stands() {
+    let _machine = alone();
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let report = |seconds: f64| format!("echo '{{\"f\": {seconds}}}'\n");
+    fs::write(here.join("old.sh"), report(0.5)).unwrap();
+    fs::write(here.join("new.sh"), report(0.4)).unwrap();
+    let cache = tempfile::tempdir().unwrap();
+    let ran = hotproof(
+        here,
+        cache.path(),
+        &["ab", "--script", "--json", "--", "sh", "{old,new}.sh"],
+    );
+    let json: serde_json::Value =
+        serde_json::from_str(&ran.stdout).unwrap_or_else(|error| panic!("{error}: {}", ran.stderr));
+    assert_eq!(json["end_to_end"]["outcome"], "faster", "{json}");
+    let change = json["end_to_end"]["metrics"][0]["change_pct"]
+        .as_f64()
+        .unwrap();
+    assert!((change + 20.0).abs() < 0.1, "{change}");
+    assert_eq!(fs::read_dir(here).unwrap().count(), 2, "nothing is left");
+    hotproof(here, cache.path(), &["ab", "--", "sh", "a", "b"])
+        .ends_with(2)
+        .says(&["two commands are needed", "quotes"]);
+    hotproof(here, cache.path(), &["ab", "./nowhere", "sh old.sh"])
+        .ends_with(21)
+        .says(&["cannot run `./nowhere`"]);
+}
+
+/// The harness of the standard library runs until it is content; what it reports is compared.
+#[test]
+fn a_benchmark_of_cargo_is_found_and_judged_by_what_it_reports() {
+    let _machine = alone();
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let library = |rounds: u32| {
+        format!(
+            "#[inline(never)]\npub fn work(n: u64) -> u64 {{\n    (0..n * {rounds}).fold(1, |a: u64, b| (a ^ b).wrapping_mul(31))\n}}\n"
+        )
+    };
+    let bench = "#![feature(test)]\nextern crate test;\n#[bench]\nfn work(b: &mut test::Bencher) {\n    b.iter(|| demo::work(test::black_box(100)));\n}\n";
+    let manifest = "[package]\nname = 'demo'\nversion = '0.1.0'\nedition = '2021'\n[workspace]\n";
+    let ignore = "target\nCargo.lock\n";
+    commit(
+        here,
+        "base",
+        &[
+            ("Cargo.toml", manifest),
+            ("src/lib.rs", &library(8)),
+            (".gitignore", ignore),
+        ],
+    );
+    // The benchmark exists at head only, and is measured on both sides.
+    commit(
+        here,
+        "head",
+        &[("src/lib.rs", &library(4)), ("benches/speed.rs", bench)],
+    );
+    let cache = tempfile::tempdir().unwrap();
+    let words = ["compare", "main~1", "main", "--json", "--pairs", "1"];
+    let mut compare = command(here, &words);
+    compare
+        .env("HOTPROOF_CACHE", cache.path())
+        .env("RUSTC_BOOTSTRAP", "1");
+    let ran = finish(&mut compare).ends_with(12).says(&[
+        "--bench speed",
+        "libtest repeats its benchmarks",
+        "bench speed does not exist at main~1",
+    ]);
+    let json: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+    let row = &json["end_to_end"]["metrics"][0];
+    assert_eq!(row["name"], "reported");
+    let (base, head) = (row["base"].as_f64().unwrap(), row["head"].as_f64().unwrap());
+    assert!(
+        (100.0..100_000.0).contains(&base) && head > 10.0,
+        "{base} {head}"
+    );
+    nothing_is_left(here);
+    let words = ["compare", "main~1", "main", "--bench", "sped"];
+    let mut compare = command(here, &words);
+    finish(compare.env("HOTPROOF_CACHE", cache.path()))
+        .ends_with(2)
+        .says(&["has no bench sped", "speed"]);
+    nothing_is_left(here);
+}
