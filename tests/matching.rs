@@ -5,6 +5,8 @@
 //! The truth is the declared place: the sources are the same, or have lines inserted at one known
 //! place, so that file and line say which function is which.
 
+#![allow(clippy::print_stdout, reason = "a test shows what it measured")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};

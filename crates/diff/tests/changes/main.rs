@@ -1,6 +1,8 @@
 //! Proves that the functions that a commit changes are found, and no others, and that samples are
 //! joined to them.
 
+#![allow(clippy::print_stdout)] // The measured rates are for people.
+
 mod choosing;
 mod commit;
 mod corpus;
