@@ -8,6 +8,7 @@ use rustc_hash::FxHashMap;
 
 use crate::answer::{Answer, Tables};
 use crate::cache::{Cache, CacheError, Entry, EntryRows, Head, Identity, Stamp};
+use crate::files::Detail;
 
 /// More addresses of one image than this are not kept: laying them out would cost more than the
 /// rare second look at them saves.
@@ -25,19 +26,20 @@ pub(crate) struct Recall {
 }
 
 impl Recall {
-    /// Looks for the entry of an image; `None` when nothing tells its builds apart.
+    /// Looks for the entry of an image with answers of one detail; `None` when nothing tells its builds apart.
     pub(crate) fn open(
         cache: &Cache,
         path: &Path,
         build_id: &[u8],
         places: &DebugPlaces,
+        detail: Detail,
     ) -> Option<Recall> {
         let path = &std::path::absolute(path).ok()?;
         let identity = Identity::of(path, build_id, SystemTime::now())?;
         let servers = places.debuginfod.as_ref().map(|client| client.servers());
         // Names depend on the code that finds them, so each build of a program has its own entries.
         let condition = format!(
-            "{} {:?} {:?} {:?} {servers:?} {path:?} {identity:?}",
+            "{} {:?} {:?} {:?} {servers:?} {detail:?} {path:?} {identity:?}",
             env!("CARGO_PKG_VERSION"),
             program(),
             places.root,

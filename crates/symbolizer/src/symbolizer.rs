@@ -102,8 +102,9 @@ impl Symbolizer {
         self
     }
 
-    /// The same, to find out this much of each address. What only names functions leaves the cache
-    /// of images alone.
+    /// The same, to find out this much of each address. The cache on disk has entries of its own for
+    /// each detail: names are the same whether or not they were kept, and poorer answers never take
+    /// the place of richer ones.
     #[must_use]
     pub fn with_detail(mut self, detail: Detail) -> Self {
         self.detail = detail;
@@ -160,7 +161,8 @@ impl Symbolizer {
     ) -> Result<Vec<NamedAddress>, Problem> {
         let text = path.to_string_lossy().into_owned();
         let key = key(text, Vec::new(), ImageKind::Elf);
-        let state = self.images.entry(key.clone()).or_default();
+        let state = self.images.entry(key.clone());
+        let state = state.or_insert_with(|| ImageState::of(self.detail));
         let unknown = state.unknown(relative_addresses);
         state.ask(&key, &self.places, &self.held, self.cache.as_ref(), unknown);
         state.receive();
@@ -230,7 +232,8 @@ impl Symbolizer {
         if work.refused.is_some() {
             return;
         }
-        let state = self.images.entry(work.key.clone()).or_default();
+        let state = self.images.entry(work.key.clone());
+        let state = state.or_insert_with(|| ImageState::of(self.detail));
         let address = |&id: &LocationId| profile.locations[id].lookup_address();
         let addresses: Vec<u64> = work.locations.iter().map(address).collect();
         let addresses = state.unknown(&addresses);
@@ -248,8 +251,6 @@ impl Symbolizer {
             }
             _ => {
                 let cache = self.cache.as_ref();
-                let cache = cache.filter(|_| self.detail == Detail::Full);
-                state.detail = self.detail;
                 state.ask(&work.key, &self.places, &self.held, cache, addresses);
             }
         }
@@ -317,6 +318,15 @@ fn key(path: String, build_id: Vec<u8>, kind: ImageKind) -> ImageKey {
 }
 
 impl ImageState {
+    /// An image of which nothing is known yet. The detail never changes, for the worker and the
+    /// entry in the cache must agree on it.
+    fn of(detail: Detail) -> ImageState {
+        ImageState {
+            detail,
+            ..ImageState::default()
+        }
+    }
+
     /// The addresses without an answer, sorted, each once.
     fn unknown(&self, addresses: &[u64]) -> Vec<u64> {
         let known = |address: &&u64| self.answers.contains_key(address);
@@ -387,7 +397,7 @@ impl ImageState {
                 Err(problem) => {
                     *self = ImageState {
                         problems: vec![problem],
-                        ..ImageState::default()
+                        ..ImageState::of(self.detail)
                     };
                 }
             }
@@ -414,7 +424,10 @@ impl ImageState {
         else {
             return;
         };
-        let open = || Recall::open(cache, Path::new(&key.path), &key.build_id, places);
+        let open = || {
+            let path = Path::new(&key.path);
+            Recall::open(cache, path, &key.build_id, places, self.detail)
+        };
         if let Some(recall) = self.recall.get_or_insert_with(open) {
             let answers = recall.answer(addresses, &mut self.tables);
             self.recalled += answers.len() as u64;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use hotproof_image::DebugPlaces;
 use hotproof_profile::{AddressKind, Image, ImageKind, Location, Profile, Source};
-use hotproof_symbolizer::{Cache, ImageOutcome, Summary, Symbolizer};
+use hotproof_symbolizer::{Cache, Detail, ImageOutcome, Summary, Symbolizer};
 
 use crate::profile::{add_text, c_program};
 use crate::programs::RUST;
@@ -86,6 +86,38 @@ fn a_second_run_reads_nothing_and_says_the_same() {
     let content = entries[0].content.as_ref().expect("a whole entry");
     assert_eq!(content.image, program.to_str().unwrap());
     assert_eq!(content.names, summary.locations);
+}
+
+#[test]
+fn each_detail_keeps_its_own_answers() {
+    let scratch = Scratch::new();
+    scratch.write("main.rs", RUST);
+    scratch.run("rustc -O -C debuginfo=1 -C link-arg=-Wl,--build-id main.rs -o program");
+    let program = scratch.path("program");
+    let details = [Detail::Names, Detail::Full];
+    let of = |detail| Symbolizer::new().with_detail(detail);
+    let [names, full] = details.map(|detail| name_with(&program, 40, of(detail)).0);
+    assert!(full.frames.len() > names.frames.len(), "inlined functions");
+    for order in [details, [Detail::Full, Detail::Names]] {
+        let cache = Cache::at(&scratch.path(&format!("{order:?}")));
+        let named = |detail| name_with(&program, 40, of(detail).with_cache(cache.clone()));
+        for detail in order {
+            let (_, summary) = named(detail);
+            assert_eq!(counts(&summary), (0, summary.locations), "{order:?}");
+        }
+        for detail in order {
+            let (found, summary) = named(detail);
+            assert_eq!(counts(&summary), (summary.locations, 0), "{order:?}");
+            assert_same(
+                &found,
+                if detail == Detail::Full {
+                    &full
+                } else {
+                    &names
+                },
+            );
+        }
+    }
 }
 
 #[test]
