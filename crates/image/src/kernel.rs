@@ -135,7 +135,9 @@ impl Kallsyms {
     pub fn address_of(&self, name: &str) -> Option<u64> {
         let is_it = |row: &&Row| {
             let line = self.text[row.line as usize..].lines().next();
-            line.is_some_and(|line| line.split_whitespace().skip(2).eq([name]))
+            line.is_some_and(|line| {
+                line.ends_with(name) && line.split_whitespace().skip(2).eq([name])
+            })
         };
         let mut found = self.rows.iter().filter(is_it);
         let first = found.next()?;

@@ -3,7 +3,8 @@
 //! Reading `/proc/kallsyms` costs the kernel some 40 ms. Its own functions stay where they are
 //! until the next boot, those of a module until it is unloaded, which `/proc/modules` shows. What
 //! comes and goes without a trace (compiled BPF programs, trampolines) is not kept: an address that
-//! is neither in the kernel's own text nor in a page of a module is asked of the kernel again.
+//! is neither in the kernel's own text, that of its start included, nor in a page of a module is
+//! asked of the kernel again.
 
 use std::fs;
 
@@ -13,6 +14,8 @@ use super::bytes::{Packer, Unpacker, number_at, wide_at};
 use super::frame::{Head, Opened};
 use super::{Cache, CacheError, stamp};
 
+/// Which of the kernel's own text is kept; entries of other versions kept less.
+const COVERED: &[u8] = b"own and init text";
 /// Text of a module is mapped by pages, which it shares with nobody.
 const PAGE_BYTES: u64 = 4096;
 
@@ -185,9 +188,13 @@ fn covered(list: &Kallsyms) -> Vec<(u64, u64)> {
         let page_end = (run.2 / PAGE_BYTES + 1).saturating_mul(PAGE_BYTES);
         (run.1, page_end.min(run.3))
     });
-    let own = list.address_of("_stext").zip(list.address_of("_etext"));
-    let own = own.filter(|(start, end)| start < end);
-    let mut covered: Vec<(u64, u64)> = own.into_iter().chain(modules).collect();
+    // The oldest frame of each idle CPU lies in the text that only ran while the system started.
+    let own = [("_stext", "_etext"), ("_sinittext", "_einittext")];
+    let own = own.iter().filter_map(|(start, end)| {
+        let range = list.address_of(start).zip(list.address_of(end));
+        range.filter(|(start, end)| start < end)
+    });
+    let mut covered: Vec<(u64, u64)> = own.chain(modules).collect();
     covered.sort_unstable();
     covered
 }
@@ -200,6 +207,7 @@ impl Running {
         let modules = fs::read_to_string("/proc/modules").unwrap_or_default();
         let notes = fs::read("/sys/kernel/notes").unwrap_or_default();
         let mut condition = Packer::default();
+        condition.text(COVERED);
         condition.text(&boot);
         condition.text(&notes);
         for line in modules.lines() {

@@ -305,11 +305,18 @@ fn the_kernels_list_is_read_once_a_boot() {
     }
     let scratch = Scratch::new();
     let cache = cache_of(&scratch);
-    let own = list.address_of("_stext").zip(list.address_of("_etext"));
-    let (first, last) = own.expect("every kernel has these two");
+    let range = |names: [&str; 2]| {
+        let [first, last] = names.map(|name| list.address_of(name).expect("in every kernel"));
+        first..last
+    };
+    let own = [["_stext", "_etext"], ["_sinittext", "_einittext"]].map(range);
     let starts = list.starts().map(|(start, _)| start + 1);
-    let starts = starts.filter(|start| (first..last).contains(start));
+    let starts = starts.filter(|start| own.iter().any(|range| range.contains(start)));
     let addresses: Vec<u64> = starts.step_by(50).collect();
+    assert!(
+        own.iter()
+            .all(|range| addresses.iter().any(|a| range.contains(a)))
+    );
     assert!(addresses.len() > 100);
     let name = |symbolizer: &mut Symbolizer| {
         let mut profile = Profile::default();
