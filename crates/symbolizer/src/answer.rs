@@ -93,6 +93,48 @@ impl AnswerFrame {
     }
 }
 
+/// A frame as tables keep it, in half the bytes: there may be millions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct StoredFrame {
+    /// A row more; 0 for none.
+    outer: u32,
+    function: u32,
+    /// 0 when unknown, like the column.
+    line: u32,
+    column: u32,
+    /// Twice a row more than the file's, 0 for none; the lowest bit is the mark of contradiction.
+    file_and_mark: u32,
+}
+
+impl StoredFrame {
+    /// The frame in full.
+    pub(crate) fn unpack(self) -> AnswerFrame {
+        let known = |number: u32| (number > 0).then_some(number);
+        AnswerFrame {
+            outer: self.outer.checked_sub(1),
+            function: self.function,
+            line: known(self.line),
+            column: known(self.column),
+            file: (self.file_and_mark >> 1).checked_sub(1),
+            contradicted: self.file_and_mark & 1 == 1,
+        }
+    }
+}
+
+impl From<AnswerFrame> for StoredFrame {
+    fn from(frame: AnswerFrame) -> StoredFrame {
+        // Rows of files are fewer than 2^31: each is a text of its own.
+        let row = |row: Option<u32>| row.map_or(0, |row| row + 1);
+        StoredFrame {
+            outer: row(frame.outer),
+            function: frame.function,
+            line: frame.line.unwrap_or(0),
+            column: frame.column.unwrap_or(0),
+            file_and_mark: row(frame.file) << 1 | u32::from(frame.contradicted),
+        }
+    }
+}
+
 /// Rows that the answers of one image refer to. Rows are only ever added.
 #[derive(Debug, Default)]
 pub(crate) struct Tables {
@@ -100,7 +142,7 @@ pub(crate) struct Tables {
     pub(crate) symbols: Vec<NamedSymbol>,
     pub(crate) files: Vec<String>,
     /// Outer frames come before inner ones.
-    pub(crate) frames: Vec<AnswerFrame>,
+    pub(crate) frames: Vec<StoredFrame>,
 }
 
 impl Tables {
@@ -113,8 +155,8 @@ impl Tables {
     }
 
     /// The frames of an answer, innermost first.
-    pub(crate) fn chain(&self, answer: Answer) -> impl Iterator<Item = &AnswerFrame> {
-        let at = |row: Option<u32>| row.map(|row| &self.frames[row as usize]);
+    pub(crate) fn chain(&self, answer: Answer) -> impl Iterator<Item = AnswerFrame> {
+        let at = |row: Option<u32>| row.map(|row| self.frames[row as usize].unpack());
         std::iter::successors(at(answer.frame), move |frame| at(frame.outer))
     }
 
@@ -155,10 +197,14 @@ impl RowMap {
         extend(&mut self.symbols, tables.symbols.len(), more.symbols.len());
         extend(&mut self.files, tables.files.len(), more.files.len());
         extend(&mut self.frames, tables.frames.len(), more.frames.len());
-        for frame in &mut more.frames {
-            frame.outer = frame.outer.map(|row| self.frames[row as usize]);
-            frame.function = self.functions[frame.function as usize];
-            frame.file = frame.file.map(|row| self.files[row as usize]);
+        for stored in &mut more.frames {
+            let frame = stored.unpack();
+            *stored = StoredFrame::from(AnswerFrame {
+                outer: frame.outer.map(|row| self.frames[row as usize]),
+                function: self.functions[frame.function as usize],
+                file: frame.file.map(|row| self.files[row as usize]),
+                ..frame
+            });
         }
         tables.append(more);
     }
@@ -220,6 +266,11 @@ impl Rows {
         self.frames
     }
 
+    /// Makes room for frames that will come.
+    pub(crate) fn reserve_frames(&mut self, count: usize) {
+        self.fresh.frames.reserve(count);
+    }
+
     /// A new row for a frame. Equal ones are not looked for: chains are told apart where they are
     /// made.
     pub(crate) fn frame(&mut self, frame: AnswerFrame) -> u32 {
@@ -227,7 +278,7 @@ impl Rows {
         self.frames = row
             .checked_add(1)
             .expect("an image has fewer than 2^32 frames");
-        self.fresh.frames.push(frame);
+        self.fresh.frames.push(frame.into());
         row
     }
 

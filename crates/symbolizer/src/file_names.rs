@@ -28,8 +28,9 @@ use crate::worker::Worker;
 /// ```
 #[derive(Debug)]
 pub struct FileNames {
-    /// In the order of the addresses.
-    answers: Vec<Answer>,
+    /// In the order of the addresses: the rows of symbol and innermost frame, each one more than
+    /// it is, 0 for none.
+    answers: Vec<(u32, u32)>,
     tables: Tables,
     problems: Vec<Problem>,
 }
@@ -72,9 +73,9 @@ impl FileNames {
         let answers = match rows {
             Some(rows) => rows
                 .iter()
-                .map(|&row| batch.answers[row as usize])
+                .map(|&row| packed(batch.answers[row as usize]))
                 .collect(),
-            None => batch.answers,
+            None => batch.answers.into_iter().map(packed).collect(),
         };
         Ok(FileNames {
             answers,
@@ -101,7 +102,11 @@ impl FileNames {
     /// The frames of the address in this place, innermost first; none when nobody can name it or
     /// there is no such place.
     pub fn frames(&self, place: usize) -> impl Iterator<Item = FrameRef<'_>> {
-        let answer = self.answers.get(place).copied().unwrap_or_default();
+        let &(_, frame) = self.answers.get(place).unwrap_or(&(0, 0));
+        let answer = Answer {
+            symbol: None,
+            frame: frame.checked_sub(1),
+        };
         self.tables.chain(answer).map(|frame| FrameRef {
             function: &self.tables.functions[frame.function as usize],
             line: frame.line,
@@ -116,9 +121,14 @@ impl FileNames {
     /// The linker's symbol of the address in this place; `None` when no table has one or there is
     /// no such place.
     pub fn symbol(&self, place: usize) -> Option<&NamedSymbol> {
-        let row = self.answers.get(place)?.symbol?;
+        let row = self.answers.get(place)?.0.checked_sub(1)?;
         Some(&self.tables.symbols[row as usize])
     }
+}
+
+fn packed(answer: Answer) -> (u32, u32) {
+    let row = |row: Option<u32>| row.map_or(0, |row| row + 1);
+    (row(answer.symbol), row(answer.frame))
 }
 
 /// Addresses ascending, each once, and for each place where its address is among them; without

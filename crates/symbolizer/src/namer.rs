@@ -63,6 +63,12 @@ impl Taken {
     }
 }
 
+/// What a unit and a frame of it say; nothing where there is none.
+fn known_by(units: &[Taken], found: Option<&(u32, u32)>) -> Known {
+    let known = found.and_then(|&(unit, frame)| Some(units.get(unit as usize)?.known(frame)));
+    known.unwrap_or_default()
+}
+
 /// Everything that answers for one image.
 pub(crate) struct Namer<'a> {
     image: &'a ImageFile,
@@ -135,13 +141,14 @@ impl<'a> Namer<'a> {
             .map(|address| self.base_svma.wrapping_add(*address));
         let svmas: Vec<u64> = svmas.filter(|&svma| self.is_code(svma)).collect();
         self.linker.announce(&svmas);
-        let known = self.ask_dwarf(&svmas);
-        let mut known = svmas.iter().zip(known).peekable();
+        let (units, frames) = self.ask_dwarf(&svmas);
+        let mut found = frames.iter();
+        let mut known = svmas.iter().map(|&svma| (svma, found.next())).peekable();
         let mut answers = Vec::with_capacity(addresses.len());
         for &address in addresses {
             let svma = self.base_svma.wrapping_add(address);
-            answers.push(match known.next_if(|(code, _)| **code == svma) {
-                Some((_, known)) => self.name(svma, known),
+            answers.push(match known.next_if(|&(code, _)| code == svma) {
+                Some((_, frame)) => self.name(svma, known_by(&units, frame)),
                 None => Answer::default(),
             });
         }
@@ -227,10 +234,10 @@ impl<'a> Namer<'a> {
         Some(symbol)
     }
 
-    /// What DWARF knows of linked addresses; nothing, with the problem reported, when it cannot be
-    /// read.
-    fn ask_dwarf(&mut self, svmas: &[u64]) -> Vec<Known> {
-        let nothing = vec![Known::default(); svmas.len()];
+    /// What DWARF knows of linked addresses: units, and for each address a unit and a frame of it.
+    /// No addresses, with the problem reported, when it cannot be read.
+    fn ask_dwarf(&mut self, svmas: &[u64]) -> (Vec<Taken>, Vec<(u32, u32)>) {
+        let nothing = (Vec::new(), Vec::new());
         let Some(dwarf) = &self.dwarf else {
             return nothing;
         };
@@ -253,16 +260,11 @@ impl<'a> Namer<'a> {
         let linkage_names = batch.units.iter().flat_map(|unit| &unit.functions);
         self.names
             .demangle_all(linkage_names.filter_map(|function| function.linkage_name.as_deref()));
-        let units: Vec<Taken> = batch
-            .units
-            .into_iter()
-            .map(|unit| self.take(&unit))
-            .collect();
-        let known = |&(unit, frame): &(u32, u32)| match units.get(unit as usize) {
-            Some(taken) => taken.known(frame),
-            None => Known::default(),
-        };
-        batch.frames.iter().map(known).collect()
+        self.rows
+            .reserve_frames(batch.units.iter().map(|unit| unit.frames.len()).sum());
+        let units = batch.units.into_iter();
+        let units = units.map(|unit| self.take(&unit)).collect();
+        (units, batch.frames)
     }
 
     /// Keeps where split entries were looked for, and says what is missing, once for all units.

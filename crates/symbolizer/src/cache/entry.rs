@@ -168,7 +168,7 @@ impl Entry {
                 },
                 contradicted: file_and_mark & 1 == 1,
             };
-            let id = push(&mut tables.frames, frame)?;
+            let id = push(&mut tables.frames, frame.into())?;
             self.known.frames.insert(row, id);
             outer = Some(id);
         }
@@ -357,11 +357,11 @@ impl EntryRows {
         let mut next = Some(innermost);
         while let Some(row) = next.filter(|&row| copied.frames[row as usize].is_none()) {
             chain.push(row);
-            next = tables.frames[row as usize].outer;
+            next = tables.frames[row as usize].unpack().outer;
         }
         let mut outer = next.and_then(|row| copied.frames[row as usize]);
         for row in chain.into_iter().rev() {
-            let frame = &tables.frames[row as usize];
+            let frame = tables.frames[row as usize].unpack();
             let function = frame.function as usize;
             let function = *copied.functions[function]
                 .get_or_insert_with(|| self.function(&tables.functions[function]));
@@ -540,7 +540,7 @@ mod tests {
                 };
                 for frame in frames {
                     let frame = frame_of(frame, &tables);
-                    tables.frames.push(frame);
+                    tables.frames.push(frame.into());
                 }
                 let answers = answers.into_iter();
                 let answers = answers.map(|(at, raw)| (at, answer_of(raw, &tables)));

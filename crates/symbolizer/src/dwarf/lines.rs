@@ -55,15 +55,22 @@ fn run(
     // The last row, and the first address that is not before it; `None` between sequences.
     let mut last: Option<(u64, LineRow)> = None;
     let mut next = 0;
-    // The address from which on the sequence has nothing to say, when that is known early.
     let mut is_dead = false;
+    // The first row of an address counts, so the rest can be left when all have one; before DWARF 5
+    // instructions up to the last one may define files.
+    let mut open = answers.len();
+    let may_stop = rows.header().version() >= 5;
     while let Some((_, row)) = rows.next_row()? {
         let address = row.address();
         if let Some((begin, known)) = last {
             if address > begin && !is_dead {
                 while addresses.get(next).is_some_and(|&wanted| wanted < address) {
+                    open -= usize::from(answers[next].is_none());
                     answers[next].get_or_insert(known);
                     next += 1;
+                }
+                if open == 0 && may_stop {
+                    break;
                 }
             }
         } else {

@@ -224,10 +224,7 @@ impl<'a> Question<'_, 'a> {
     }
 
     fn owners(&self, error: &mut Option<DwarfError>) -> Owners {
-        let mut owners = Owners {
-            nodes: Vec::new(),
-            of: vec![NOBODY; self.addresses.len()],
-        };
+        let mut owners = Owners::of_nobody(self.addresses.len());
         let budget = Budget::of(self.steps());
         let walk = Walk {
             dwarf: &self.main.dwarf,

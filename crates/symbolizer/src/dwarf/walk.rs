@@ -36,6 +36,19 @@ pub(crate) struct Owners {
     pub(crate) nodes: Vec<Node>,
     /// For each address the innermost node; [`NOBODY`] when no function holds it.
     pub(crate) of: Vec<u32>,
+    /// How many addresses no function holds.
+    pub(crate) homeless: usize,
+}
+
+impl Owners {
+    /// Nobody owns anything yet.
+    pub(crate) fn of_nobody(addresses: usize) -> Owners {
+        Owners {
+            nodes: Vec::new(),
+            of: vec![NOBODY; addresses],
+            homeless: addresses,
+        }
+    }
 }
 
 /// A part of a unit: where it begins, and where the entry after it does.
@@ -77,7 +90,7 @@ impl<'a> Walk<'_, 'a> {
         let mut skipped = Vec::new();
         self.stretch(self.unit.entries_raw(None)?, None, owners, &mut skipped)?;
         // Functions nest in functions that nest: each round goes one level deeper.
-        while !skipped.is_empty() && owners.of.contains(&NOBODY) {
+        while !skipped.is_empty() && owners.homeless > 0 {
             for (start, end) in std::mem::take(&mut skipped) {
                 let entries = self.unit.entries_raw(Some(start))?;
                 self.stretch(entries, end, owners, &mut skipped)?;
@@ -105,6 +118,11 @@ impl<'a> Walk<'_, 'a> {
             let depth = base + entries.next_depth();
             while open.last().is_some_and(|&(around, _)| around >= depth) {
                 open.pop();
+            }
+            // Each address has its function, and all that is inlined into it was seen: entries
+            // that follow have nothing to take.
+            if owners.homeless == 0 && open.is_empty() {
+                break;
             }
             let Some(abbreviation) = entries.read_abbreviation()? else {
                 continue;
@@ -227,6 +245,7 @@ impl<'a> Walk<'_, 'a> {
                     looked_at += 1;
                     if *owner == parent {
                         *owner = node;
+                        owners.homeless -= usize::from(parent == NOBODY);
                         is_hit = true;
                     }
                 }
