@@ -15,6 +15,9 @@ import subprocess
 import sys
 
 
+NOTHING = "equal: no function in the DWARF of either"
+
+
 def text_section(file):
     listing = subprocess.run(["readelf", "-SW", file], capture_output=True, text=True, check=True)
     for line in listing.stdout.splitlines():
@@ -80,10 +83,10 @@ def compare_exact(ours, theirs):
         elif any(a[1][1] and a[1] != b[1] for a, b in zip(chain, other)):
             kind = "file differs"
         else:
-            kind = "equal"
+            kind = "equal" if chain else NOTHING
         kinds[kind] += 1
         examples.setdefault(kind, (hex(address), chain, other))
-    return kinds, {k: e for k, e in examples.items() if k != "equal"}
+    return kinds, {k: e for k, e in examples.items() if "differs" in k}
 
 
 def tool_chains(command, asked, starts_address):
@@ -156,7 +159,7 @@ def main():
         crate = frames(args.frames, args.file, "addr2line", asked)
         kinds, examples = compare_exact(ours, crate)
         show("addr2line crate", kinds, examples)
-        failed |= set(kinds) - {"equal"} != set()
+        failed |= any("differs" in kind for kind in kinds)
         some = sorted(random.Random(2).sample(asked, min(args.tools, len(asked))))
         part = {a: ours[a] for a in some}
         starts = lambda line: line.startswith("0x")

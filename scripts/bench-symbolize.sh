@@ -1,16 +1,18 @@
 #!/usr/bin/env bash
 # Measures how fast addresses of one big file become chains of functions and lines, in alternation:
-# ours, the addr2line crate, blazesym (built here in a scratch project), llvm-symbolizer.
-# Prints medians of CPU seconds (user + system), our peak of private memory, and ratios to ours.
+# ours, the addr2line crate, blazesym (built here in a scratch project), llvm-symbolizer; then ours
+# with a cache on disk that is empty and that has seen the addresses, and with one thread and two.
+# Prints medians of CPU milliseconds (user + system, whole processes), ratios to ours, and peaks of
+# private memory (sampled in a run of its own). A peer that is missing is said and left out.
 # Usage: scripts/bench-symbolize.sh FILE [REPEATS]; FILE is a binary with DWARF and a symbol table,
-# for example a Debian kernel debug image.
+# for example a Debian kernel debug image. BLAZESYM names a peer that was built before.
 set -euo pipefail
 file=$(realpath "$1") repeats=${2:-5}
 cd "$(dirname "$0")/.."
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 cargo build --release --quiet -p hotproof-symbolizer --example frames
-frames=${CARGO_TARGET_DIR:-target}/release/examples/frames
+frames=$(realpath "${CARGO_TARGET_DIR:-target}/release/examples/frames")
 mkdir -p "$folder/peer/src"
 cat >"$folder/peer/Cargo.toml" <<'TOML'
 [workspace]
@@ -38,42 +40,90 @@ fn main() {
     eprintln!("blazesym: {} frames", frames.sum::<usize>());
 }
 RUST
-(cd "$folder/peer" && cargo build --release --quiet --target-dir "$folder/peer/target") || echo "skipped: no blazesym"
-python3 - "$file" "$repeats" "$folder" "$frames" <<'PYTHON'
-import os, random, re, resource, statistics, subprocess, sys
+blazesym=${BLAZESYM:-$folder/peer/target/release/peer}
+[ -x "$blazesym" ] || (cd "$folder/peer" && cargo build --release --quiet --target-dir "$folder/peer/target") \
+    || echo "skipped: blazesym cannot be built here"
+python3 - "$file" "$repeats" "$folder" "$frames" "$blazesym" <<'PYTHON'
+import os, random, resource, shutil, statistics, subprocess, sys, time
 sys.path.insert(0, "scripts")
 from agreement import addresses
-file, repeats, folder, frames = sys.argv[1], int(sys.argv[2]), sys.argv[3], sys.argv[4]
+file, repeats, folder, frames, blazesym = sys.argv[1], int(sys.argv[2]), *sys.argv[3:6]
 tools = {
     "ours": [frames, "ours", file],
     "addr2line": [frames, "addr2line", file],
-    "blazesym": [f"{folder}/peer/target/release/peer", file],
+    "blazesym": [blazesym, file],
     "llvm-symbolizer": ["llvm-symbolizer", "-e", file, "-i"],
 }
-def cpu(command, asked):
-    before = os.times()
-    done = subprocess.run(command, input=asked, text=True, capture_output=True)
-    after = os.times()
-    seconds = after.children_user + after.children_system - before.children_user - before.children_system
-    private = re.search(r"private (\d+) KiB", done.stderr)
-    return seconds, int(private[1]) // 1024 if private else None
-for name, count, hot in (("1 address", 1, False), ("1,000 hot", 1000, True), ("1,000 random", 1000, False),
-                         ("100,000 random", 100_000, False), ("1,000,000 random, unsorted", 1_000_000, False)):
-    asked = addresses(file, count, hot, 1)
-    random.Random(3).shuffle(asked)
-    text = "".join(f"{a:#x}\n" for a in asked)
-    used = {tool: [] for tool in tools}
-    memory = {}
-    for _ in range(repeats):
-        for tool, command in tools.items():
-            if not os.path.exists(command[0]) and command[0].startswith("/tmp"):
-                continue
-            if tool == "llvm-symbolizer" and count > 100_000:
-                continue
-            seconds, private = cpu(command, text)
-            used[tool].append(seconds)
-            memory[tool] = private
-    medians = {tool: statistics.median(s) for tool, s in used.items() if s}
-    row = ", ".join(f"{tool} {s:.3f} s ({s / medians['ours']:.2f}x)" for tool, s in medians.items())
-    print(f"{name}: {row}; private memory: ours {memory['ours']} MiB, addr2line {memory['addr2line']} MiB")
+for tool in [tool for tool, command in tools.items() if not shutil.which(command[0])]:
+    print(f"skipped: no {tool}")
+    del tools[tool]
+asked_file, store = f"{folder}/asked", f"{folder}/store"
+
+def run(command, **environment):
+    """CPU and wall seconds of one process; an error ends the benchmark."""
+    before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
+    with open(asked_file) as asked:
+        subprocess.run(command, stdin=asked, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                       check=True, env={**os.environ, **environment})
+    wall, after = time.monotonic() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, wall
+
+def peak(command):
+    """The most anonymous memory that was seen, in MiB, looked at each two milliseconds."""
+    most = 0
+    with open(asked_file) as asked:
+        process = subprocess.Popen(command, stdin=asked, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while process.poll() is None:
+        with open(f"/proc/{process.pid}/status") as status:
+            sizes = [int(line.split()[1]) for line in status if line.startswith("RssAnon")]
+        most = max([most, *sizes])
+        time.sleep(0.002)
+    return most / 1024
+
+def ask(asked):
+    with open(asked_file, "w") as text:
+        text.writelines(f"{address:#x}\n" for address in asked)
+
+def row(name, seconds, first="ours"):
+    medians = {tool: statistics.median(s) for tool, s in seconds.items()}
+    print(f"{name}: " + ", ".join(
+        f"{tool} {s * 1e3:.1f} ms ({s / medians[first]:.2f}x)" for tool, s in medians.items()), flush=True)
+
+print(f"{time.strftime('%Y-%m-%d %H:%M')}, {os.path.basename(file)}, {os.path.getsize(file) >> 20} MiB, "
+      f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, {repeats} runs each", flush=True)
+for count, kind in ((1, "random"), (1000, "hot"), (1000, "random"), (100_000, "random"), (1_000_000, "random")):
+    asked = addresses(file, count, kind == "hot", 1)
+    if len(asked) < count and kind == "random":
+        print(f"skipped: {count:,} random addresses, the text has {len(asked):,}")
+        continue
+    for order in ("sorted", "shuffled") if count >= 100_000 else ("shuffled",):
+        if order == "shuffled":
+            random.Random(3).shuffle(asked)
+        ask(asked)
+        used = {tool: [] for tool in tools if tool != "llvm-symbolizer" or count <= 1000}
+        walls = []
+        for _ in range(repeats if count > 1000 else 3 * repeats):
+            for tool in used:
+                cpu, wall = run(tools[tool])
+                used[tool].append(cpu)
+                walls += [wall] if tool == "ours" else []
+        name = f"{len(asked):,} {kind}, {order}"
+        row(name, used)
+        print(f"  wall of ours {statistics.median(walls) * 1e3:.1f} ms, at best {min(walls) * 1e3:.1f} ms; peaks of private memory: "
+              + ", ".join(f"{tool} {peak(tools[tool]):.0f} MiB" for tool in used), flush=True)
+    if kind == "hot":
+        used = {"ours without": [], "empty cache": [], "again": []}
+        for _ in range(3 * repeats):
+            shutil.rmtree(store, ignore_errors=True)
+            used["ours without"].append(run(tools["ours"])[0])
+            for state in ("empty cache", "again"):
+                used[state].append(run([frames, "cached", file], HOTPROOF_CACHE=store)[0])
+        row(f"{name}, with a cache on disk", used, "ours without")
+walls = {threads: [] for threads in ("1", "2")}
+for _ in range(repeats):
+    for threads, seen in walls.items():
+        seen.append(run(tools["ours"], RAYON_NUM_THREADS=threads)[1])
+one, two = (statistics.median(seen) for seen in walls.values())
+print(f"{name}: wall {one:.2f} s with one thread, {two:.2f} s with two: {one / two:.2f} times as fast, "
+      f"load {os.getloadavg()[0]:.1f}")
 PYTHON

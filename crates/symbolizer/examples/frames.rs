@@ -1,6 +1,7 @@
 //! Names the addresses on standard input, one in each line as linked, by our reader or by the
-//! addr2line crate: `frames ours|addr2line FILE [--print]`. For `scripts/agreement.sh` and
-//! `scripts/bench-symbolize.sh`.
+//! addr2line crate: `frames ours|cached|addr2line FILE [--print]`. For `scripts/agreement.sh` and
+//! `scripts/bench-symbolize.sh`. `cached` is our reader with the cache in the folder that
+//! HOTPROOF_CACHE names.
 //!
 //! With `--print` each address gets one line: the address, and for each frame, innermost first,
 //! linkage name, file and line. Without, the frames are counted. What it cost comes on standard
@@ -17,7 +18,7 @@ use std::path::Path;
 use addr2line::gimli::{DwarfSections, EndianSlice, LittleEndian, SectionId};
 use hotproof_image::{DebugSearch, ImageError, ImageFile};
 use hotproof_profile::Source;
-use hotproof_symbolizer::FileNames;
+use hotproof_symbolizer::{Cache, FileNames, Symbolizer};
 
 /// A frame as both readers give it.
 struct Frame<'n> {
@@ -60,7 +61,7 @@ impl Output {
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [reader, file, rest @ ..] = &arguments[..] else {
-        return Err("expected: frames ours|addr2line FILE [--print]".into());
+        return Err("expected: frames ours|cached|addr2line FILE [--print]".into());
     };
     let mut output = Output {
         text: rest.iter().any(|word| word == "--print").then(String::new),
@@ -76,6 +77,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     match reader.as_str() {
         "ours" => ours(Path::new(file), &svmas, &mut output)?,
+        "cached" => cached(Path::new(file), &svmas, &mut output)?,
         "addr2line" => reference(Path::new(file), &svmas, &mut output)?,
         other => return Err(format!("no reader is called {other}").into()),
     }
@@ -86,9 +88,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 fn ours(path: &Path, svmas: &[u64], output: &mut Output) -> Result<(), Box<dyn Error>> {
-    let base = ImageFile::open(path)?.base_svma();
-    let relative: Vec<u64> = svmas.iter().map(|svma| svma.wrapping_sub(base)).collect();
-    let names = FileNames::read(path, &relative)?;
+    let names = FileNames::read(path, &relative(path, svmas)?)?;
     for (place, &svma) in svmas.iter().enumerate() {
         output.begin(svma);
         // Printed are frames of DWARF alone: the other reader has no other names.
@@ -113,6 +113,40 @@ fn ours(path: &Path, svmas: &[u64], output: &mut Output) -> Result<(), Box<dyn E
     for problem in names.problems() {
         eprintln!("problem: {problem}");
     }
+    Ok(())
+}
+
+/// Linked addresses as our reader takes them.
+fn relative(path: &Path, svmas: &[u64]) -> Result<Vec<u64>, ImageError> {
+    let base = ImageFile::open(path)?.base_svma();
+    Ok(svmas.iter().map(|svma| svma.wrapping_sub(base)).collect())
+}
+
+fn cached(path: &Path, svmas: &[u64], output: &mut Output) -> Result<(), Box<dyn Error>> {
+    let cache = Cache::from_environment().ok_or("HOTPROOF_CACHE must name a folder")?;
+    let mut symbolizer = Symbolizer::new().with_cache(cache);
+    let named = symbolizer.symbolize_addresses(path, &relative(path, svmas)?)?;
+    for (address, &svma) in named.iter().zip(svmas) {
+        output.begin(svma);
+        let frames = address.frames.iter();
+        for frame in frames.filter(|frame| frame.function.source == Source::Dwarf) {
+            let function = &frame.function;
+            let has_linkage = !function.linkage_name.is_empty();
+            let name = if has_linkage {
+                &function.linkage_name
+            } else {
+                &function.name
+            };
+            output.add(&Frame {
+                name: Cow::Borrowed(name),
+                file: frame.file.as_deref().or(function.file.as_deref()),
+                line: frame.line,
+            });
+        }
+        output.end();
+    }
+    symbolizer.keep_names()?;
+    cost("cached", output);
     Ok(())
 }
 
