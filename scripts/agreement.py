@@ -84,9 +84,11 @@ def compare_exact(ours, theirs):
             kind = "file differs"
         else:
             kind = "equal" if chain else NOTHING
+            if any(o != t for (o, _), (t, _) in zip(chain, other)):
+                kind = "equal, and our name says more"
         kinds[kind] += 1
         examples.setdefault(kind, (hex(address), chain, other))
-    return kinds, {k: e for k, e in examples.items() if "differs" in k}
+    return kinds, {k: e for k, e in examples.items() if "differs" in k or "more" in k}
 
 
 def tool_chains(command, asked, starts_address):
