@@ -73,13 +73,21 @@ fn a_shallow_clone_is_told_what_is_missing() {
 }
 
 #[test]
-fn no_command_is_a_question_and_names_candidates() {
+fn no_command_is_a_question_where_several_could_be_meant() {
     let folder = tempfile::tempdir().unwrap();
     let manifest = "[package]\nname = \"thing\"\nversion = \"0.1.0\"\n";
-    let files = [("Cargo.toml", manifest), ("src/main.rs", "fn main() {}\n")];
+    let main = "fn main() {}\n";
+    let files = [("Cargo.toml", manifest), ("src/main.rs", main)];
     commit(folder.path(), "one", &files);
-    let ran = compare(folder.path(), &["HEAD", "HEAD"]).ends_with(2);
-    ran.says(&["which command", "target/release/thing"]);
+    // The only program is meant; of one commit twice there is nothing to measure.
+    compare(folder.path(), &["HEAD", "HEAD"])
+        .ends_with(10)
+        .says(&["workload --bin thing  (binary of the package thing)"]);
+    commit(folder.path(), "two", &[("src/bin/second.rs", main)]);
+    compare(folder.path(), &["HEAD~1", "HEAD"])
+        .ends_with(2)
+        .says(&["which command", "--bin thing", "--bin second", "after `--`"]);
+    nothing_is_left(folder.path());
     fs::write(
         folder.path().join("hotproof.toml"),
         "[[workload]]\nnam = 'x'\n",

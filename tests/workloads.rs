@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use crate::run::{Ran, alone, command, commit, finish, git};
+use crate::run::{Ran, alone, command, commit, finish, git, perf_opens};
 
 /// hotproof with a cache of its own below `cache`, so that builds are kept and can be counted.
 fn hotproof(folder: &Path, cache: &Path, arguments: &[&str]) -> Ran {
@@ -86,6 +86,23 @@ fn the_same_refs_are_built_once_and_two_at_once_do_not_meet() {
     ];
     hotproof(folder.path(), cache.path(), &words).ends_with(12);
     assert_eq!(builds(), before + 3);
+    // What they take is shown, and can be had back.
+    let json = |words: &[&str]| -> serde_json::Value {
+        let ran = hotproof(folder.path(), cache.path(), words).ends_with(0);
+        serde_json::from_str(&ran.stdout).unwrap()
+    };
+    let kept = json(&["cache", "--json"])["cache"]["builds"].clone();
+    let count = kept["entries"].as_array().unwrap().len();
+    assert!((3..=6).contains(&count), "{kept}");
+    assert!(kept["size_bytes"].as_u64().unwrap() > 0, "{kept}");
+    let table = hotproof(folder.path(), cache.path(), &["cache"]).ends_with(0);
+    assert!(table.stdout.contains("/builds  "), "{}", table.stdout);
+    let cleared = json(&["cache", "--clear", "--json"]);
+    assert_eq!(cleared["cleared"]["builds"], count);
+    assert_eq!(cleared["cleared"]["builds_in_use"], 0);
+    assert_eq!(cleared["cache"]["builds"]["entries"], serde_json::json!([]));
+    let left = fs::read_dir(cache.path().join("builds")).unwrap();
+    assert_eq!(left.count(), 0);
 }
 
 #[test]
@@ -201,6 +218,89 @@ fn a_script_that_times_itself_is_judged_by_its_report_and_more_pairs_can_be_adde
     hotproof(here, cache.path(), &words)
         .ends_with(20)
         .says(&["do not add up", "kernel: other "]);
+    nothing_is_left(here);
+}
+
+/// What was measured before a run failed is kept, says so, and is a comparison like others.
+#[test]
+fn pairs_before_a_failure_are_logged() {
+    let _machine = alone();
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let cache = tempfile::tempdir().unwrap();
+    let counter = cache.path().join("runs");
+    let times = |seconds: f64| {
+        format!(
+            "n=$(cat '{0}' 2>/dev/null || echo 0); n=$((n + 1)); echo $n > '{0}'\n\
+             [ $n -lt 30 ] || exit 7\necho '{{\"f\": {seconds}}}'\n",
+            counter.display()
+        )
+    };
+    commit(here, "base", &[("times.sh", &times(0.5))]);
+    commit(here, "head", &[("times.sh", &times(0.4))]);
+    let words = [
+        "compare", "main~1", "main", "--script", "--", "sh", "times.sh",
+    ];
+    hotproof(here, cache.path(), &words).ends_with(21).says(&[
+        "status 7",
+        "kept ",
+        ".hotproof/log.jsonl:1",
+        "--resume",
+    ]);
+    nothing_is_left(here);
+    let ran = hotproof(here, cache.path(), &["verdict", "--json"]).ends_with(12);
+    let json: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert!(json["runs"]["pairs"].as_u64().unwrap() >= 1, "{json}");
+    let said = json["warnings"].to_string();
+    assert!(said.contains("the measurement ended early"), "{said}");
+}
+
+/// Most of the run is set-up; what is asked about halves, and that is what is told.
+#[test]
+fn only_time_under_the_scope_counts() {
+    let _machine = alone();
+    if !perf_opens("only_time_under_the_scope_counts") {
+        return;
+    }
+    let program = |rounds: u32| {
+        let spin = |name: &str, rounds: u32| {
+            format!(
+                "__attribute__((noinline)) static void {name}(void) {{\n    \
+                 for (unsigned i = 0; i < {rounds}; i++) sink = sink * 31 + i;\n}}\n"
+            )
+        };
+        let (before, asked) = (spin("prepare", 150_000_000), spin("work", rounds));
+        format!(
+            "static volatile unsigned sink;\n{before}{asked}\
+             int main(void) {{ prepare(); work(); return 0; }}\n"
+        )
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    commit(here, "base", &[("bench.c", &program(60_000_000))]);
+    commit(here, "head", &[("bench.c", &program(30_000_000))]);
+    let cache = tempfile::tempdir().unwrap();
+    let compare = |scope: &str| {
+        let build = "cc -O2 -g -o bench bench.c";
+        let words = [
+            "compare", "main~1", "main", "--json", "--pairs", "1", "--build", build, "--scope",
+            scope, "--", "./bench",
+        ];
+        hotproof(here, cache.path(), &words)
+    };
+    let ran = compare("work").ends_with(12);
+    let json: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+    let row = &json["end_to_end"]["metrics"][0];
+    assert_eq!(row["name"], "reported", "{json}");
+    let (base, head) = (row["base"].as_f64().unwrap(), row["head"].as_f64().unwrap());
+    // The whole would be at five sixths.
+    assert!((0.35..0.7).contains(&(head / base)), "{head} of {base}");
+    let names = json["functions"].to_string();
+    assert!(
+        names.contains("work") && !names.contains("prepare"),
+        "{names}"
+    );
+    compare("wrok").says(&["function `wrok` on its stack"]);
     nothing_is_left(here);
 }
 

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::time::Duration;
 
 use clap::Args;
-use hotproof_diff::{Comparison, Rule, conclude};
+use hotproof_diff::{Rule, conclude};
 use hotproof_lab::{Options, Sampling, Workload, git};
 
 use crate::arguments::{percent, positive_percent, seconds};
@@ -139,41 +139,6 @@ fn two_commands(words: &[OsString]) -> Result<[Vec<OsString>; 2], Failure> {
             "write hotproof ab ./old ./new, or hotproof ab -- ./bench '{old,new}' with quotes",
         )),
     }
-}
-
-/// What a quick look at this commit promised, held against what was measured end to end: the
-/// sentence to warn with when the two disagree. `ab` is the last quick look; nothing follows from
-/// one of another commit.
-pub(crate) fn conflict(ab: &Comparison, comparison: &Comparison) -> Option<String> {
-    let commits = [&comparison.base.commit, &comparison.head.commit];
-    if !commits.contains(&&ab.head.commit) {
-        return None;
-    }
-    let local = conclude(ab);
-    let whole = conclude(comparison);
-    let promised = local.primary()?.ratio.filter(|ratio| ratio.excludes(1.0))?;
-    let measured = whole
-        .primary()?
-        .ratio
-        .filter(hotproof_diff::Estimate::is_bounded)?;
-    let share = whole.attribution.parts?.changed_share.value;
-    // Amdahl: what is left of the changed part, and the rest as it was.
-    let predicted = 1.0 - share * (1.0 - promised.value);
-    if !measured.excludes(predicted) {
-        return None;
-    }
-    let change = |ratio: f64| {
-        let word = if ratio > 1.0 { "slower" } else { "faster" };
-        format!("{:.1} % {word}", (ratio - 1.0).abs() * 100.0)
-    };
-    Some(format!(
-        "the quick look of `hotproof ab` ({}) does not carry over: with {:.1} % of the run in the changed functions it would make the whole {}, measured is {} to {}; end to end is trusted",
-        change(promised.value),
-        share * 100.0,
-        change(predicted),
-        change(measured.low),
-        change(measured.high)
-    ))
 }
 
 #[cfg(test)]

@@ -1,18 +1,22 @@
-//! `hotproof cache`: what names are kept on disk; and the symbolizer that keeps them.
+//! `hotproof cache`: what names and builds are kept on disk; and the symbolizer that keeps them.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::Args;
+use hotproof_lab::{KeptBuild, builds_limit_bytes, clear_builds, kept_builds};
 use hotproof_profile::Profile;
 use hotproof_report::cache as shown;
-use hotproof_symbolizer::{Cache, CacheEntry, DebugPlaces, Debuginfod, Summary, Symbolizer};
+use hotproof_symbolizer::{
+    Cache, CacheEntry, Cleared, DebugPlaces, Debuginfod, Summary, Symbolizer,
+};
 
+use crate::compare::failure;
 use crate::failure::{Code, Exit, Failure, Outcome};
 use crate::{output, terminal};
 
-/// Show or clear the names that were kept from earlier runs
+/// Show or clear the names and builds that were kept from earlier runs
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -49,12 +53,19 @@ pub(crate) fn run(arguments: &CacheArguments) -> Outcome {
         true => Some(cache.clear().map_err(|error| failed("clear", error))?),
         false => None,
     };
-    let cleared = cleared.map(|cleared| (cleared.entries, cleared.size_bytes));
+    let cleared = match cleared {
+        Some(names) => Some(cleared_with(names, cache.folder())?),
+        None => None,
+    };
     let entries = cache.entries().map_err(|error| failed("read", error))?;
     let facts = shown::Facts {
         folder: cache.folder().to_string_lossy().into_owned(),
         limit_bytes: cache.limit_bytes(),
         entries: entries.into_iter().map(entry).collect(),
+        builds: shown::Builds {
+            limit_bytes: builds_limit_bytes(),
+            entries: kept_builds(cache.folder()).into_iter().map(build).collect(),
+        },
     };
     let text = if arguments.json {
         shown::json(Some(&facts), cleared)
@@ -63,6 +74,32 @@ pub(crate) fn run(arguments: &CacheArguments) -> Outcome {
     };
     output::print(&text)?;
     Ok(Exit::SUCCESS)
+}
+
+/// Clears the builds too.
+fn cleared_with(names: Cleared, folder: &Path) -> Result<shown::Cleared, Failure> {
+    let builds = clear_builds(folder).map_err(|error| failure(&error))?;
+    Ok(shown::Cleared {
+        entries: names.entries,
+        size_bytes: names.size_bytes,
+        builds: builds.builds,
+        builds_size_bytes: builds.size_bytes,
+        builds_in_use: builds.in_use,
+    })
+}
+
+fn build(build: KeptBuild) -> shown::Build {
+    let name = build.folder.file_name().unwrap_or_default();
+    let program = build
+        .program
+        .map(|path| path.to_string_lossy().into_owned());
+    shown::Build {
+        name: name.to_string_lossy().into_owned(),
+        program,
+        build_s: build.build_s,
+        size_bytes: build.size_bytes,
+        unused_s: build.used.elapsed().unwrap_or_default().as_secs(),
+    }
 }
 
 fn entry(entry: CacheEntry) -> shown::Entry {

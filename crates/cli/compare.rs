@@ -16,7 +16,7 @@ use crate::failure::{Code, Exit, Failure, Outcome};
 use crate::observer::Screen;
 use crate::output::Voice;
 use crate::workload::Project;
-use crate::{ab, cache, interrupt, keep, log, output, terminal};
+use crate::{cache, interrupt, keep, log, output, terminal};
 
 pub(crate) fn run(arguments: &Compare, voice: Voice) -> Outcome {
     let directory = std::env::current_dir().map_err(|error| {
@@ -223,8 +223,9 @@ pub(crate) fn measure_at(
     };
     let conflict = top
         .and_then(log::last_ab)
-        .and_then(|ab| ab::conflict(&ab, &comparison));
-    comparison.warnings.extend(conflict);
+        .and_then(|ab| hotproof_diff::conflict(&ab, &comparison));
+    let warning = conflict.map(|conflict| conflict.sentence());
+    comparison.warnings.extend(warning);
     let conclusion = conclude(&comparison);
     Ok((comparison, conclusion))
 }

@@ -21,7 +21,8 @@ Examples:
   hotproof compare main HEAD -w all --policy cpu --test 'cargo test'
 
 CMD runs in a checkout of each ref, in the folder that you stand in: a relative path means that
-ref's own file. {root} in CMD is your own checkout. Without CMD, hotproof.toml is asked, and then
+ref's own file. {root} in CMD is your own checkout. Builds can ask git; CMD may not find a .git, so
+what it has to know of git --build writes down. Without CMD, hotproof.toml is asked, and then
 cargo. All that hotproof.toml can say:
 
   [[workload]]

@@ -29,6 +29,7 @@
 mod attribution;
 pub mod changes;
 mod conclusion;
+mod conflict;
 pub mod statistics;
 mod values;
 mod verdict;
@@ -40,6 +41,7 @@ pub use conclusion::{
     Conclusion, Evidence, MetricRow, Noise, Outcome, Quantity, ReportedRow, SampleFacts, Step,
     StopReason, conclude, next_step, noise,
 };
+pub use conflict::{Conflict, conflict};
 pub use statistics::{Direction, PairedTest, Sequence, log_ratio, share_interval};
 pub use values::*;
 pub use verdict::{ExitCode, Verdict};

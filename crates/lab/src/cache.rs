@@ -12,7 +12,7 @@
 //! checkout is removed before the slot is used again, and a slot where a file is no longer what it
 //! was is built anew.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -26,11 +26,27 @@ use rustix::fs::{FlockOperation, flock};
 
 use crate::error::LabError;
 use crate::git;
+use crate::kept::KeptBuild;
 
 /// Slots of one key that are tried before a comparison goes without the cache.
 const SLOTS: u32 = 16;
 /// The bound of all slots together, unless `HOTPROOF_CACHE_BYTES` gives another one.
 const LARGEST_BYTES: u64 = 8 << 30;
+
+/// The bound of all slots together.
+pub(crate) fn limit_bytes() -> u64 {
+    let bytes = std::env::var("HOTPROOF_CACHE_BYTES").ok();
+    let bytes = bytes.and_then(|text| text.parse().ok());
+    bytes.unwrap_or(LARGEST_BYTES)
+}
+
+/// Whether a file is named as a slot is, `KEY-NN`: others are not ours to remove.
+fn is_slot(name: &str) -> bool {
+    name.split_once('-').is_some_and(|(key, number)| {
+        let digits = |text: &str| !text.is_empty() && text.bytes().all(|it| it.is_ascii_hexdigit());
+        digits(key) && digits(number)
+    })
+}
 
 /// What a checkout and its build depend on, as 128 bits of a hash.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -89,11 +105,18 @@ impl Cache {
         fs::create_dir_all(&folder).map_err(failed)?;
         // Debug information spells paths without symbolic links, so this one has none.
         let folder = fs::canonicalize(&folder).map_err(failed)?;
-        let bytes = std::env::var("HOTPROOF_CACHE_BYTES").ok();
-        let bytes = bytes.and_then(|text| text.parse().ok());
         Ok(Cache {
             folder,
-            largest_bytes: bytes.unwrap_or(LARGEST_BYTES),
+            largest_bytes: limit_bytes(),
+        })
+    }
+
+    /// As [`Cache::open`] where the folder is there already, and nothing is made.
+    pub(crate) fn existing(root: &Path) -> Option<Cache> {
+        let folder = fs::canonicalize(root.join("builds")).ok()?;
+        Some(Cache {
+            folder,
+            largest_bytes: limit_bytes(),
         })
     }
 
@@ -160,34 +183,77 @@ impl Cache {
 
     /// Removes the slots that were not used for longest until the others fit, but for those in use.
     pub(crate) fn trim(&self) {
-        let mut slots = self.slots();
+        let mut slots = self.kept();
         // Newest first: they stay as long as all together fit.
-        slots.sort_by(|a, b| b.0.cmp(&a.0).then(a.2.cmp(&b.2)));
+        slots.sort_by(|a, b| b.used.cmp(&a.used).then_with(|| a.folder.cmp(&b.folder)));
         let mut kept = 0_u64;
-        for (_, bytes, name) in slots {
-            kept = kept.saturating_add(bytes);
+        for slot in slots {
+            kept = kept.saturating_add(slot.size_bytes);
+            let name = slot.folder.file_name().unwrap_or_default();
+            let name = name.to_string_lossy();
             if kept <= self.largest_bytes {
                 continue;
             }
-            if let Ok(Some(_lock)) = self.lock(&name) {
-                let _ = fs::remove_file(self.folder.join(format!("{name}.slot")));
-                git::remove_tree(&self.folder.join(&name));
-                let _ = fs::remove_file(self.folder.join(format!("{name}.lock")));
-            }
+            // One that cannot be removed is tried again after the next comparison.
+            let _ = self.remove(&name);
         }
     }
 
-    /// When each finished slot was last used, its bytes and its name.
-    fn slots(&self) -> Vec<(SystemTime, u64, String)> {
+    /// Removes a slot, finished or not; false when it is in use.
+    ///
+    /// # Errors
+    /// When it cannot be locked, or something of it stays.
+    pub(crate) fn remove(&self, name: &str) -> Result<bool, LabError> {
+        let Some(_lock) = self.lock(name)? else {
+            return Ok(false);
+        };
+        let path = self.folder.join(name);
+        // The record first: what is left of a slot without one is never taken for a build.
+        let _ = fs::remove_file(self.folder.join(format!("{name}.slot")));
+        git::remove_tree(&path);
+        let removed = match fs::symlink_metadata(&path) {
+            Ok(_) => fs::remove_dir(&path),
+            Err(_) => fs::remove_file(self.folder.join(format!("{name}.lock"))),
+        };
+        removed.map(|()| true).map_err(|source| LabError::File {
+            action: "remove",
+            path,
+            source,
+        })
+    }
+
+    /// The names of all slots, finished or not, sorted.
+    pub(crate) fn names(&self) -> BTreeSet<String> {
         let entries = fs::read_dir(&self.folder).into_iter().flatten().flatten();
-        let slot = |entry: fs::DirEntry| {
+        let name = |entry: fs::DirEntry| {
+            let name = entry.file_name().into_string().ok()?;
+            let known = [".slot", ".lock"];
+            let name = known
+                .iter()
+                .find_map(|end| name.strip_suffix(end).map(str::to_owned))
+                .unwrap_or(name);
+            is_slot(&name).then_some(name)
+        };
+        entries.filter_map(name).collect()
+    }
+
+    /// The finished slots, in no order.
+    pub(crate) fn kept(&self) -> Vec<KeptBuild> {
+        let entries = fs::read_dir(&self.folder).into_iter().flatten().flatten();
+        let kept = |entry: fs::DirEntry| {
             let name = entry.file_name().into_string().ok()?;
             let name = name.strip_suffix(".slot")?.to_owned();
             let used = entry.metadata().ok()?.modified().ok()?;
             let record = Record::read(&entry.path()).ok()?;
-            Some((used, record.bytes(), name))
+            Some(KeptBuild {
+                folder: self.folder.join(name),
+                size_bytes: record.bytes(),
+                program: record.finished.executable,
+                build_s: record.finished.seconds,
+                used,
+            })
         };
-        entries.filter_map(slot).collect()
+        entries.filter_map(kept).collect()
     }
 
     /// Whether a worktree is a slot that nobody uses: then its comparison was killed.

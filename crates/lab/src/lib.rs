@@ -34,6 +34,7 @@ mod facts;
 pub mod git;
 mod harness;
 mod identity;
+mod kept;
 mod leftovers;
 mod measure;
 mod naming;
@@ -54,6 +55,7 @@ pub use ab::ab;
 pub use compare::{compare, compare_into};
 pub use error::{ErrorClass, LabError};
 pub use event::{Checkout, Event, Observer, Silent};
+pub use kept::{ClearedBuilds, KeptBuild, builds_limit_bytes, clear_builds, kept_builds};
 pub use measure::{Measured, MeasuredRun, measure};
 pub use options::{
     Adaptive, Build, Measurement, Options, Product, ProductKind, Sampling, Workload,

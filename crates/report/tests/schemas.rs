@@ -130,8 +130,21 @@ fn symbolize_cache_and_doctor_documents_hold_to_their_schemas() {
         folder: "/cache".to_owned(),
         limit_bytes: 1 << 20,
         entries: vec![entry(Some(content)), entry(None)],
+        builds: cache::Builds {
+            limit_bytes: 1 << 30,
+            entries: [None, Some("target/release/x".to_owned())]
+                .map(|program| cache::Build {
+                    name: "ab-00".to_owned(),
+                    program,
+                    build_s: 2,
+                    size_bytes: 100,
+                    unused_s: 5,
+                })
+                .to_vec(),
+        },
     };
-    hold(schema::CACHE, &cache::json(Some(&facts), Some((1, 2))));
+    let cleared = cache::Cleared::default();
+    hold(schema::CACHE, &cache::json(Some(&facts), Some(cleared)));
     hold(schema::CACHE, &cache::json(None, None));
 
     let patient = doctor::Patient {

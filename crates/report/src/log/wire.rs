@@ -1,5 +1,6 @@
-//! The shape of a log line, version 2 (and 1, which has fewer fields): mirrors of the values of `hotproof-diff`, converted field
-//! by field both ways. A field that is missing on either side does not compile.
+//! The shape of a log line, version 2 (and 1, which has fewer fields): mirrors of the values of
+//! `hotproof-diff`, converted field by field both ways. A field that is missing on either side does
+//! not compile.
 
 use serde::de::{Error as _, Unexpected};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
