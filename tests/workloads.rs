@@ -271,8 +271,9 @@ fn only_time_under_the_scope_counts() {
         };
         let (before, asked) = (spin("prepare", 150_000_000), spin("work", rounds));
         format!(
-            "static volatile unsigned sink;\n{before}{asked}\
-             int main(void) {{ prepare(); work(); return 0; }}\n"
+            "#include <stdio.h>\nstatic volatile unsigned sink;\n{before}{asked}\
+             int main(void) {{\n    prepare(); work();\n    \
+             puts(\"{{\\\"f\\\": 0.25}}\");\n}}\n"
         )
     };
     let folder = tempfile::tempdir().unwrap();
@@ -280,15 +281,16 @@ fn only_time_under_the_scope_counts() {
     commit(here, "base", &[("bench.c", &program(60_000_000))]);
     commit(here, "head", &[("bench.c", &program(30_000_000))]);
     let cache = tempfile::tempdir().unwrap();
-    let compare = |scope: &str| {
+    let compare = |scope: &str, more: &[&str]| {
         let build = "cc -O2 -g -o bench bench.c";
         let words = [
             "compare", "main~1", "main", "--json", "--pairs", "1", "--build", build, "--scope",
-            scope, "--", "./bench",
+            scope,
         ];
+        let words = [&words, more, &["--", "./bench"]].concat();
         hotproof(here, cache.path(), &words)
     };
-    let ran = compare("work").ends_with(12);
+    let ran = compare("work", &[]).ends_with(12);
     let json: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
     let row = &json["end_to_end"]["metrics"][0];
     assert_eq!(row["name"], "reported", "{json}");
@@ -300,7 +302,15 @@ fn only_time_under_the_scope_counts() {
         names.contains("work") && !names.contains("prepare"),
         "{names}"
     );
-    compare("wrok").says(&["function `wrok` on its stack"]);
+    compare("wrok", &[]).says(&["function `wrok` on its stack"]);
+    // What the workload reports itself stays what is compared; the scope chooses the samples.
+    let ran = compare("work", &["--script"]).ends_with(12);
+    let json: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+    let row = &json["end_to_end"]["metrics"][0];
+    let (base, head) = (row["base"].as_f64().unwrap(), row["head"].as_f64().unwrap());
+    assert_eq!((base.round(), head.round()), (25e7, 25e7), "{json}");
+    let names = json["functions"].to_string();
+    assert!(!names.contains("prepare"), "{names}");
     nothing_is_left(here);
 }
 

@@ -212,11 +212,21 @@ impl Workload for Pairs<'_> {
         let tally = matches!(recording.sampled, Sampled::Yes { .. }).then(|| {
             let seat = self.seat(raw.checkout);
             let worktree = seat.task.worktree.clone();
+            let times_itself = seat.task.harness.is_some();
             seat.symbolizer.hold(held);
             let summary = seat.symbolizer.symbolize(&mut profile);
             self.naming.see(&worktree, &profile, &summary);
             if let Some(scope) = &self.scope {
-                profile = scoped(scope, profile, &mut metrics);
+                let (under, time_ns) = scoped(scope, profile, metrics.cpu_ns);
+                profile = under;
+                // What a harness reports is of one iteration already; its process runs for a
+                // fixed time, so that time under a function says nothing of speed.
+                if !times_itself && let Some(time_ns) = time_ns {
+                    metrics.reported = vec![ReportedTime {
+                        name: scope.clone(),
+                        time_ns,
+                    }];
+                }
             }
             Tally {
                 lost: recording.lost.samples,
@@ -245,9 +255,9 @@ impl Workload for Pairs<'_> {
     }
 }
 
-/// The samples under a function, and the CPU time that they are the share of: that is what counts
-/// then, as if the workload had reported it.
-fn scoped(scope: &str, profile: Profile, metrics: &mut Metrics) -> Profile {
+/// The samples under a function, and the share of the run's CPU time, in nanoseconds, that they
+/// stand for; `None` when there are none.
+fn scoped(scope: &str, profile: Profile, cpu_ns: u64) -> (Profile, Option<f64>) {
     let all = profile.samples.len();
     let is_it = |name: &str| {
         name == scope
@@ -260,16 +270,12 @@ fn scoped(scope: &str, profile: Profile, metrics: &mut Metrics) -> Profile {
         ..Transform::default()
     };
     let Some(mask) = transform.in_focus(&profile) else {
-        return profile;
+        return (profile, None);
     };
     let under = mask.iter().filter(|&&inside| inside).count();
-    if under > 0 {
-        metrics.reported = vec![ReportedTime {
-            name: scope.to_owned(),
-            time_ns: metrics.cpu_ns as f64 * under as f64 / all as f64,
-        }];
-    }
-    keep(profile, &mask, "scope")
+    let time_ns = cpu_ns as f64 * under as f64 / all as f64;
+    let is_any = under > 0;
+    (keep(profile, &mask, "scope"), is_any.then_some(time_ns))
 }
 
 /// Threads that were seen, each once however often it replaced its program.
