@@ -14,12 +14,21 @@ command -v git >/dev/null || need+=(git)
 command -v objcopy >/dev/null || need+=(binutils)
 command -v go >/dev/null || need+=(golang-go) # `go tool pprof` reads what we write
 command -v protoc >/dev/null || need+=(protobuf-compiler) # so does protoc
+command -v callgrind_annotate >/dev/null || need+=(valgrind) # and callgrind's own reader
+command -v eu-strip >/dev/null || need+=(elfutils)           # fixtures of the symbolizer
+command -v dwz >/dev/null || need+=(dwz)
+command -v xz >/dev/null || need+=(xz-utils)
+command -v musl-gcc >/dev/null || need+=(musl-tools)
 if [ ${#need[@]} -gt 0 ]; then
     if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
         apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${need[@]}" >/dev/null
     else
         echo "not installed, and not allowed to install: ${need[*]}"
     fi
+fi
+if command -v npm >/dev/null && command -v python3 >/dev/null; then
+    # Viewers that read what we write; tests of those that do not come are skipped and say so.
+    viewers=$(timeout 240 scripts/viewers.sh) && eval "$viewers" || echo "the viewers of scripts/viewers.sh are not all here"
 fi
 rustup component add rustfmt clippy >/dev/null 2>&1 || true # already there, or no rustup: the steps below tell
 
