@@ -1,5 +1,7 @@
 //! What `compare` can be given to run, what it keeps, and what it writes besides the verdict.
 
+#![allow(clippy::print_stdout, reason = "a skipped test says so")]
+
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -18,6 +20,17 @@ fn nothing_is_left(folder: &Path) {
     assert_eq!(git(folder, ["worktree", "list"]).lines().count(), 1);
     assert_eq!(git(folder, ["branch", "--list"]).lines().count(), 1);
     assert_eq!(git(folder, ["status", "--porcelain"]), "");
+}
+
+/// Runs it again while the machine is refused as too noisy; `None`, said aloud, when it stays so:
+/// then the refusal is right, and there is nothing to look at.
+fn on_a_quiet_machine(run: impl Fn() -> Ran) -> Option<Ran> {
+    let refused = |ran: &Ran| ran.status == 20 && ran.stdout.contains("too noisy");
+    let ran = (0..4).map(|_| run()).find(|ran| !refused(ran));
+    if ran.is_none() {
+        println!("skipped: the machine is too noisy to compare anything on it");
+    }
+    ran
 }
 
 /// A script that counts to `rounds`, and a C file that differs, so that code changed.
@@ -432,11 +445,17 @@ fn a_benchmark_of_cargo_is_found_and_judged_by_what_it_reports() {
     );
     let cache = tempfile::tempdir().unwrap();
     let words = ["compare", "main~1", "main", "--json", "--pairs", "1"];
-    let mut compare = command(here, &words);
-    compare
-        .env("HOTPROOF_CACHE", cache.path())
-        .env("RUSTC_BOOTSTRAP", "1");
-    let ran = finish(&mut compare).ends_with(12).says(&[
+    let compare = || {
+        let mut compare = command(here, &words);
+        compare
+            .env("HOTPROOF_CACHE", cache.path())
+            .env("RUSTC_BOOTSTRAP", "1");
+        finish(&mut compare)
+    };
+    let Some(ran) = on_a_quiet_machine(compare) else {
+        return;
+    };
+    let ran = ran.ends_with(12).says(&[
         "--bench speed",
         "libtest repeats its benchmarks",
         "bench speed does not exist at main~1",

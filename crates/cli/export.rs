@@ -100,7 +100,10 @@ fn write(
 /// Says what the format has no place for.
 fn cannot_carry(format: &str, lost: &[String]) {
     if !lost.is_empty() {
-        output::aside(&format!("{format} cannot carry: {}", lost.join(", ")));
+        output::aside(&clean(&format!(
+            "{format} cannot carry: {}",
+            lost.join(", ")
+        )));
     }
 }
 

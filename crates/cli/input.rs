@@ -9,6 +9,7 @@ use hotproof_formats::import::{self, ImportError, Limits};
 use hotproof_formats::native;
 use hotproof_profile::Profile;
 use hotproof_profiler::replay::{self, ReplayError, SampleRows};
+use hotproof_report::names::clean;
 use hotproof_symbolizer::Detail;
 
 use crate::failure::{Code, Failure};
@@ -70,7 +71,7 @@ fn from_bytes(name: &str, bytes: &[u8], wanted: &Wanted<'_>) -> Result<Profile, 
     let imported = import::read(bytes, Limits::default());
     let imported = imported.map_err(|error: ImportError| cannot_read(name, &error))?;
     for sentence in &imported.dropped {
-        output::aside(&format!("{name}: {sentence}"));
+        output::aside(&clean(&format!("{name}: {sentence}")));
     }
     check_event(name, &imported.profile, wanted)?;
     let mut profile = imported.profile;

@@ -21,6 +21,11 @@ use crate::progress::Ticker;
 use crate::{interrupt, output, terminal};
 
 pub(crate) fn run(arguments: &Record, voice: Voice) -> Outcome {
+    if arguments.duration.is_some() && arguments.pids.is_empty() {
+        let what = "--duration is for running processes (-p), and a command runs to its end";
+        return Err(Failure::new(Code::Usage, what)
+            .remedy("press Ctrl-C to end earlier, or run it under timeout(1)"));
+    }
     if arguments.output == Path::new("-") {
         let what = "a profile cannot be written to standard output, which is the target's own";
         return Err(Failure::new(Code::Usage, what).remedy("name a file with -o"));

@@ -50,9 +50,24 @@ pub(crate) struct Measure {
     pub(crate) unit: Unit,
 }
 
+/// The column of an event that says nothing of time, beside the mere number of samples: page
+/// faults, context switches. `None` where samples stand for time, or may.
+pub(crate) fn counted_event(profile: &Profile) -> Option<usize> {
+    let says_time = |unit| matches!(unit, Unit::Nanoseconds | Unit::Cycles | Unit::Instructions);
+    if profile.weights.iter().any(|weight| says_time(weight.unit)) {
+        return None;
+    }
+    // A recording of ours names its column after the event; that of others may be anything.
+    let event = &profile.meta.event;
+    profile
+        .weights
+        .iter()
+        .position(|weight| weight.name == *event && weight.name != "samples")
+}
+
 impl Measure {
-    /// The column that says most about time: nanoseconds, else cycles, else instructions, else
-    /// the first; `None` when the profile has no weight at all.
+    /// The column that says most about time: nanoseconds, else cycles, else instructions, else the
+    /// event that was counted, else the first; `None` when the profile has no weight at all.
     pub(crate) fn of(profile: &Profile) -> Option<Self> {
         let rank = |unit| match unit {
             Unit::Nanoseconds => 0,
@@ -60,6 +75,10 @@ impl Measure {
             Unit::Instructions => 2,
             Unit::Count | Unit::Bytes => 3,
         };
+        if let Some(weight) = counted_event(profile) {
+            let unit = profile.weights[weight].unit;
+            return Some(Measure { weight, unit });
+        }
         let columns = profile.weights.iter().enumerate();
         columns
             .min_by_key(|(index, weight)| (rank(weight.unit), *index))

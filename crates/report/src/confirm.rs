@@ -87,6 +87,14 @@ pub enum ConfirmError {
         "a profile has weights below zero: it is a difference of two, or it knows calls but no stacks (callgrind); neither says which share of time a function takes, so give a profile of samples"
     )]
     Negative,
+    /// Samples of an event that is no time do not say which share of time a function takes.
+    #[error(
+        "a profile has samples of {event}, which say nothing of CPU time; record it without -e, or look at `hotproof report`"
+    )]
+    NoTime {
+        /// What was sampled.
+        event: String,
+    },
     /// Samples without a weight say nothing.
     #[error(
         "a profile has {samples} samples but no weight column, so no share can be computed; record it again"

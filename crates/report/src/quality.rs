@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use hotproof_profile::{Code, Id, Inline, LocationState, Profile, Source, StackEnd, Unit};
 
+use crate::census::counted_event;
 use crate::names::clean;
 use crate::numbers::{counted, percent};
 
@@ -184,8 +185,12 @@ fn coverage(profile: &Profile) -> Option<f64> {
 }
 
 /// The time that the samples stand for: their weight in nanoseconds, or their number over the
-/// rate where the event counts no time; `None` when neither is known.
+/// rate where nothing else is known; `None` when that is not known either, or when the event has
+/// nothing to do with time.
 pub fn sampled_ns(profile: &Profile) -> Option<f64> {
+    if counted_event(profile).is_some() {
+        return None;
+    }
     let column = profile
         .weights
         .iter()
@@ -194,6 +199,17 @@ pub fn sampled_ns(profile: &Profile) -> Option<f64> {
         (Some(column), _) => Some(profile.total_weight(column) as f64),
         (None, Some(rate)) if rate > 0 => Some(profile.samples.len() as f64 * 1e9 / rate as f64),
         _ => None,
+    }
+}
+
+/// The time that shares of the profile are shares of: the counted CPU time where there is one,
+/// because samples may cover a little less; `None` when unknown, or when samples stand for no time.
+pub(crate) fn whole_ns(profile: &Profile) -> Option<f64> {
+    let counted = profile.meta.cpu_time_ns.map(|ns| ns as f64);
+    let sampled = sampled_ns(profile);
+    match counted_event(profile) {
+        Some(_) => None,
+        None => counted.or(sampled),
     }
 }
 

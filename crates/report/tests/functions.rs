@@ -171,3 +171,30 @@ fn record_summaries() {
     golden_screens("record-poor", record_screen(&poor()));
     golden_screens("record-empty", record_screen(&empty()));
 }
+
+/// Page faults are no time: their own column is what shares refer to, no time is shown, nothing is
+/// said of coverage, and no hot path is confirmed by them.
+#[test]
+fn an_event_that_is_no_time_is_not_shown_as_time() {
+    let mut profile = parser();
+    profile.meta.event = "page-faults".to_owned();
+    profile.weights[0].unit = hotproof_profile::Unit::Count;
+    profile.weights[0].name = "samples".to_owned();
+    profile.weights.truncate(1);
+    profile.samples.weights.truncate(1);
+    profile.weights.push(hotproof_profile::Weight {
+        name: "page-faults".to_owned(),
+        unit: hotproof_profile::Unit::Count,
+    });
+    let faults: Vec<i64> = profile.samples.weights[0].iter().map(|_| 7).collect();
+    profile.samples.weights.push(faults);
+    let document = json(&profile, &Options::default()).unwrap();
+    let document: serde_json::Value = serde_json::from_str(&document).unwrap();
+    assert!(
+        document["functions"][0]["total"]["time_ns"].is_null(),
+        "{document}"
+    );
+    assert!(document["quality"]["coverage_pct"].is_null(), "{document}");
+    let refused = hotproof_report::confirm::answer(&[&profile], "number", 0.01).unwrap_err();
+    assert!(refused.to_string().contains("page-faults"), "{refused}");
+}

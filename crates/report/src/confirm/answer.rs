@@ -7,7 +7,8 @@ use super::interval::{FEWEST_SAMPLES, RunShare, estimate};
 use super::matching::{Match, Target, find};
 use super::shape::Shape;
 use super::{Answer, ConfirmError};
-use crate::census::Measure;
+use crate::census::{Measure, counted_event};
+use crate::names::clean;
 use crate::quality::Quality;
 
 /// Whether a function is on the hot path.
@@ -76,6 +77,10 @@ pub fn answer(runs: &[&Profile], pattern: &str, floor: f64) -> Result<Answer, Co
         let measure = Measure::of(profile).ok_or(ConfirmError::NoWeight {
             samples: profile.samples.len(),
         })?;
+        if counted_event(profile).is_some() {
+            let event = clean(&profile.meta.event);
+            return Err(ConfirmError::NoTime { event });
+        }
         let weights = &profile.samples.weights[measure.weight];
         if weights.iter().any(|&weight| weight < 0) {
             return Err(ConfirmError::Negative);

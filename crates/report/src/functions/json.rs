@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::selection::{Selection, select};
 use super::{FunctionsError, Options};
 use crate::census::{Entry, share};
-use crate::quality::{Quality, sampled_ns};
+use crate::quality::{Quality, whole_ns};
 use crate::schema::Schema;
 use crate::sources::samples_by_source;
 
@@ -114,10 +114,7 @@ fn document<'a>(
     selection: &'a Selection,
 ) -> Document<'a> {
     let meta = &profile.meta;
-    let whole_ns = meta
-        .cpu_time_ns
-        .map(|ns| ns as f64)
-        .or_else(|| sampled_ns(profile));
+    let whole_ns = whole_ns(profile);
     let figure = |weight| Figure::of(share(weight, selection.whole), whole_ns);
     let quality = Quality::of(profile);
     Document {

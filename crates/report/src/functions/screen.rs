@@ -11,7 +11,7 @@ use crate::names::{clean, cut_middle};
 use crate::numbers::{TimeUnit, count, counted, percent, time};
 use crate::places::Places;
 use crate::prose::{flow, paragraph, styled_paragraph};
-use crate::quality::{Quality, sampled_ns};
+use crate::quality::{Quality, whole_ns};
 use crate::style::{CAUTION, FAINT, PLAIN, STRONG, paint};
 
 /// A function whose own share is above this is where time goes, and is printed in bold.
@@ -152,10 +152,8 @@ struct Clock {
 }
 
 impl Clock {
-    /// The counted CPU time where there is one, because samples may cover a little less.
     fn of(profile: &Profile, whole: i64) -> Self {
-        let counted = profile.meta.cpu_time_ns.map(|ns| ns as f64);
-        let whole_ns = counted.or_else(|| sampled_ns(profile));
+        let whole_ns = whole_ns(profile);
         Clock {
             whole_ns,
             unit: TimeUnit::of(whole_ns.unwrap_or(0.0)),
