@@ -30,7 +30,7 @@ fi
 # that do not come are skipped and say so.
 viewers=
 if command -v npm >/dev/null && command -v python3 >/dev/null; then
-    timeout 300 scripts/viewers.sh >/dev/null 2>&1 & viewers=$!
+    timeout 120 scripts/viewers.sh >/dev/null 2>&1 & viewers=$!
 fi
 rustup component add rustfmt clippy >/dev/null 2>&1 || true # already there, or no rustup: the steps below tell
 
