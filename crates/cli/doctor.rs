@@ -34,7 +34,7 @@ pub(crate) fn run(arguments: &Doctor) -> Outcome {
     let weights = shown::weights(&profile);
     let patients = weights.iter().map(|weight| look(&profile, weight, &places));
     let patients: Vec<Patient> = patients.collect();
-    let samples = profile.samples.len() as u64;
+    let samples = profile.sample_count();
     let text = if arguments.json {
         shown::json(samples, &patients)
     } else {

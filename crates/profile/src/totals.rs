@@ -5,6 +5,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use crate::code::{Code, Inline};
 use crate::id::{Id, LocationId, StackId};
 use crate::profile::Profile;
+use crate::rows::{Unit, Weight};
 
 /// The weight of all samples that have the same stack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +34,26 @@ pub struct CodeTotal {
 }
 
 impl Profile {
+    /// How many samples each row of the sample table stands for: one in a recording; in a format
+    /// that adds equal samples up, what the weight `samples` says, and one at least.
+    pub fn row_samples(&self) -> impl Fn(usize) -> u64 + '_ {
+        let is_count = |row: &Weight| row.name == "samples" && row.unit == Unit::Count;
+        let column = self.weights.iter().position(is_count);
+        let counts = column.and_then(|column| self.samples.weights.get(column));
+        move |row| {
+            let count = counts.and_then(|counts| counts.get(row)).copied();
+            count.map_or(1, |count| u64::try_from(count).unwrap_or(0).max(1))
+        }
+    }
+
+    /// How many samples the profile holds; see [`Profile::row_samples`].
+    pub fn sample_count(&self) -> u64 {
+        let samples = self.row_samples();
+        (0..self.samples.len())
+            .map(samples)
+            .fold(0, u64::saturating_add)
+    }
+
     /// Adds up samples by stack, in the order of the stacks' ids, those without a stack first.
     ///
     /// # Panics
@@ -48,10 +69,11 @@ impl Profile {
             weight < self.weights.len(),
             "the profile has no weight column {weight}"
         );
-        for (stack, &value) in self.samples.stack.iter().zip(column) {
+        let row_samples = self.row_samples();
+        for (row, (stack, &value)) in self.samples.stack.iter().zip(column).enumerate() {
             let slot = &mut sums[stack.map_or(0, |id| id.index() + 1)];
             slot.0 += value;
-            slot.1 += 1;
+            slot.1 = slot.1.saturating_add(row_samples(row));
         }
         let ids = std::iter::once(None).chain(self.stacks.ids().map(Some));
         ids.zip(sums)

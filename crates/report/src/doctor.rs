@@ -32,10 +32,12 @@ pub fn weights(profile: &Profile) -> Vec<Weight> {
             leaves: 0,
         })
         .collect();
-    for &stack in profile.samples.stack.iter().flatten() {
-        below[stack.index()] += 1;
+    let row_samples = profile.row_samples();
+    for (row, stack) in profile.samples.stack.iter().enumerate() {
+        let Some(stack) = *stack else { continue };
+        below[stack.index()] += row_samples(row);
         if let Some(image) = image_of(stack) {
-            rows[image.index()].leaves += 1;
+            rows[image.index()].leaves += row_samples(row);
         }
     }
     // Children come after their parents, so one pass from the end adds each stack to its caller.

@@ -43,7 +43,7 @@ impl Quality {
     pub fn of(profile: &Profile) -> Self {
         let (symbolized, unnamed) = named_share(profile);
         Quality {
-            samples: profile.samples.len() as u64,
+            samples: profile.sample_count(),
             lost_samples: profile.meta.lost.samples,
             lost_records: profile.meta.lost.records,
             complete: complete_share(profile),
@@ -197,7 +197,7 @@ pub fn sampled_ns(profile: &Profile) -> Option<f64> {
         .position(|w| w.unit == Unit::Nanoseconds);
     match (column, profile.meta.rate_hz) {
         (Some(column), _) => Some(profile.total_weight(column) as f64),
-        (None, Some(rate)) if rate > 0 => Some(profile.samples.len() as f64 * 1e9 / rate as f64),
+        (None, Some(rate)) if rate > 0 => Some(profile.sample_count() as f64 * 1e9 / rate as f64),
         _ => None,
     }
 }

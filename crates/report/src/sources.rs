@@ -11,14 +11,15 @@ use crate::numbers::percent;
 pub fn samples_by_source(profile: &Profile) -> Vec<(Option<Source>, u64)> {
     let mut counts: BTreeMap<Source, u64> = BTreeMap::new();
     let mut unnamed = 0;
-    for stack in &profile.samples.stack {
+    let row_samples = profile.row_samples();
+    for (row, stack) in profile.samples.stack.iter().enumerate() {
         let leaf = stack.map(|stack| profile.stacks[stack].location);
         let code = leaf.and_then(|leaf| profile.code_at(leaf, Inline::Physical).next());
         match code {
             Some(Code::Function(id)) => {
-                *counts.entry(profile.functions[id].source).or_default() += 1;
+                *counts.entry(profile.functions[id].source).or_default() += row_samples(row);
             }
-            _ => unnamed += 1,
+            _ => unnamed += row_samples(row),
         }
     }
     let named = counts

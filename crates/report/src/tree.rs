@@ -206,7 +206,7 @@ fn draw(
     out.push('\n');
     let legend = format!(
         "{what}a function on its caller's column is the only one it calls here; total: with what is below; shares of {} samples",
-        count(profile.samples.len() as u64)
+        count(profile.sample_count())
     );
     for line in crate::prose::wrap(&legend, options.width.saturating_sub(2)) {
         out.push_str(&format!("  {}\n", paint(FAINT, &line)));

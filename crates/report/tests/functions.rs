@@ -198,3 +198,17 @@ fn an_event_that_is_no_time_is_not_shown_as_time() {
     let refused = hotproof_report::confirm::answer(&[&profile], "number", 0.01).unwrap_err();
     assert!(refused.to_string().contains("page-faults"), "{refused}");
 }
+
+/// Formats that add equal samples up have one row for many: what is counted are samples, not rows.
+#[test]
+fn rows_of_many_samples_count_as_many() {
+    let text = b"main;often 300\nmain;rarely 100\n";
+    let imported = hotproof_formats::import::read(text, Default::default()).unwrap();
+    let document = json(&imported.profile, &Options::default()).unwrap();
+    let document: serde_json::Value = serde_json::from_str(&document).unwrap();
+    assert_eq!(document["samples"], 400);
+    assert_eq!(document["functions"][0]["samples"], 400, "main");
+    assert_eq!(document["sources"][0]["samples"], 400);
+    let screen = table(&imported.profile, &Options::default()).unwrap();
+    assert!(screen.contains("400 samples"), "{screen}");
+}

@@ -1,7 +1,7 @@
 //! The decision.
 
 use hotproof_diff::Estimate;
-use hotproof_profile::{Profile, StackEnd, StackWeight, Unit};
+use hotproof_profile::{Profile, StackEnd, StackWeight};
 
 use super::interval::{FEWEST_SAMPLES, RunShare, estimate};
 use super::matching::{Match, Target, find};
@@ -85,17 +85,14 @@ pub fn answer(runs: &[&Profile], pattern: &str, floor: f64) -> Result<Answer, Co
         if weights.iter().any(|&weight| weight < 0) {
             return Err(ConfirmError::Negative);
         }
-        weighed.push((profile, counted(profile, measure.weight)));
+        weighed.push((profile, profile.stack_weights(measure.weight)));
     }
     let pattern = pattern.trim();
     Ok(match find(runs, pattern) {
         Match::None { nearest } => Answer::NotFound {
             pattern: pattern.to_owned(),
             nearest,
-            samples: runs
-                .iter()
-                .map(|profile| profile.samples.len() as u64)
-                .sum(),
+            samples: runs.iter().map(|profile| profile.sample_count()).sum(),
         },
         Match::Several(candidates) => Answer::Ambiguous {
             pattern: pattern.to_owned(),
@@ -105,19 +102,6 @@ pub fn answer(runs: &[&Profile], pattern: &str, floor: f64) -> Result<Answer, Co
             Answer::Confirmed(Box::new(confirmation(&weighed, pattern, target, floor)))
         }
     })
-}
-
-/// The weights of stacks, each with its samples: formats that add equal samples up have one row
-/// for many, and a weight `samples` that says how many.
-fn counted(profile: &Profile, weight: usize) -> Vec<StackWeight> {
-    let mut stacks = profile.stack_weights(weight);
-    let mut weights = profile.weights.iter();
-    let column = weights.position(|row| row.name == "samples" && row.unit == Unit::Count);
-    let counts = column.map(|column| profile.stack_weights(column));
-    for (stack, counted) in stacks.iter_mut().zip(counts.into_iter().flatten()) {
-        stack.samples = u64::try_from(counted.weight).unwrap_or(0);
-    }
-    stacks
 }
 
 fn confirmation(

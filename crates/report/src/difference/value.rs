@@ -262,7 +262,7 @@ pub fn difference(
         normalize,
         factors,
         whole: figures(&|tally| tally.whole),
-        samples: profiles.map(|profile| profile.samples.len() as u64),
+        samples: profiles.map(Profile::sample_count),
         rows,
     })
 }

@@ -124,7 +124,7 @@ fn document<'a>(
         rate_hz: meta.rate_hz,
         wall_ns: meta.duration_ns,
         cpu_time_ns: meta.cpu_time_ns,
-        samples: profile.samples.len() as u64,
+        samples: profile.sample_count(),
         focus: options.focus.as_ref().map(|pattern| Focus {
             pattern: pattern.as_str(),
             samples: selection.samples,
@@ -158,7 +158,7 @@ fn document<'a>(
             .map(|(source, samples)| SourceRow {
                 source: source.map(Source::word),
                 samples,
-                share_pct: samples as f64 * 100.0 / profile.samples.len() as f64,
+                share_pct: samples as f64 * 100.0 / profile.sample_count() as f64,
             })
             .collect(),
         recorded: Recorded {

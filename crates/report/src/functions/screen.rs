@@ -70,7 +70,7 @@ pub(crate) fn header(profile: &Profile, width: usize) -> String {
         (None, Some(period)) => format!(", one in {}", count(period)),
         (None, None) => String::new(),
     };
-    let samples = counted(profile.samples.len() as u64, "sample");
+    let samples = counted(profile.sample_count(), "sample");
     segments.push(if meta.event.is_empty() {
         format!("{samples}{rate}")
     } else {

@@ -69,15 +69,12 @@ pub(super) fn select(profile: &Profile, options: &Options) -> Result<Selection, 
 /// Adds up the marked samples by stack, in the order of the stacks' ids.
 fn stack_weights_of(profile: &Profile, weight: usize, mask: &[bool]) -> Vec<StackWeight> {
     let mut sums: BTreeMap<Option<StackId>, (i64, u64)> = BTreeMap::new();
-    let samples = profile
-        .samples
-        .stack
-        .iter()
-        .zip(&profile.samples.weights[weight]);
-    for ((&stack, &value), _) in samples.zip(mask).filter(|&(_, &marked)| marked) {
-        let sum = sums.entry(stack).or_default();
-        sum.0 += value;
-        sum.1 += 1;
+    let row_samples = profile.row_samples();
+    let rows = mask.iter().enumerate().filter(|&(_, &marked)| marked);
+    for (row, _) in rows {
+        let sum = sums.entry(profile.samples.stack[row]).or_default();
+        sum.0 += profile.samples.weights[weight][row];
+        sum.1 = sum.1.saturating_add(row_samples(row));
     }
     let rows = sums.into_iter();
     rows.map(|(stack, (weight, samples))| StackWeight {
