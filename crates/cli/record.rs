@@ -8,7 +8,7 @@ use std::time::Duration;
 use hotproof_profile::{Exit as TargetExit, Profile, Sink};
 use hotproof_profiler::{
     Attach, DEFAULT_RATE_HZ, DEFAULT_STOPS_RATE_HZ, Ended, Group, Progress, RecordError, Recorder,
-    Recording, Request, Sampled, Sampling, StackMode, Unsampled,
+    Recording, Request, Sampled, Sampling, StackMode, Tail, Unsampled,
 };
 use hotproof_report::record::RecordFacts;
 use hotproof_symbolizer::Summary;
@@ -248,9 +248,7 @@ pub(crate) fn sampling(text: &str) -> Result<Sampling, String> {
 pub(crate) fn stack_mode(text: &str) -> Result<StackMode, String> {
     match text.split_once(',') {
         None => match text {
-            "dwarf" => Ok(StackMode::Dwarf {
-                bytes: hotproof_profiler::DEFAULT_STACK_BYTES,
-            }),
+            "dwarf" => Ok(StackMode::Adaptive { tail: Tail::Stitch }),
             "fp" => Ok(StackMode::FramePointer),
             "none" => Ok(StackMode::None),
             _ => Err("expected dwarf, dwarf,BYTES, fp or none".to_owned()),

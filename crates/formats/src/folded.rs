@@ -3,7 +3,8 @@
 //! The root of each line is the name of the thread (perf and inferno put the command name there,
 //! which is the same thing); a profile whose format knew no threads has no such root. A stack that
 //! does not reach the start of its thread has [`TRUNCATED`], [`FAILED`] or [`UNKNOWN_END`] as its
-//! second frame, so that it is not taken for a whole one. Stacks of equal text are one line. A
+//! second frame, so that it is not taken for a whole one, and one that does so by guess has
+//! [`STITCHED`]. Stacks of equal text are one line. A
 //! sample without a stack is `root;[unknown]`.
 //!
 //! Reading takes every frame for a frame, the root too, since no file says whether its roots are
@@ -46,6 +47,8 @@ const OUTPUT_BYTES: usize = 1 << 16;
 pub const TRUNCATED: &str = "[truncated]";
 /// The frame below the root of a stack that the unwinder had to give up.
 pub const FAILED: &str = "[unwinding failed]";
+/// The frame below the root of a stack whose outer callers are likely and not certain.
+pub const STITCHED: &str = "[stitched]";
 /// The frame below the root of a stack of which nobody said whether it is whole; it is written
 /// only for profiles that say so of other stacks, because otherwise every line would carry it.
 pub const UNKNOWN_END: &str = "[end unknown]";

@@ -205,8 +205,16 @@ impl Fact {
                 "labels of samples",
             ),
             Fact::Ends => {
-                let cut = |end: &StackEnd| matches!(end, StackEnd::Truncated | StackEnd::Failed);
-                words(samples.end.iter().any(cut), "which stacks are cut")
+                let cut = |end: &StackEnd| {
+                    matches!(
+                        end,
+                        StackEnd::Truncated | StackEnd::Failed | StackEnd::Stitched
+                    )
+                };
+                words(
+                    samples.end.iter().any(cut),
+                    "which stacks are cut or stitched",
+                )
             }
             Fact::Addresses => {
                 let known = profile.locations.rows().iter().any(|row| row.address != 0);

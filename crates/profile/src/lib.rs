@@ -47,6 +47,7 @@ mod labels;
 mod profile;
 mod rows;
 mod sink;
+mod stitched;
 mod table;
 mod totals;
 pub mod transform;

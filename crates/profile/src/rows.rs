@@ -430,6 +430,9 @@ pub enum StackEnd {
     Failed,
     /// The format or the mode did not say (frame pointers, imports).
     Unknown,
+    /// It reaches the thread's start, but its outer part was read from the running thread a moment
+    /// later: its outer callers are likely, and not certain enough to be attributed anything.
+    Stitched,
 }
 
 /// One observation of one thread, ready to be added.

@@ -1,19 +1,20 @@
 //! Records a command and prints what came of it: a bench for the recorder itself.
 //!
-//! `cargo run -p hotproof-profiler --example recording -- RATE fp|none|BYTES RUNS CMD...`
+//! `cargo run -p hotproof-profiler --example recording -- RATE dwarf|fp|none|BYTES RUNS CMD...`
 //!
 //! With the variable `FAILED` set it also prints the addresses of stacks that are not whole.
 
 #![allow(clippy::print_stdout)]
 
 use hotproof_profile::{Profile, StackEnd};
-use hotproof_profiler::{Recorder, Request, StackMode};
+use hotproof_profiler::{Recorder, Request, StackMode, Tail};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut words = std::env::args().skip(1);
     let rate_hz = words.next().ok_or("no rate")?.parse()?;
     let stacks = match words.next().ok_or("no stack mode")?.as_str() {
         "fp" => StackMode::FramePointer,
+        "dwarf" => StackMode::Adaptive { tail: Tail::Stitch },
         "none" => StackMode::None,
         bytes => StackMode::Dwarf {
             bytes: bytes.parse()?,
@@ -31,13 +32,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let of = |end| profile.samples.end.iter().filter(|&&e| e == end).count();
         let cpu_ns = recording.counts.cpu_ns.max(1);
         println!(
-            "{:?} {:?} samples {} lost {:?} complete {} truncated {} failed {} stacks {} \
+            "{:?} {:?} samples {} lost {:?} complete {} stitched {} truncated {} failed {} stacks {} \
              coverage {:.4} cpu {:.3} s wall {:.3} s recorder {:.2} ms ({:.2} %)",
             recording.exit,
             recording.sampled,
             recording.samples,
             recording.lost,
             of(StackEnd::Complete),
+            of(StackEnd::Stitched),
             of(StackEnd::Truncated),
             of(StackEnd::Failed),
             profile.stacks.len(),

@@ -24,6 +24,7 @@ struct Entry {
     header: Header,
     start: usize,
     len: usize,
+    reserved_stack_bytes: u32,
 }
 
 /// One record: its header's type and flags, and its body.
@@ -35,6 +36,8 @@ pub(crate) struct RawRecord<'a> {
     pub(crate) misc: u16,
     /// Everything behind the header.
     pub(crate) body: &'a [u8],
+    /// The largest copy of the stack that a sample could have held; 0 when it has none.
+    pub(crate) reserved_stack_bytes: u32,
 }
 
 impl Batch {
@@ -42,8 +45,11 @@ impl Batch {
     pub(crate) fn read(&mut self, ring: &mut Ring, format: &Format) -> Result<u64, BrokenRing> {
         ring.drain(|header, body| {
             let start = self.bytes.len();
+            let mut reserved_stack_bytes = 0;
             match format.used_stack(header, body) {
                 Some(stack) => {
+                    // A record is shorter than 64 KiB.
+                    reserved_stack_bytes = stack.reserved_bytes as u32;
                     body.append(0..stack.size_at, &mut self.bytes);
                     self.bytes.extend(stack.used_bytes.to_ne_bytes());
                     let data = stack.size_at + 8;
@@ -60,6 +66,7 @@ impl Batch {
                 header,
                 start,
                 len,
+                reserved_stack_bytes,
             });
         })
     }
@@ -81,6 +88,7 @@ impl Batch {
                 kind: entry.header.kind,
                 misc: entry.header.misc,
                 body: &self.bytes[entry.start..entry.start + entry.len],
+                reserved_stack_bytes: entry.reserved_stack_bytes,
             };
             result = take(entry.time_ns, record);
             if result.is_err() {
@@ -132,6 +140,7 @@ impl Batch {
             },
             start,
             len: body.len(),
+            reserved_stack_bytes: 0,
         });
     }
 }
@@ -141,6 +150,8 @@ impl Batch {
 pub(crate) struct UsedStack {
     /// Offset of the word with the copy's size.
     pub(crate) size_at: usize,
+    /// Bytes that the kernel would have copied at most.
+    pub(crate) reserved_bytes: u64,
     /// Bytes in use, rounded up to a word.
     pub(crate) used_bytes: u64,
 }

@@ -115,11 +115,52 @@ pub(crate) struct Sample<'a> {
     /// Whether that was the kernel's code.
     pub(crate) in_kernel: bool,
     /// The kernel's callchain with its context markers, leaf first.
-    pub(crate) callchain: Vec<u64>,
+    pub(crate) callchain: Callchain<'a>,
     /// User registers; `None` for kernel threads.
     pub(crate) registers: Option<Registers>,
     /// Copy of the stack from the stack pointer on.
     pub(crate) stack: &'a [u8],
+    /// How much the kernel would have copied at most.
+    pub(crate) reserved_stack_bytes: usize,
+}
+
+/// Addresses as the kernel wrote them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Callchain<'a>(&'a [u8]);
+
+impl Callchain<'_> {
+    /// Its words, leaf first, with the markers between them.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = u64> {
+        let words = self.0.chunks_exact(8);
+        words.map(|word| u64::from_ne_bytes(word.try_into().expect("chunks of 8 bytes")))
+    }
+}
+
+/// Takes a record's body apart from its beginning.
+struct Fields<'a>(&'a [u8]);
+
+impl<'a> Fields<'a> {
+    fn bytes(&mut self, count: u64) -> Option<&'a [u8]> {
+        let (bytes, rest) = self.0.split_at_checked(usize::try_from(count).ok()?)?;
+        self.0 = rest;
+        Some(bytes)
+    }
+
+    fn words(&mut self, count: u64) -> Option<&'a [u8]> {
+        self.bytes(count.checked_mul(8)?)
+    }
+
+    fn word(&mut self) -> Option<u64> {
+        let bytes = self.bytes(8)?;
+        Some(u64::from_ne_bytes(bytes.try_into().ok()?))
+    }
+
+    /// Two numbers of 4 bytes.
+    fn halves(&mut self) -> Option<(u32, u32)> {
+        let bytes = self.bytes(8)?;
+        let half = |at| Some(u32::from_ne_bytes(*bytes.get(at..)?.first_chunk()?));
+        Some((half(0)?, half(4)?))
+    }
 }
 
 impl Format {
@@ -187,8 +228,14 @@ impl Format {
         let used = body.word(used_at)?;
         (size > 0 && used <= size).then_some(UsedStack {
             size_at,
+            reserved_bytes: size,
             used_bytes: used.next_multiple_of(8).min(size),
         })
+    }
+
+    /// The fields of a sample that other records have too, behind their own.
+    pub(crate) fn of_other_records(&self) -> SampleFormat {
+        SampleFormat::TID | SampleFormat::TIME | SampleFormat::CPU
     }
 
     /// Decodes a record; `None` when its bytes make no sense.
@@ -242,43 +289,40 @@ impl Format {
         }
     }
 
+    /// Takes a sample apart in the order of `perf_output_sample` in `kernel/events/core.c`.
     fn decode_sample<'a>(&self, record: RawRecord<'a>) -> Option<Record<'a>> {
-        let body = record.body;
-        // The parser multiplies this length by eight and takes as many bytes.
-        let chain_words = word(body, FIXED_BYTES)?;
-        if chain_words > body.len() as u64 / 8 {
-            return None;
-        }
-        let raw = RawEventRecord::new(
-            RecordType::SAMPLE,
-            record.misc,
-            RawData::Single(body),
-            self.parse,
-        );
-        let EventRecord::Sample(sample) = raw.parse().ok()? else {
-            return None;
-        };
-        let stack = match sample.user_stack {
-            Some((RawData::Single(bytes), used)) => {
-                // The batch keeps the used bytes rounded up to a word; the rest of it is zero.
-                let used = usize::try_from(used).ok()?.min(bytes.len());
-                &bytes[..used]
+        let mut fields = Fields(record.body);
+        let ip = fields.word()?;
+        let (pid, tid) = fields.halves()?;
+        let _time = fields.word()?;
+        let (cpu, _reserved) = fields.halves()?;
+        let period = fields.word()?;
+        let chain_words = fields.word()?;
+        let callchain = Callchain(fields.words(chain_words)?);
+        let mut registers = None;
+        let mut stack: &[u8] = &[];
+        if self.sample.contains(SampleFormat::STACK_USER) {
+            if fields.word()? != 0 {
+                let values = fields.words(registers::MASK.count_ones().into())?;
+                registers = Registers::of_masked(registers::MASK, values);
             }
-            _ => &[],
-        };
-        let callchain = sample.callchain.map_or(Vec::new(), |chain| {
-            (0..chain.len()).filter_map(|i| chain.get(i)).collect()
-        });
+            let size = fields.word()?;
+            let bytes = fields.bytes(size)?;
+            // The batch keeps the used bytes rounded up to a word; the rest of it is zero.
+            let used = if size > 0 { fields.word()? } else { 0 };
+            stack = &bytes[..usize::try_from(used).ok()?.min(bytes.len())];
+        }
         Some(Record::Sample(Sample {
-            pid: sample.pid? as u32,
-            tid: sample.tid? as u32,
-            cpu: sample.cpu?,
-            period: sample.period?,
-            ip: sample.ip?,
-            in_kernel: sample.cpu_mode == CpuMode::Kernel,
+            pid,
+            tid,
+            cpu,
+            period,
+            ip,
+            in_kernel: CpuMode::from_misc(record.misc) == CpuMode::Kernel,
             callchain,
-            registers: sample.user_regs.and_then(|regs| Registers::of(&regs)),
+            registers,
             stack,
+            reserved_stack_bytes: record.reserved_stack_bytes as usize,
         }))
     }
 }
@@ -294,15 +338,15 @@ fn stack_size_offset(word: impl Fn(usize) -> Option<u64>) -> Option<usize> {
     abi_at.checked_add(8 + register_bytes)
 }
 
-fn word(bytes: &[u8], offset: usize) -> Option<u64> {
-    let bytes = bytes.get(offset..offset.checked_add(8)?)?;
-    Some(u64::from_ne_bytes(bytes.try_into().ok()?))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    fn word(bytes: &[u8], offset: usize) -> Option<u64> {
+        let bytes = bytes.get(offset..offset.checked_add(8)?)?;
+        Some(u64::from_ne_bytes(bytes.try_into().ok()?))
+    }
 
     const COPIES: [Copies; 2] = [Copies::None, Copies::RegistersAndStack];
 
@@ -329,6 +373,7 @@ mod tests {
             kind: 9,
             misc: 1,
             body: &body,
+            reserved_stack_bytes: 64,
         };
         let Some(Record::Sample(sample)) = format.decode(record) else {
             panic!("no sample");
@@ -336,7 +381,9 @@ mod tests {
         assert_eq!((sample.pid, sample.tid, sample.cpu), (12, 13, 1));
         assert_eq!((sample.ip, sample.period), (0x40_1000, 1_003_009));
         assert!(sample.in_kernel);
-        assert_eq!(sample.callchain.len(), 2);
+        let chain: Vec<u64> = sample.callchain.iter().collect();
+        assert_eq!(chain, [0xffff_ffff_ffff_ff80, 0xffff_8000_0000_1234]);
+        assert_eq!(sample.reserved_stack_bytes, 64);
         assert_eq!(sample.stack, stack);
         assert!(sample.registers.is_some());
         let header = Header {
@@ -366,7 +413,7 @@ mod tests {
         ) {
             for copies in COPIES {
                 let format = Format::new(copies);
-                let record = RawRecord { kind, misc, body: &body };
+                let record = RawRecord { kind, misc, body: &body, reserved_stack_bytes: 0 };
                 let _ = format.decode(record);
                 let header = Header { kind, misc, size: 8 };
                 let _ = format.time(header, &body);
@@ -382,7 +429,7 @@ mod tests {
             let last = body.len() - 1;
             body[at.min(last)] = value;
             body.truncate(body.len().saturating_sub(cut));
-            let record = RawRecord { kind: 9, misc: 2, body: &body };
+            let record = RawRecord { kind: 9, misc: 2, body: &body, reserved_stack_bytes: 0 };
             let _ = Format::new(Copies::RegistersAndStack).decode(record);
         }
     }

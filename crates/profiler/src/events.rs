@@ -120,6 +120,23 @@ pub(crate) struct EventPlan {
     pub(crate) rate_hz: u64,
     /// How stacks are taken.
     pub(crate) stacks: StackMode,
+    /// Bytes of stack to copy with each sample, at first.
+    pub(crate) stack_bytes: u32,
+    /// Bytes to copy once stacks come back cut.
+    pub(crate) larger_stack_bytes: Option<u32>,
+}
+
+/// What an event is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// It samples, and tells of processes and mappings.
+    Whole,
+    /// It tells of processes and mappings alone.
+    Tracking,
+    /// It samples, with small copies of the stack.
+    Small,
+    /// It will sample, with large copies of the stack, once it is enabled by hand.
+    Larger,
 }
 
 impl EventPlan {
@@ -172,23 +189,26 @@ impl EventPlan {
     pub(crate) fn format(&self) -> Format {
         Format::new(match self.stacks {
             StackMode::None => Copies::None,
-            StackMode::Dwarf { .. } | StackMode::FramePointer => Copies::RegistersAndStack,
+            StackMode::Adaptive { .. } | StackMode::Dwarf { .. } | StackMode::FramePointer => {
+                Copies::RegistersAndStack
+            }
         })
     }
 
-    /// Bytes of stack to copy with each sample.
-    pub(crate) fn stack_bytes(&self) -> u32 {
+    /// Bytes of stack to copy when they are never changed.
+    pub(crate) fn fixed_stack_bytes(&self) -> u32 {
         match self.stacks {
             StackMode::None => 0,
             StackMode::FramePointer => FRAME_POINTER_STACK_BYTES,
             StackMode::Dwarf { bytes } => (bytes - bytes % 8).clamp(8, MOST_STACK_BYTES),
+            StackMode::Adaptive { .. } => MOST_STACK_BYTES,
         }
     }
 
-    /// Opens the event on one CPU for its scope.
-    pub(crate) fn open(&self, scope: Scope<'_>, cpu: usize) -> Result<Counter, Errno> {
-        match self.open_reading(scope, cpu, READ_LOST) {
-            Err(Errno::INVAL) => self.open_reading(scope, cpu, 0),
+    /// Opens an event on one CPU for its scope.
+    pub(crate) fn open(&self, scope: Scope<'_>, cpu: usize, role: Role) -> Result<Counter, Errno> {
+        match self.open_reading(scope, cpu, role, READ_LOST) {
+            Err(Errno::INVAL) => self.open_reading(scope, cpu, role, 0),
             result => result,
         }
     }
@@ -197,13 +217,14 @@ impl EventPlan {
         &self,
         scope: Scope<'_>,
         cpu: usize,
+        role: Role,
         read_format: u64,
     ) -> Result<Counter, Errno> {
-        let builder = base(self.permitted).one_cpu(cpu);
+        let builder = base(self.permitted, role).one_cpu(cpu);
         let mut builder = match scope {
             Scope::Tasks(pid) => {
                 let mut builder = builder.observe_pid(pid);
-                builder.inherit(true).enable_on_exec(true);
+                builder.inherit(true).enable_on_exec(role != Role::Larger);
                 builder
             }
             Scope::Thread(tid) => {
@@ -213,26 +234,40 @@ impl EventPlan {
             }
             Scope::Group(directory) => builder.observe_cgroup(directory),
         };
+        if matches!(role, Role::Whole | Role::Tracking) {
+            let builder = builder.mmap(true).mmap2(true);
+            builder.comm(true).comm_exec(true).task(true);
+        }
+        let sample_type = match role {
+            Role::Tracking => self.format().of_other_records(),
+            Role::Whole | Role::Small | Role::Larger => {
+                self.sample(&mut builder, role);
+                self.format().sample
+            }
+        };
+        builder.attrs_mut().sample_type = sample_type.bits();
+        builder.attrs_mut().read_format = read_format;
+        open(builder)
+    }
+
+    /// Asks for samples.
+    fn sample(&self, builder: &mut Builder<'_>, role: Role) {
         builder
-            .mmap(true)
-            .mmap2(true)
-            .comm(true)
-            .comm_exec(true)
-            .task(true)
             .exclude_callchain_user(self.stacks != StackMode::FramePointer)
             .exclude_callchain_kernel(self.permitted.rung == Rung::UserOnly);
         match self.period() {
             Some(period) => builder.sample_period(period),
             None => builder.sample_frequency(self.rate_hz),
         };
-        if self.stack_bytes() > 0 {
+        let stack_bytes = match (role, self.larger_stack_bytes) {
+            (Role::Larger, Some(bytes)) => bytes,
+            _ => self.stack_bytes,
+        };
+        if stack_bytes > 0 {
             builder
                 .sample_regs_user(registers::MASK)
-                .sample_stack_user(self.stack_bytes());
+                .sample_stack_user(stack_bytes);
         }
-        builder.attrs_mut().sample_type = self.format().sample.bits();
-        builder.attrs_mut().read_format = read_format;
-        open(builder)
     }
 }
 
@@ -274,8 +309,11 @@ pub(crate) fn open_ring_holder(cpu: usize, watermark_bytes: usize) -> Result<Cou
     open(builder)
 }
 
-fn base<'a>(permitted: Permitted) -> Builder<'a> {
-    let mut builder = permitted.kind.builder();
+fn base<'a>(permitted: Permitted, role: Role) -> Builder<'a> {
+    let mut builder = match role {
+        Role::Tracking => Builder::new().kind(Software::DUMMY),
+        Role::Whole | Role::Small | Role::Larger => permitted.kind.builder(),
+    };
     builder
         .exclude_kernel(permitted.rung == Rung::UserOnly)
         .exclude_hv(true)
@@ -312,7 +350,7 @@ pub(crate) fn climb(wanted: Option<EventKind>) -> Result<Permitted, Errno> {
                 continue;
             }
             let permitted = Permitted { kind, rung };
-            let mut builder = base(permitted).observe_self();
+            let mut builder = base(permitted, Role::Whole).observe_self();
             builder.sample_period(1_000_000);
             match open(builder) {
                 Ok(_) => return Ok(permitted),

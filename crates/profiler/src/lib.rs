@@ -46,10 +46,12 @@ mod decode;
 mod error;
 mod event_name;
 mod events;
+mod growth;
 mod launch;
 mod machine;
 mod notes;
 mod observer;
+mod pace;
 mod recorder;
 mod recording;
 mod refusal;
@@ -64,6 +66,7 @@ mod space;
 mod stacks;
 mod stops;
 mod sys;
+mod tail;
 mod target;
 mod unwind;
 mod world;
@@ -77,7 +80,7 @@ pub use recording::{
     Counts, CpuSource, Ended, Ladder, Progress, Recording, Refusal, Rung, Sampled,
 };
 pub use request::{
-    Attach, CounterSet, DEFAULT_RATE_HZ, DEFAULT_STACK_BYTES, DEFAULT_STOPS_RATE_HZ, Environment,
-    Group, Request, Sampling, StackMode, Stderr, Stdin, Stdout, Unsampled,
+    Attach, CounterSet, DEFAULT_RATE_HZ, DEFAULT_STOPS_RATE_HZ, Environment, Group, Request,
+    Sampling, StackMode, Stderr, Stdin, Stdout, Tail, Unsampled,
 };
 pub use sys::keep_children_waitable;

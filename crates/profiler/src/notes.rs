@@ -1,6 +1,6 @@
 //! What a reader of a recording has to know, in sentences.
 
-use crate::events::EventPlan;
+use crate::growth::Stage;
 use crate::observer::Observer;
 use crate::recording::{Counts, CpuSource, Ended, Recording, Rung, Sampled};
 use crate::request::StackMode;
@@ -30,6 +30,8 @@ pub(crate) fn notes(recording: &Recording, watch: &Watch, observer: &Observer<'_
     };
     notes.extend(circumstances(watch));
     notes.extend(coverage_note(recording, watch, observer.period_sum));
+    notes.extend(growth_note(watch));
+    notes.extend(beyond_note(watch, observer));
     if recording.lost.samples > 0 {
         notes.push(format!(
             "The kernel dropped {} records because the recorder did not read them in time.",
@@ -132,6 +134,46 @@ pub(crate) fn memory_note(counts: &Counts, held_rss_bytes: Option<u64>) -> Optio
     }
 }
 
+fn growth_note(watch: &Watch) -> Option<String> {
+    let growth = watch.growth.as_ref()?;
+    match &growth.stage {
+        Stage::Small => None,
+        Stage::Grown {
+            after_ns,
+            cut_before,
+        } => Some(format!(
+            "Copies of the stack were {} bytes at first and up to {} from {:.2} s on, when {}.",
+            watch.plan.stack_bytes,
+            watch.plan.larger_stack_bytes.unwrap_or_default(),
+            *after_ns as f64 / 1e9,
+            match cut_before {
+                1 => "one stack had been cut".to_owned(),
+                many => format!("{many} stacks had been cut"),
+            }
+        )),
+        Stage::Refused(error) => Some(format!(
+            "Copies of the stack could not grow beyond {} bytes: {error}.",
+            watch.plan.stack_bytes
+        )),
+    }
+}
+
+/// Says how many stacks reached beyond their copies, and what became of them.
+fn beyond_note(watch: &Watch, observer: &Observer<'_>) -> Option<String> {
+    let StackMode::Adaptive { .. } = watch.plan.stacks else {
+        return None;
+    };
+    let (beyond, stitched) = (observer.beyond_copy, observer.stitched_samples);
+    (beyond > 0 || stitched > 0).then(|| {
+        format!(
+            "{beyond} of {} stacks reached beyond their copies; {stitched} were completed by \
+             reading the running thread's memory a moment later, so that their outer callers are \
+             likely and not certain, and the others are cut.",
+            observer.samples
+        )
+    })
+}
+
 fn coverage_note(recording: &Recording, watch: &Watch, period_sum: u64) -> Option<String> {
     let plan = &watch.plan;
     if !plan.permitted.kind.is_clock() {
@@ -160,19 +202,25 @@ fn coverage_note(recording: &Recording, watch: &Watch, period_sum: u64) -> Optio
 }
 
 /// How stacks were taken, in words.
-pub(crate) fn unwinder(plan: &EventPlan) -> String {
-    let bytes = f64::from(plan.stack_bytes());
+pub(crate) fn unwinder(watch: &Watch) -> String {
+    let plan = &watch.plan;
+    let kib = |bytes: u32| format!("{:.1} KiB", f64::from(bytes) / 1024.0);
+    let small = kib(plan.stack_bytes);
     if plan.permitted.rung == Rung::Stops && plan.stacks != StackMode::None {
         return "registers and the whole stack of the stopped thread, unwound by CFI".to_owned();
     }
     match plan.stacks {
-        StackMode::Dwarf { .. } => format!(
-            "registers and {:.1} KiB of stack, unwound by CFI",
-            bytes / 1024.0
-        ),
+        StackMode::Adaptive { .. } | StackMode::Dwarf { .. } => {
+            let larger = match (&watch.growth, plan.larger_stack_bytes) {
+                (Some(growth), Some(bytes)) if matches!(growth.stage, Stage::Grown { .. }) => {
+                    format!(", then {}", kib(bytes))
+                }
+                _ => String::new(),
+            };
+            format!("registers and {small}{larger} of stack, unwound by CFI")
+        }
         StackMode::FramePointer => format!(
-            "frame pointers, behind first frames from registers and {:.1} KiB of stack by CFI",
-            bytes / 1024.0
+            "frame pointers, behind first frames from registers and {small} of stack by CFI"
         ),
         StackMode::None => "none: addresses only".to_owned(),
     }

@@ -8,9 +8,12 @@ use crate::attach::{Running, executable_maps};
 use crate::batch::RawRecord;
 use crate::binary::Binaries;
 use crate::decode::{Format, Record, Sample};
+use crate::registers::Registers;
+use crate::request::Tail;
 use crate::space::AddressSpace;
 use crate::stacks::{Place, Stacks};
-use crate::unwind::{Code, StackCopy, StackUnwinder};
+use crate::tail::{CopyAndTail, Root, Roots};
+use crate::unwind::{Code, StackCopy, StackUnwinder, Walk};
 use crate::world::{Exec, Owner, Task, World};
 
 mod stopped;
@@ -33,16 +36,10 @@ pub(crate) struct Knowledge {
 /// How the user's part of a stack is found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum UserStacks {
-    /// Unwound from registers and a copy of this many bytes.
-    Unwound {
-        /// Asked for.
-        copied_bytes: usize,
-    },
+    /// Unwound from registers and a copy.
+    Unwound(Tail),
     /// As above for the first frames; beyond the copy along frame pointers, by the kernel.
-    FramePointers {
-        /// Asked for.
-        copied_bytes: usize,
-    },
+    FramePointers,
     /// The address alone.
     Leaf,
 }
@@ -57,12 +54,19 @@ pub(crate) struct Observer<'k> {
     chain: Vec<u64>,
     /// Positions in `chain` of user frames that a signal interrupted.
     interrupted: Vec<usize>,
+    roots: Roots,
+    /// What was read of a running thread's stack.
+    tail: Vec<u8>,
     /// When the mappings of a process were read without finding anything new.
     maps_read: FxHashMap<u32, u64>,
     /// Samples so far.
     pub(crate) samples: u64,
     /// Of them, those whose stack is whole.
     pub(crate) complete_samples: u64,
+    /// Those whose stack went on beyond its copy, cut or stitched.
+    pub(crate) beyond_copy: u64,
+    /// Of them, those whose rest was read later.
+    pub(crate) stitched_samples: u64,
     /// Sum of the samples' periods.
     pub(crate) period_sum: u64,
     /// What was lost so far.
@@ -87,9 +91,13 @@ impl<'k> Observer<'k> {
             stacks: Stacks::default(),
             chain: Vec::new(),
             interrupted: Vec::new(),
+            roots: Roots::default(),
+            tail: Vec::new(),
             maps_read: FxHashMap::default(),
             samples: 0,
             complete_samples: 0,
+            beyond_copy: 0,
+            stitched_samples: 0,
             period_sum: 0,
             lost: Lost::default(),
         }
@@ -187,7 +195,7 @@ impl<'k> Observer<'k> {
             time_ns,
         };
         let owner = self.world.owner(task, &self.knowledge.binaries, sink)?;
-        let end = self.fill_chain(sample, &owner.space);
+        let end = self.fill_chain(sample, &owner);
         self.store(time_ns, &owner, Some(sample.cpu), sample.period, end, sink)
     }
 
@@ -217,25 +225,23 @@ impl<'k> Observer<'k> {
         })?;
         self.samples += 1;
         self.complete_samples += u64::from(end == StackEnd::Complete);
+        self.stitched_samples += u64::from(end == StackEnd::Stitched);
         self.period_sum = self.period_sum.saturating_add(period);
         Ok(())
     }
 
     /// Puts the address space, the number of the kernel's frames and all addresses, leaf first,
     /// into `self.chain`.
-    fn fill_chain(&mut self, sample: &Sample<'_>, space: &AddressSpace) -> StackEnd {
+    fn fill_chain(&mut self, sample: &Sample<'_>, owner: &Owner) -> StackEnd {
+        let space = &*owner.space;
         self.chain.clear();
         self.interrupted.clear();
         self.chain.extend([space.version, 0]);
-        let (copied_bytes, frame_pointers) = match self.user_stacks {
-            UserStacks::Leaf => {
-                self.chain[1] = u64::from(sample.in_kernel);
-                self.chain.push(sample.ip);
-                return StackEnd::Unknown;
-            }
-            UserStacks::Unwound { copied_bytes } => (copied_bytes, false),
-            UserStacks::FramePointers { copied_bytes } => (copied_bytes, true),
-        };
+        if self.user_stacks == UserStacks::Leaf {
+            self.chain[1] = u64::from(sample.in_kernel);
+            self.chain.push(sample.ip);
+            return StackEnd::Unknown;
+        }
         self.push_kernel_frames(sample);
         self.chain[1] = (self.chain.len() - CHAIN_HEAD) as u64;
         let Some(registers) = sample.registers else {
@@ -248,32 +254,85 @@ impl<'k> Observer<'k> {
         };
         let stack = StackCopy {
             bytes: sample.stack,
-            asked_bytes: copied_bytes,
+            reserved_bytes: sample.reserved_stack_bytes,
         };
         if sample.in_kernel && stack.bytes.is_empty() && space.find(registers.ip).is_none() {
             // Within `execve` the registers are still those of the program that is gone.
             return StackEnd::Complete;
         }
+        let end = match self.user_stacks {
+            UserStacks::Unwound(Tail::Stitch) => {
+                self.unwind_and_stitch(sample, registers, stack, owner)
+            }
+            _ => self.unwind(registers, stack, space).end,
+        };
+        let cut = end == StackEnd::Truncated || end == StackEnd::Stitched;
+        self.beyond_copy += u64::from(cut && stack.is_full());
+        match self.user_stacks {
+            UserStacks::FramePointers => self.continue_by_frame_pointers(sample, end),
+            UserStacks::Unwound(_) | UserStacks::Leaf => end,
+        }
+    }
+
+    /// Appends the user's frames to `self.chain`.
+    fn unwind(&mut self, registers: Registers, stack: StackCopy<'_>, space: &AddressSpace) -> Walk {
         let Knowledge { binaries, unwinder } = &mut *self.knowledge;
         let code = Code { space, binaries };
-        let end = unwinder.unwind(
-            code,
-            registers,
-            stack,
-            &mut self.chain,
-            &mut self.interrupted,
-        );
-        if frame_pointers {
-            self.continue_by_frame_pointers(sample, end)
-        } else {
-            end
+        let (chain, interrupted) = (&mut self.chain, &mut self.interrupted);
+        unwinder.unwind(code, registers, stack, chain, interrupted)
+    }
+
+    /// The same, with what the copy lacks read from the running thread.
+    fn unwind_and_stitch(
+        &mut self,
+        sample: &Sample<'_>,
+        registers: Registers,
+        copy: StackCopy<'_>,
+        owner: &Owner,
+    ) -> StackEnd {
+        let Knowledge { binaries, unwinder } = &mut *self.knowledge;
+        let code = Code {
+            space: &owner.space,
+            binaries,
+        };
+        let Ok(pid) = i32::try_from(sample.pid) else {
+            return self.unwind(registers, copy, &owner.space).end;
+        };
+        let mut stack = CopyAndTail::new(pid, registers.sp, copy, &mut self.tail);
+        let (chain, interrupted) = (&mut self.chain, &mut self.interrupted);
+        let walk = unwinder.unwind_memory(code, registers, &mut stack, chain, interrupted);
+        let root = Root {
+            pid: sample.pid,
+            tid: sample.tid,
+            thread: owner.thread,
+            ip: self.chain.last().copied().unwrap_or_default(),
+            sp: walk.outermost_sp,
+        };
+        match walk.sure {
+            None => {
+                if walk.end == StackEnd::Complete {
+                    self.roots.learn(root);
+                }
+                walk.end
+            }
+            Some(_) if walk.end == StackEnd::Complete && self.roots.is_known(root) => {
+                StackEnd::Stitched
+            }
+            Some(sure) => {
+                self.chain.truncate(sure);
+                self.interrupted.retain(|&position| position < sure);
+                match copy.is_full() {
+                    true => StackEnd::Truncated,
+                    false => StackEnd::Failed,
+                }
+            }
         }
     }
 
     fn push_kernel_frames(&mut self, sample: &Sample<'_>) {
         let mut in_kernel = false;
         let before = self.chain.len();
-        for &address in &sample.callchain {
+        for address in sample.callchain.iter() {
             if address >= FIRST_MARKER {
                 in_kernel = address == KERNEL_MARKER;
             } else if in_kernel {
@@ -294,10 +353,10 @@ impl<'k> Observer<'k> {
         let user = sample
             .callchain
             .iter()
-            .skip_while(|&&address| address != USER_MARKER)
+            .skip_while(|&address| address != USER_MARKER)
             .skip(1)
-            .take_while(|&&address| address < FIRST_MARKER);
-        let walked: Vec<u64> = user.copied().collect();
+            .take_while(|&address| address < FIRST_MARKER);
+        let walked: Vec<u64> = user.collect();
         let unwound = CHAIN_HEAD + self.chain[1] as usize;
         for i in (unwound..self.chain.len()).rev() {
             if let Some(at) = walked.iter().rposition(|&address| address == self.chain[i]) {

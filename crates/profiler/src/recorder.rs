@@ -17,10 +17,10 @@ use crate::launch::HeldChild;
 use crate::machine;
 use crate::notes;
 use crate::observer::{Knowledge, Observer, UserStacks};
+use crate::pace::Pace;
 use crate::recording::{Counts, Ended, Progress, Recording, Sampled};
 use crate::refusal::Facts;
-use crate::request::{Attach, Request, StackMode, Unsampled};
-use crate::rings::Rings;
+use crate::request::{Attach, Request, StackMode, Tail, Unsampled};
 use crate::sampler::{Sampler, Watch, threads_of};
 use crate::stops::{Failed, Sight, Stops};
 use crate::sys::Usage;
@@ -113,7 +113,7 @@ impl Recorder {
         let finished = run.follow(
             target,
             &request.stop,
-            &mut self.sampler.rings,
+            &mut self.sampler,
             &mut observer,
             sink,
             progress,
@@ -196,7 +196,7 @@ impl Recorder {
         let finished = run.follow(
             attached,
             &attach.stop,
-            &mut self.sampler.rings,
+            &mut self.sampler,
             &mut observer,
             sink,
             progress,
@@ -253,13 +253,13 @@ impl Run {
         &mut self,
         mut target: S,
         stop: &AtomicBool,
-        rings: &mut Rings,
+        sampler: &mut Sampler,
         observer: &mut Observer<'_>,
         sink: &mut dyn Sink,
         progress: &mut dyn FnMut(&Progress),
     ) -> Result<Finished<S>, RecordError> {
         let Some(stops) = &mut self.watch.stops else {
-            return self.drain(target, stop, rings, observer, sink, progress);
+            return self.drain(target, stop, sampler, observer, sink, progress);
         };
         let mut sight = Sight {
             observer,
@@ -278,10 +278,10 @@ impl Run {
 
     /// Drains the rings until the subject has ended.
     fn drain<S: Subject>(
-        &self,
+        &mut self,
         mut target: S,
         stop: &AtomicBool,
-        rings: &mut Rings,
+        sampler: &mut Sampler,
         observer: &mut Observer<'_>,
         sink: &mut dyn Sink,
         progress: &mut dyn FnMut(&Progress),
@@ -292,13 +292,14 @@ impl Run {
         let mut broken_rings = 0;
         let mut next_tick = TICK;
         let mut next_secure = SECURE;
+        let mut pace = Pace::new(observer);
         loop {
             // Asked before the rings are read, so that the last reading finds everything.
             let ended = target.has_ended().map_err(system("waitid"))?;
             let wall = target.elapsed();
             if sampling {
                 let now_ns = clock_ns(ClockId::Monotonic);
-                broken_rings += rings.read(&mut batch, &format);
+                broken_rings += sampler.rings.read(&mut batch, &format);
                 let horizon_ns = if ended {
                     u64::MAX
                 } else {
@@ -309,6 +310,10 @@ impl Run {
                         observer.observe(time_ns, raw, sink)
                     })
                     .map_err(|error: SinkError| RecordError::Sink(error))?;
+                if observer.beyond_copy > 0 && self.watch.can_grow() && !ended {
+                    let cut = observer.beyond_copy;
+                    sampler.grow(&mut self.watch, duration_ns(wall), cut);
+                }
             }
             if ended {
                 return Ok(Finished {
@@ -328,14 +333,13 @@ impl Run {
             target.press(stop);
             let mut readable = Vec::new();
             if sampling {
-                let rows = rings.rows().iter();
+                let rows = sampler.rings.all();
                 readable.extend(
                     rows.map(|row| PollFd::from_borrowed_fd(row.descriptor(), PollFlags::IN)),
                 );
             }
-            target
-                .wait(readable, next_tick.saturating_sub(wall))
-                .map_err(system("poll"))?;
+            let timeout = next_tick.saturating_sub(wall).min(pace.next(observer));
+            target.wait(readable, timeout).map_err(system("poll"))?;
         }
     }
 }
@@ -453,7 +457,7 @@ impl Run {
             Sampled::Yes { event, rung, .. } => (
                 event.clone(),
                 format!("{}, {}", rung.description(), self.watch.scope.description()),
-                notes::unwinder(&self.watch.plan),
+                notes::unwinder(&self.watch),
             ),
             Sampled::Off => ("none".to_owned(), "not sampled".to_owned(), String::new()),
             Sampled::No(refusal) => ("none".to_owned(), refusal.to_string(), String::new()),
@@ -482,10 +486,10 @@ impl Run {
 }
 
 fn user_stacks(plan: &EventPlan) -> UserStacks {
-    let copied_bytes = plan.stack_bytes() as usize;
     match plan.stacks {
-        StackMode::Dwarf { .. } => UserStacks::Unwound { copied_bytes },
-        StackMode::FramePointer => UserStacks::FramePointers { copied_bytes },
+        StackMode::Adaptive { tail } => UserStacks::Unwound(tail),
+        StackMode::Dwarf { .. } => UserStacks::Unwound(Tail::Cut),
+        StackMode::FramePointer => UserStacks::FramePointers,
         StackMode::None => UserStacks::Leaf,
     }
 }

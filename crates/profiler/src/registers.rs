@@ -1,7 +1,5 @@
 //! The user registers that unwinding starts from.
 
-use linux_perf_event_reader::Regs;
-
 /// Instruction pointer, stack pointer and frame pointer of a thread; on 64-bit ARM the link
 /// register too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,16 +84,5 @@ impl Registers {
             fp: raw.regs[29],
             lr: raw.regs[30],
         }
-    }
-
-    /// The registers of a sample; `None` when one is missing.
-    pub(crate) fn of(regs: &Regs<'_>) -> Option<Registers> {
-        Some(Registers {
-            ip: regs.get(number::IP)?,
-            sp: regs.get(number::SP)?,
-            fp: regs.get(number::FP)?,
-            #[cfg(target_arch = "aarch64")]
-            lr: regs.get(number::LR)?,
-        })
     }
 }

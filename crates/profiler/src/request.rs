@@ -92,9 +92,7 @@ impl Attach {
             period: None,
             rate_hz: DEFAULT_RATE_HZ,
             stops_rate_hz: DEFAULT_STOPS_RATE_HZ,
-            stacks: StackMode::Dwarf {
-                bytes: DEFAULT_STACK_BYTES,
-            },
+            stacks: StackMode::Adaptive { tail: Tail::Cut },
             duration: None,
             stop: Arc::new(AtomicBool::new(false)),
         }
@@ -108,13 +106,6 @@ pub const DEFAULT_RATE_HZ: u64 = 997;
 /// The rate at which threads are stopped when nobody asks for another: a stop costs its thread some
 /// tens of microseconds.
 pub const DEFAULT_STOPS_RATE_HZ: u64 = 397;
-
-/// Bytes of stack that are copied with each sample when nobody asks for another size: the kernel's
-/// ceiling.
-///
-/// Only the part of a stack that is in use is copied, so that a high ceiling costs room in the ring
-/// and, for shallow stacks, nothing else.
-pub const DEFAULT_STACK_BYTES: u32 = 65_528;
 
 impl Request {
     /// A request with the defaults: everything inherited, sampled at [`DEFAULT_RATE_HZ`], stacks
@@ -133,9 +124,7 @@ impl Request {
             rate_hz: DEFAULT_RATE_HZ,
             stops_rate_hz: DEFAULT_STOPS_RATE_HZ,
             unsampled: Unsampled::Run,
-            stacks: StackMode::Dwarf {
-                bytes: DEFAULT_STACK_BYTES,
-            },
+            stacks: StackMode::Adaptive { tail: Tail::Cut },
             counters: CounterSet::Basic,
             timeout: None,
             group: Group::Own,
@@ -232,6 +221,14 @@ pub enum Unsampled {
 /// How stacks are taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StackMode {
+    /// Registers and a copy of the stack, unwound through call frame information. The copy is small
+    /// at first, so that shallow programs stay cheap; when a stack comes back cut, copies of up to
+    /// the kernel's ceiling (just under 64 KiB) are made from then on, by this recorder also in
+    /// later runs. The profile's meta tells the sizes, and how many stacks were cut before.
+    Adaptive {
+        /// What becomes of stacks that reach beyond the copy.
+        tail: Tail,
+    },
     /// Registers and a copy of the stack, unwound through call frame information.
     Dwarf {
         /// Bytes of stack to copy with each sample: a multiple of 8, at most 65,528 (the
@@ -244,6 +241,18 @@ pub enum StackMode {
     FramePointer,
     /// Only the address that was executed.
     None,
+}
+
+/// What becomes of a stack that reaches beyond its copy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum Tail {
+    /// It ends where the copy ends: [`hotproof_profile::StackEnd::Truncated`].
+    #[default]
+    Cut,
+    /// The rest is read from the running target a moment later, and taken when the chain ends at
+    /// the thread's known root: [`hotproof_profile::StackEnd::Stitched`]. The thread may have
+    /// called something else by then, so that outer callers are likely and not certain.
+    Stitch,
 }
 
 /// Whether the target gets a process group of its own.

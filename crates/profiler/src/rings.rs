@@ -20,8 +20,9 @@ use crate::sys;
 /// Rings hold this much time of samples on a CPU that runs nothing else, so that a recorder that
 /// waits for a CPU loses nothing.
 const RING_MILLISECONDS: u64 = 60;
-/// No ring is smaller, if the machine permits.
-const SMALLEST_RING_BYTES: u64 = 1 << 19;
+/// No ring is smaller, if the machine permits and has few CPUs: at the usual rate that is a quarter
+/// of a second, because a recorder on a busy machine may wait that long.
+const SMALLEST_RING_BYTES: u64 = 1 << 21;
 /// No ring is larger.
 const LARGEST_RING_BYTES: u64 = 1 << 25;
 /// All rings together are not larger, on machines with many CPUs.
@@ -33,6 +34,8 @@ const FREE_BYTES_PER_CPU: u64 = 516 << 10;
 #[derive(Debug, Default)]
 pub(crate) struct Rings {
     rows: Vec<CpuRing>,
+    /// Beside them, for records that are much larger; empty while there are none.
+    larger: Vec<CpuRing>,
     /// The holders belong to the thread that opened them: when it ends, the kernel reports them as
     /// hung up for ever, and waiting for them would spin.
     owner: Option<ThreadId>,
@@ -64,6 +67,7 @@ impl Rings {
             .first()
             .is_some_and(|row| row.ring.data_bytes() as u64 >= wanted);
         let this_thread = std::thread::current().id();
+        self.larger.clear();
         if same_cpus && large_enough && self.owner == Some(this_thread) {
             for row in &mut self.rows {
                 row.ring.clear();
@@ -72,22 +76,41 @@ impl Rings {
         }
         self.rows.clear();
         self.owner = Some(this_thread);
-        let mut size = wanted;
-        loop {
-            match map_all(cpus, size) {
-                Ok(rows) => {
-                    self.rows = rows;
-                    return Ok(());
-                }
-                Err(Errno::PERM | Errno::NOMEM) if size > 2 * rustix::param::page_size() as u64 => {
-                    size /= 2;
-                }
-                Err(errno) => return Err(errno),
-            }
+        self.rows = map_largest(cpus, wanted, rustix::param::page_size() as u64)?;
+        Ok(())
+    }
+
+    /// Adds larger rings for larger records, when the machine permits rings that are larger than
+    /// those that there are.
+    pub(crate) fn enlarge(&mut self, rate_hz: u64, record_bytes: u64) {
+        let have = self.smallest_bytes() as u64;
+        let wanted = self.enlarged_bytes(rate_hz, record_bytes) as u64;
+        if wanted > have {
+            let cpus: Vec<usize> = self.rows.iter().map(|row| row.cpu).collect();
+            self.larger = map_largest(&cpus, wanted, 2 * have).unwrap_or_default();
         }
     }
 
-    /// The rings, by CPU.
+    /// The size of the rings that [`Rings::enlarge`] would lead to.
+    pub(crate) fn enlarged_bytes(&self, rate_hz: u64, record_bytes: u64) -> usize {
+        let (count, have) = (self.rows.len() as u64, self.smallest_bytes());
+        let permitted = permitted_bytes(count).saturating_sub(have as u64);
+        let wanted = wanted_bytes(rate_hz, record_bytes, count, permitted);
+        usize::try_from(wanted).unwrap_or(usize::MAX).max(have)
+    }
+
+    /// The ring of a CPU, the larger one if there is one.
+    pub(crate) fn largest_of(&self, cpu: usize) -> Option<&CpuRing> {
+        let mut all = self.larger.iter().chain(&self.rows);
+        all.find(|row| row.cpu == cpu)
+    }
+
+    /// All rings, to wait for.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &CpuRing> {
+        self.rows.iter().chain(&self.larger)
+    }
+
+    /// The rings that there are from the start, by CPU.
     pub(crate) fn rows(&self) -> &[CpuRing] {
         &self.rows
     }
@@ -101,7 +124,7 @@ impl Rings {
     /// Copies everything that is in the rings; returns how many rings were broken.
     pub(crate) fn read(&mut self, batch: &mut Batch, format: &Format) -> u64 {
         let mut broken = 0;
-        for row in &mut self.rows {
+        for row in self.rows.iter_mut().chain(&mut self.larger) {
             if batch.read(&mut row.ring, format).is_err() {
                 broken += 1;
             }
@@ -123,6 +146,17 @@ impl CpuRing {
     }
 }
 
+/// Rings of the size that is wanted, or the largest above or at `least` that can be had.
+fn map_largest(cpus: &[usize], wanted: u64, least: u64) -> Result<Vec<CpuRing>, Errno> {
+    let mut size = wanted;
+    loop {
+        match map_all(cpus, size) {
+            Err(Errno::PERM | Errno::NOMEM) if size / 2 >= least => size /= 2,
+            result => return result,
+        }
+    }
+}
+
 fn map_all(cpus: &[usize], data_bytes: u64) -> Result<Vec<CpuRing>, Errno> {
     let data_bytes = usize::try_from(data_bytes).map_err(|_| Errno::NOMEM)?;
     let map = |&cpu: &usize| {
@@ -138,8 +172,8 @@ fn map_all(cpus: &[usize], data_bytes: u64) -> Result<Vec<CpuRing>, Errno> {
 fn wanted_bytes(rate_hz: u64, record_bytes: u64, cpus: u64, permitted: u64) -> u64 {
     let needed = rate_hz.saturating_mul(record_bytes) / 1_000 * RING_MILLISECONDS;
     let most = LARGEST_TOTAL_BYTES / cpus.max(1);
-    let most = most.clamp(SMALLEST_RING_BYTES, LARGEST_RING_BYTES);
-    let wanted = needed.clamp(SMALLEST_RING_BYTES, most);
+    let most = most.clamp(SMALLEST_RING_BYTES / 4, LARGEST_RING_BYTES);
+    let wanted = needed.clamp(SMALLEST_RING_BYTES.min(most), most);
     let page = rustix::param::page_size() as u64;
     let mut size = wanted.next_power_of_two();
     while size > permitted && size > page {
@@ -177,6 +211,7 @@ mod tests {
             ((997, 100, 2, u64::MAX), SMALLEST_RING_BYTES),
             ((1_000_000, 65_000, 2, u64::MAX), LARGEST_RING_BYTES),
             ((9_999, 32_200, 256, u64::MAX), 1 << 20),
+            ((9_999, 32_200, 1_024, u64::MAX), 1 << 19),
             // Two CPUs and 8 MiB of locked memory.
             ((9_999, 32_200, 2, (4 << 20) + (516 << 10) - 4096), 4 << 20),
             ((997, 100, 2, 70_000), 1 << 16),

@@ -8,7 +8,8 @@ use rustix::io::Errno;
 use crate::attach::Running;
 use crate::cgroup::TargetGroup;
 use crate::event_name::EventName;
-use crate::events::{self, EventKind, EventPlan, Permitted, Scope};
+use crate::events::{self, EventKind, EventPlan, Permitted, Role, Scope};
+use crate::growth::{FIRST_STACK_BYTES, Growth, Stage};
 use crate::launch::HeldChild;
 use crate::machine;
 use crate::recording::{Refusal, Rung, Sampled};
@@ -39,6 +40,16 @@ pub(crate) struct Sampler {
     group: GroupState,
     /// Whether the kernel refused to scope events to the group.
     unscoped: bool,
+    /// Whether copies of the stack had to grow in an earlier run.
+    grown: bool,
+}
+
+/// Whether copies of the stack may grow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Copies {
+    Growing,
+    /// Threads that run already take one event each and CPU: three would be too many.
+    Fixed,
 }
 
 /// The control group for targets.
@@ -85,6 +96,8 @@ pub(crate) struct Watch {
     pub(crate) plan: EventPlan,
     /// One event for each CPU; empty when nothing is sampled.
     pub(crate) events: Vec<Counter>,
+    /// The events that sample, when those in `events` do not.
+    pub(crate) growth: Option<Growth>,
     /// What to tell the caller.
     pub(crate) sampled: Sampled,
     /// Whom the events watch.
@@ -102,6 +115,7 @@ impl Watch {
         Watch {
             plan,
             events: Vec::new(),
+            growth: None,
             sampled: Sampled::Off,
             attached: scope == ScopeKind::Attached,
             scope,
@@ -136,6 +150,7 @@ impl Watch {
                 self.plan.rate_hz = rate_hz.max(1);
                 self.scope = ScopeKind::Stopped;
                 self.events.clear();
+                self.growth = None;
                 self.stops = Some(stops);
                 self.refusal = refusal;
                 Ok(())
@@ -207,7 +222,8 @@ impl Sampler {
 
     fn try_open(&mut self, child: &HeldChild, watch: &mut Watch) -> Result<(), Refusal> {
         let refused = |errno| Facts::read(errno).refusal();
-        self.prepare(&mut watch.plan).map_err(refused)?;
+        self.prepare(&mut watch.plan, Copies::Growing)
+            .map_err(refused)?;
         if let GroupState::Here(group) = &self.group
             && child.is_in_cgroup()
             && !self.unscoped
@@ -216,8 +232,7 @@ impl Sampler {
             && watch.plan.permitted.rung == Rung::KernelAndUser
         {
             let scope = Scope::Group(group.directory());
-            if let Ok(events) = self.open_all(&watch.plan, scope) {
-                watch.events = events;
+            if self.open_on(watch, scope).is_ok() {
                 watch.scope = ScopeKind::Group;
                 return Ok(());
             }
@@ -225,23 +240,82 @@ impl Sampler {
             self.unscoped = true;
         }
         let scope = Scope::Tasks(child.pid().as_raw_nonzero().get());
-        watch.events = self.open_all(&watch.plan, scope).map_err(refused)?;
+        self.open_on(watch, scope).map_err(refused)
+    }
+
+    /// Opens the events of a watch: one for each CPU, or three where copies may grow.
+    fn open_on(&self, watch: &mut Watch, scope: Scope<'_>) -> Result<(), Errno> {
+        let plan = &watch.plan;
+        if plan.larger_stack_bytes.is_none() {
+            watch.events = self.open_all(plan, scope)?;
+            return Ok(());
+        }
+        let attached = |role| self.open_each(plan, scope, role, true);
+        let cpus_out = |(_, event)| event;
+        let tracking = attached(Role::Tracking)?;
+        let small = attached(Role::Small)?.into_iter().map(cpus_out);
+        watch.growth = Some(Growth {
+            small: small.collect(),
+            larger: self.open_each(plan, scope, Role::Larger, false)?,
+            stage: Stage::Small,
+        });
+        watch.events = tracking.into_iter().map(cpus_out).collect();
         Ok(())
     }
 
+    /// Goes over to larger copies of the stack, with rings of their own where there is room.
+    pub(crate) fn grow(&mut self, watch: &mut Watch, after_ns: u64, cut_before: u64) {
+        let Some(growth) = &mut watch.growth else {
+            return;
+        };
+        growth.stage = match self.enlarge_copies(growth, &watch.plan) {
+            Ok(()) => Stage::Grown {
+                after_ns,
+                cut_before,
+            },
+            Err(error) => Stage::Refused(error.to_string()),
+        };
+        self.grown = true;
+    }
+
+    fn enlarge_copies(&mut self, growth: &mut Growth, plan: &EventPlan) -> io::Result<()> {
+        let larger_bytes = plan.larger_stack_bytes.unwrap_or(plan.stack_bytes);
+        self.rings.enlarge(
+            rate_of(plan),
+            SAMPLE_BYTES_WITHOUT_STACK + u64::from(larger_bytes),
+        );
+        for (cpu, event) in &growth.larger {
+            let row = self.rings.largest_of(*cpu);
+            row.map_or(Err(Errno::NODEV), |row| row.attach(event))?;
+        }
+        growth.switch()
+    }
+
     /// Settles what is permitted, and has rings of the size that it needs.
-    fn prepare(&mut self, plan: &mut EventPlan) -> Result<(), Errno> {
+    fn prepare(&mut self, plan: &mut EventPlan, copies: Copies) -> Result<(), Errno> {
         plan.permitted = self.climb(plan.wanted.as_ref().map(EventName::kind))?;
         if self.cpus.is_empty() {
             self.cpus = machine::online_cpus();
         }
-        let record_bytes = SAMPLE_BYTES_WITHOUT_STACK + u64::from(plan.stack_bytes());
-        let rate_hz = match plan.asked_rate_hz() {
-            Some(rate_hz) => rate_hz,
-            None => BURST_HZ,
-        };
+        let most = plan.fixed_stack_bytes();
+        let grows = matches!(plan.stacks, StackMode::Adaptive { .. })
+            && copies == Copies::Growing
+            && !self.grown;
+        plan.stack_bytes = if grows { FIRST_STACK_BYTES } else { most };
+        let record_bytes = SAMPLE_BYTES_WITHOUT_STACK + u64::from(plan.stack_bytes);
+        let rate_hz = rate_of(plan);
         self.rings.prepare(&self.cpus, rate_hz, record_bytes)?;
-        plan.stacks = fitting_stacks(plan.stacks, self.rings.smallest_bytes());
+        plan.larger_stack_bytes = None;
+        if grows {
+            let record_bytes = SAMPLE_BYTES_WITHOUT_STACK + u64::from(most);
+            let ring_bytes = self.rings.enlarged_bytes(rate_hz, record_bytes);
+            plan.larger_stack_bytes = Some(fitting(most, ring_bytes));
+        } else if matches!(
+            plan.stacks,
+            StackMode::Adaptive { .. } | StackMode::Dwarf { .. }
+        ) {
+            plan.stack_bytes = fitting(most, self.rings.smallest_bytes());
+        }
         Ok(())
     }
 
@@ -275,7 +349,8 @@ impl Sampler {
 
     fn try_attach(&mut self, processes: &[Running], watch: &mut Watch) -> Result<(), Refusal> {
         let refused = |errno| Facts::read(errno).refusal();
-        self.prepare(&mut watch.plan).map_err(refused)?;
+        self.prepare(&mut watch.plan, Copies::Fixed)
+            .map_err(refused)?;
         for tid in threads_of(processes) {
             match self.open_all(&watch.plan, Scope::Thread(tid)) {
                 Ok(events) => watch.events.extend(events),
@@ -290,12 +365,26 @@ impl Sampler {
     }
 
     fn open_all(&self, plan: &EventPlan, scope: Scope<'_>) -> Result<Vec<Counter>, Errno> {
+        let events = self.open_each(plan, scope, Role::Whole, true)?;
+        Ok(events.into_iter().map(|(_, event)| event).collect())
+    }
+
+    /// Opens an event on each CPU, which writes into the CPU's ring at once or not.
+    fn open_each(
+        &self,
+        plan: &EventPlan,
+        scope: Scope<'_>,
+        role: Role,
+        writes: bool,
+    ) -> Result<Vec<(usize, Counter)>, Errno> {
         let mut events = Vec::new();
         for row in self.rings.rows() {
-            match plan.open(scope, row.cpu) {
+            match plan.open(scope, row.cpu, role) {
                 Ok(event) => {
-                    row.attach(&event)?;
-                    events.push(event);
+                    if writes {
+                        row.attach(&event)?;
+                    }
+                    events.push((row.cpu, event));
                 }
                 // The CPU went offline meanwhile.
                 Err(Errno::NODEV) => {}
@@ -334,18 +423,21 @@ fn plan_of(rate_hz: u64, stacks: StackMode) -> EventPlan {
         fixed_period: None,
         rate_hz: rate_hz.max(1),
         stacks,
+        stack_bytes: 0,
+        larger_stack_bytes: None,
     }
 }
 
-/// The same mode with no larger copies of the stack than leave room for enough samples in a ring.
-fn fitting_stacks(stacks: StackMode, ring_bytes: usize) -> StackMode {
+/// How many samples a second a ring has to hold.
+fn rate_of(plan: &EventPlan) -> u64 {
+    plan.asked_rate_hz().unwrap_or(BURST_HZ)
+}
+
+/// No larger copies of the stack than leave room for enough samples in a ring.
+fn fitting(stack_bytes: u32, ring_bytes: usize) -> u32 {
     let most = u32::try_from(ring_bytes / FEWEST_SAMPLES_IN_RING).unwrap_or(u32::MAX);
-    match stacks {
-        StackMode::Dwarf { bytes } => StackMode::Dwarf {
-            bytes: bytes.min(most.max(SMALLEST_STACK_BYTES)),
-        },
-        StackMode::FramePointer | StackMode::None => stacks,
-    }
+    let fitting = stack_bytes.min(most.max(SMALLEST_STACK_BYTES));
+    fitting - fitting % 8
 }
 
 impl Watch {
@@ -354,7 +446,9 @@ impl Watch {
         if self.events.is_empty() {
             return None;
         }
-        self.events.iter().map(events::lost_records).sum()
+        let growing = self.growth.iter().flat_map(Growth::events);
+        let events = self.events.iter().chain(growing);
+        events.map(events::lost_records).sum()
     }
 
     /// Enables events that no exec enables; called just before the target is released.
@@ -363,8 +457,17 @@ impl Watch {
             for event in &mut self.events {
                 event.enable()?;
             }
+            if let Some(growth) = &mut self.growth {
+                growth.enable()?;
+            }
         }
         Ok(())
+    }
+
+    /// Whether copies of the stack are small and can grow.
+    pub(crate) fn can_grow(&self) -> bool {
+        let stage = self.growth.as_ref().map(|growth| &growth.stage);
+        stage == Some(&Stage::Small)
     }
 }
 
@@ -377,14 +480,12 @@ mod tests {
     fn copies_fit_the_ring() {
         let cases = [
             (65_528, 4 << 20, 65_528),
-            (65_528, 1 << 19, 21_845),
+            (65_528, 1 << 19, 21_840),
             (65_528, 1 << 16, 8_192),
             (16_384, 1 << 19, 16_384),
         ];
         for (asked, ring_bytes, expected) in cases {
-            let fitting = fitting_stacks(StackMode::Dwarf { bytes: asked }, ring_bytes);
-            assert_eq!(fitting, StackMode::Dwarf { bytes: expected });
+            assert_eq!(fitting(asked, ring_bytes), expected);
         }
-        assert_eq!(fitting_stacks(StackMode::None, 4_096), StackMode::None);
     }
 }

@@ -34,8 +34,28 @@ impl Default for StackUnwinder {
 pub(crate) struct StackCopy<'a> {
     /// The bytes in use.
     pub(crate) bytes: &'a [u8],
-    /// How many were asked for: fewer in `bytes` mean that the copy reaches the stack's end.
-    pub(crate) asked_bytes: usize,
+    /// How many would have been copied at most: fewer in `bytes` mean that the copy reaches the
+    /// stack's end.
+    pub(crate) reserved_bytes: usize,
+}
+
+impl StackCopy<'_> {
+    /// Whether the stack may go on beyond it.
+    pub(crate) fn is_full(&self) -> bool {
+        self.bytes.len() + 8 > self.reserved_bytes
+    }
+}
+
+/// How the walk along a stack ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Walk {
+    /// Whether at its root.
+    pub(crate) end: StackEnd,
+    /// The stack pointer of the outermost frame.
+    pub(crate) outermost_sp: u64,
+    /// The number of addresses, of those that were there before and those that were found, that
+    /// rest on the copy alone; `None` when all do ([`StackMemory::is_live`]).
+    pub(crate) sure: Option<usize>,
 }
 
 impl StackUnwinder {
@@ -62,7 +82,7 @@ impl StackUnwinder {
         stack: StackCopy<'_>,
         frames: &mut Vec<u64>,
         interrupted: &mut Vec<usize>,
-    ) -> StackEnd {
+    ) -> Walk {
         let mut memory = CopyInPlace {
             bottom: registers.sp,
             copy: stack,
@@ -78,37 +98,49 @@ impl StackUnwinder {
         stack: &mut impl StackMemory,
         frames: &mut Vec<u64>,
         interrupted: &mut Vec<usize>,
-    ) -> StackEnd {
+    ) -> Walk {
         let mut walked = native(registers, code.space);
+        let mut sure = None;
         let mut frame = FrameAddress::from_instruction_pointer(registers.ip);
-        for _ in 0..MOST_FRAMES {
-            frames.push(frame.address());
-            if code.starts_program(frame.address()) {
-                return StackEnd::Complete;
-            }
-            if code.returns_from_signal(frame) {
+        let end = 'walk: {
+            for _ in 0..MOST_FRAMES {
+                if stack.is_live() {
+                    sure.get_or_insert(frames.len());
+                }
+                frames.push(frame.address());
+                if code.starts_program(frame.address()) {
+                    break 'walk StackEnd::Complete;
+                }
+                if code.returns_from_signal(frame) {
+                    let mut read = |address: u64| stack.word(address);
+                    let Some(next) = before_signal(&mut walked, &mut read) else {
+                        break 'walk failed_end(Error::CouldNotReadStack(walked.sp()), stack);
+                    };
+                    interrupted.push(frames.len());
+                    frame = FrameAddress::from_instruction_pointer(next);
+                    continue;
+                }
+                let modules = code.space.modules();
                 let mut read = |address: u64| stack.word(address);
-                let Some(next) = before_signal(&mut walked, &mut read) else {
-                    return failed_end(Error::CouldNotReadStack(walked.sp()), stack);
+                let next = modules.unwind_frame(frame, &mut walked, &mut self.cache, &mut read);
+                let caller = match next {
+                    Ok(Some(caller)) => FrameAddress::from_return_address(caller),
+                    Ok(None) => break 'walk code.proven_end(frame.address_for_lookup()),
+                    Err(error) => break 'walk failed_end(error, stack),
                 };
-                interrupted.push(frames.len());
-                frame = FrameAddress::from_instruction_pointer(next);
-                continue;
+                let Some(caller) = caller else {
+                    break 'walk StackEnd::Failed;
+                };
+                stack.returned(caller.address());
+                frame = caller;
             }
-            let modules = code.space.modules();
-            let mut read = |address: u64| stack.word(address);
-            let next = modules.unwind_frame(frame, &mut walked, &mut self.cache, &mut read);
-            let caller = match next {
-                Ok(Some(caller)) => FrameAddress::from_return_address(caller),
-                Ok(None) => return code.proven_end(frame.address_for_lookup()),
-                Err(error) => return failed_end(error, stack),
-            };
-            let Some(caller) = caller else {
-                return StackEnd::Failed;
-            };
-            frame = caller;
+            StackEnd::Truncated
+        };
+        Walk {
+            end,
+            outermost_sp: walked.sp(),
+            sure,
         }
-        StackEnd::Truncated
     }
 }
 
@@ -119,6 +151,14 @@ pub(crate) trait StackMemory {
 
     /// Whether the word at an address cannot be read because too little was copied.
     fn cuts_off(&self, address: u64) -> bool;
+
+    /// The walk goes on at this return address, which is among the words that were read.
+    fn returned(&mut self, _address: u64) {}
+
+    /// Whether words were read that may be younger than the registers.
+    fn is_live(&self) -> bool {
+        false
+    }
 }
 
 /// A copy with the address that it begins at.
@@ -133,8 +173,7 @@ impl StackMemory for CopyInPlace<'_> {
     }
 
     fn cuts_off(&self, address: u64) -> bool {
-        let full = self.copy.bytes.len() + 8 > self.copy.asked_bytes;
-        full && address >= self.bottom
+        self.copy.is_full() && address >= self.bottom
     }
 }
 

@@ -26,6 +26,9 @@ use hotproof_profiler::{
 use object::{Object, ObjectSymbol};
 use tempfile::TempDir;
 
+#[path = "live/depth.rs"]
+mod depth;
+
 /// Rounds of `split` that take about a second.
 const SPLIT_ROUNDS: &str = "9000";
 /// Rounds of `tree` that take about half a second.

@@ -31,6 +31,9 @@ pub struct Quality {
     pub complete: Option<f64>,
     /// Frames that have a name, of all frames of all samples; `None` without a frame.
     pub symbolized: Option<f64>,
+    /// Samples whose outer callers are likely and not certain ([`StackEnd::Stitched`]); they count
+    /// as complete.
+    pub stitched: u64,
     /// CPU time that the samples stand for, of the counted CPU time; `None` when either is
     /// unknown.
     pub coverage: Option<f64>,
@@ -47,6 +50,7 @@ impl Quality {
             lost_samples: profile.meta.lost.samples,
             lost_records: profile.meta.lost.records,
             complete: complete_share(profile),
+            stitched: profile.stitched_count(),
             symbolized,
             coverage: coverage(profile),
             unnamed,
@@ -72,6 +76,7 @@ impl Quality {
             lost_samples: runs.iter().map(|run| run.lost_samples).sum(),
             lost_records: runs.iter().map(|run| run.lost_records).sum(),
             complete: averaged(&runs, |run| run.complete),
+            stitched: runs.iter().map(|run| run.stitched).sum(),
             symbolized: averaged(&runs, |run| run.symbolized),
             coverage: averaged(&runs, |run| run.coverage),
             unnamed: largest_first(unnamed),
@@ -112,6 +117,13 @@ impl Quality {
             list.push(format!(
                 "{} of stacks do not reach the start of their thread: the totals of callers are too low by up to that much",
                 percent(1.0 - complete)
+            ));
+        }
+        if self.stitched > 0 {
+            list.push(format!(
+                "{} ({} of all) completed by reading the running thread's memory a moment later: their outer callers are likely, not certain",
+                counted(self.stitched, "stack"),
+                percent(self.stitched as f64 / self.samples.max(1) as f64)
             ));
         }
         if let Some(named) = self.symbolized.filter(|&share| 1.0 - share > MANY_UNNAMED) {
@@ -174,7 +186,7 @@ fn complete_share(profile: &Profile) -> Option<f64> {
         .samples
         .end
         .iter()
-        .filter(|&&end| end == StackEnd::Complete);
+        .filter(|&&end| matches!(end, StackEnd::Complete | StackEnd::Stitched));
     (all > 0).then(|| complete.count() as f64 / all as f64)
 }
 

@@ -122,7 +122,7 @@ fn cut_stacks_never_make_a_no() {
         confirmed(&[&b.finish(997)], "number")
     };
     assert_eq!(with(20, StackEnd::Truncated).decision, Decision::No);
-    for end in [StackEnd::Truncated, StackEnd::Failed] {
+    for end in [StackEnd::Truncated, StackEnd::Failed, StackEnd::Stitched] {
         let cut = with(4_000, end);
         assert_eq!(cut.decision, Decision::Undecided, "{end:?}");
         assert_eq!(cut.samples_needed, None);

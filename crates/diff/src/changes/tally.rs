@@ -54,6 +54,8 @@ impl Joiner<'_> {
     /// time then does not depend on whether it was inlined. So the own samples of the changed
     /// rows add up to C, and those of all rows may exceed the samples.
     pub fn tally(&mut self, side: Side, profile: &Profile) -> Tally {
+        // Callers that are only likely are not counted.
+        let profile = &*profile.without_stitched_callers();
         let samples = &profile.samples;
         // Slot 0 counts samples without a stack.
         let mut stacks = vec![0u64; profile.stacks.len() + 1];

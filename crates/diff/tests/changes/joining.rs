@@ -170,6 +170,40 @@ fn joined(
 
 const TWO_IMPLS: &str = "impl A {\n    fn go() { 1 }\n}\nimpl B {\n    fn go() { 1 }\n}\n";
 
+/// Of a sample whose outer callers are only likely, its leaf counts and no caller does.
+#[test]
+fn callers_of_stitched_samples_are_not_counted() {
+    let text = "fn outer() { 1 }\nfn inner() { 2 }\n";
+    let changed = changes_of_edit("src/a.rs", text, &text.replace('1', "3"));
+    let files: Files<'_> = &[("src/a.rs", text)];
+    let tally = |end: StackEnd| {
+        let mut made = Made::new();
+        let file = "/tmp/w/base/src/a.rs";
+        let functions = [("x::outer", 1), ("x::inner", 2)];
+        let path = functions.map(|(name, line)| {
+            let function = made.function(name, Some((file, line)));
+            made.location(&[function])
+        });
+        made.samples(&path, 3);
+        made.profile.samples.end[0] = end;
+        let mut joiner = joiner(&changed, files, files);
+        let tally = joiner.tally(Side::Base, &made.profile);
+        (tally.changed_below, tally.complete, rows(&joiner, &tally))
+    };
+    let (below, complete, whole) = tally(StackEnd::Complete);
+    assert_eq!((below, complete), (3, 3));
+    let (below, complete, stitched) = tally(StackEnd::Stitched);
+    assert_eq!((below, complete), (2, 2));
+    let totals = |rows: Vec<String>| {
+        let figures = rows
+            .iter()
+            .map(|row| row.split(": ").nth(1).unwrap().to_owned());
+        figures.collect::<Vec<_>>()
+    };
+    assert_eq!(totals(whole), ["3 0 0", "3 3 3"]);
+    assert_eq!(totals(stitched), ["2 0 0", "3 3 3"]);
+}
+
 #[test]
 fn one_method_name_in_two_impls_and_two_files_stays_apart() {
     let head = format!("// New.\n{}", TWO_IMPLS.replacen('1', "2", 1));

@@ -2,7 +2,7 @@
 
 use hotproof_profile::{Profile, Sample, StackEnd, ThreadId, Unit, Weight};
 
-use super::{FAILED, TRUNCATED, UNKNOWN_END, meaning, unescape};
+use super::{FAILED, STITCHED, TRUNCATED, UNKNOWN_END, meaning, unescape};
 use crate::import::{Builder, Format, ImportError, Limits, Place};
 
 /// Whether the first line that is no comment is a stack and a weight.
@@ -148,6 +148,7 @@ fn mark(frame: &str) -> Option<StackEnd> {
         TRUNCATED => Some(StackEnd::Truncated),
         FAILED => Some(StackEnd::Failed),
         UNKNOWN_END => Some(StackEnd::Unknown),
+        STITCHED => Some(StackEnd::Stitched),
         _ => None,
     }
 }

@@ -6,7 +6,7 @@
 use hotproof_profile::{Code, Id, Inline, LocationId, Profile, StackEnd, StackId};
 
 use super::texts::{TextId, Texts};
-use super::{FAILED, TRUNCATED, UNKNOWN_END};
+use super::{FAILED, STITCHED, TRUNCATED, UNKNOWN_END};
 use crate::nameless::is_nameless;
 
 /// The node above all roots.
@@ -244,11 +244,12 @@ struct Trunks {
 }
 
 /// All ways that a stack can end, in the order of their numbers here.
-const ENDS: [StackEnd; 4] = [
+const ENDS: [StackEnd; 5] = [
     StackEnd::Complete,
     StackEnd::Truncated,
     StackEnd::Failed,
     StackEnd::Unknown,
+    StackEnd::Stitched,
 ];
 
 impl Trunks {
@@ -260,6 +261,7 @@ impl Trunks {
             StackEnd::Truncated => Some(TRUNCATED),
             StackEnd::Failed => Some(FAILED),
             StackEnd::Unknown => says_whole.then_some(UNKNOWN_END),
+            StackEnd::Stitched => Some(STITCHED),
         });
         let marks = marks.map(|mark| mark.map(|mark| texts.of_name(profile, mark)));
         let roots = profile.threads.iter().map(|(id, row)| {

@@ -193,4 +193,4 @@ macro_rules! names {
 
 names!(UnitName of Unit: Count, Nanoseconds, Bytes, Cycles, Instructions);
 names!(KindName of ImageKind: Elf, Vdso, Kernel, Module, Jit, Anonymous);
-names!(EndName of StackEnd: Complete, Truncated, Failed, Unknown);
+names!(EndName of StackEnd: Complete, Truncated, Failed, Unknown, Stitched);

@@ -268,6 +268,7 @@ fn samples(rows: &[SampleRow], weights: &[Vec<i64>]) -> schema::Samples {
             StackEnd::Truncated => schema::StackEnd::Truncated,
             StackEnd::Failed => schema::StackEnd::Failed,
             StackEnd::Unknown => schema::StackEnd::UnknownEnd,
+            StackEnd::Stitched => schema::StackEnd::Stitched,
         };
         i64::from(i32::from(end))
     };

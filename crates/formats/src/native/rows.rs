@@ -362,6 +362,7 @@ fn stack_end(number: i64) -> Result<StackEnd, Fault> {
         schema::StackEnd::Truncated => StackEnd::Truncated,
         schema::StackEnd::Failed => StackEnd::Failed,
         schema::StackEnd::UnknownEnd => StackEnd::Unknown,
+        schema::StackEnd::Stitched => StackEnd::Stitched,
     })
 }
 

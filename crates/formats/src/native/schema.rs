@@ -285,6 +285,7 @@ pub(crate) enum StackEnd {
     Truncated = 1,
     Failed = 2,
     UnknownEnd = 3,
+    Stitched = 4,
 }
 
 #[derive(Clone, PartialEq, Message)]

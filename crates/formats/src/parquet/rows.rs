@@ -192,6 +192,7 @@ impl<'a> Table<'a> {
             StackEnd::Truncated => "truncated",
             StackEnd::Failed => "failed",
             StackEnd::Unknown => "unknown",
+            StackEnd::Stitched => "stitched",
         })));
         for (column, weights) in weights.iter_mut().zip(&samples.weights) {
             column.number(Some(weights[row]));

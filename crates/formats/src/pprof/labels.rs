@@ -19,13 +19,14 @@ pub(super) fn end_text(end: StackEnd) -> &'static str {
         StackEnd::Truncated => "truncated",
         StackEnd::Failed => "failed",
         StackEnd::Unknown => "unknown",
+        StackEnd::Stitched => "stitched",
     }
 }
 
 /// The inverse of [`end_text`].
 pub(super) fn end_of(text: &str) -> Option<StackEnd> {
     use StackEnd::*;
-    [Complete, Truncated, Failed, Unknown]
+    [Complete, Truncated, Failed, Unknown, Stitched]
         .into_iter()
         .find(|&end| end_text(end) == text)
 }

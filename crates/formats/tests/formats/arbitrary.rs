@@ -98,7 +98,7 @@ fn state() -> impl Strategy<Value = LocationState> {
 
 fn stack_end() -> impl Strategy<Value = StackEnd> {
     use StackEnd::*;
-    proptest::sample::select(vec![Complete, Truncated, Failed, Unknown])
+    proptest::sample::select(vec![Complete, Truncated, Failed, Unknown, Stitched])
 }
 
 fn exit() -> impl Strategy<Value = Option<Exit>> {

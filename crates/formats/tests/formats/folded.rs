@@ -211,6 +211,7 @@ fn defined_lines(profile: &Profile, inline: Inline) -> Vec<(String, i64)> {
             StackEnd::Failed => names.insert(1, folded::FAILED.to_owned()),
             StackEnd::Unknown if says_whole => names.insert(1, folded::UNKNOWN_END.to_owned()),
             StackEnd::Unknown => {}
+            StackEnd::Stitched => names.insert(1, folded::STITCHED.to_owned()),
         }
         *lines.entry(names.join(";")).or_default() += weight;
     }

@@ -272,7 +272,7 @@ fn each_format_says_what_it_lost() {
         "the weight cpu",
         "the times of samples",
         "addresses",
-        "which stacks are cut",
+        "which stacks are cut or stitched",
     ] {
         assert!(
             speedscope.iter().any(|lost| lost == words),

@@ -15,6 +15,39 @@ fn a_path_goes_from_the_leaf_to_the_root() {
     assert_eq!(m.profile.path(None).count(), 0);
 }
 
+/// Of a stitched sample only the leaf is certain: a stack of the leaf alone that is there already is
+/// used, and other samples stay as they are.
+#[test]
+fn stitched_samples_keep_their_leaf_alone() {
+    let mut m = Maker::new();
+    let [a, b] = ["a", "b"].map(|name| m.function(name, Some(USER)));
+    let [a, b] = [a, b].map(|function| m.location(&[function]));
+    let [lone_a, a_below_b, b_below_a] = [&[a][..], &[b, a], &[a, b]].map(|path| m.stack(path));
+    for stack in [lone_a, a_below_b, b_below_a, a_below_b] {
+        m.sample(Some(stack), [1, 1]);
+    }
+    assert_eq!(m.profile.without_stitched_callers().as_ref(), &m.profile);
+    for row in [1, 2] {
+        m.profile.samples.end[row] = StackEnd::Stitched;
+    }
+    assert_eq!(m.profile.stitched_count(), 2);
+    let certain = m.profile.without_stitched_callers();
+    certain.validate().unwrap();
+    let path = |row| certain.path(certain.samples.stack[row]).collect::<Vec<_>>();
+    assert_eq!(
+        [0, 1, 2, 3].map(path),
+        [vec![a], vec![a], vec![b], vec![a, b]]
+    );
+    assert_eq!(certain.samples.stack[1], Some(lone_a));
+    let ends = [
+        StackEnd::Complete,
+        StackEnd::Truncated,
+        StackEnd::Truncated,
+        StackEnd::Complete,
+    ];
+    assert_eq!(certain.samples.end, ends);
+}
+
 #[test]
 fn samples_add_up_by_stack_in_the_order_of_ids_those_without_first() {
     let mut m = Maker::new();

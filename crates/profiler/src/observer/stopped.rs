@@ -88,13 +88,14 @@ impl Observer<'_> {
             space,
             binaries: &knowledge.binaries,
         };
-        knowledge.unwinder.unwind_memory(
+        let walk = knowledge.unwinder.unwind_memory(
             code,
             registers,
             stack,
             &mut self.chain,
             &mut self.interrupted,
-        )
+        );
+        walk.end
     }
 
     /// Whether an address of the chain lies in no known mapping.

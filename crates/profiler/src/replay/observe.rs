@@ -503,7 +503,7 @@ impl Observer {
         };
         let stack = StackCopy {
             bytes: sample.stack,
-            asked_bytes: sample.stack_asked_bytes,
+            reserved_bytes: sample.stack_asked_bytes,
         };
         let gone = stack.bytes.is_empty() && space.find(registers.ip).is_none();
         if context == Context::Kernel && gone {
@@ -519,7 +519,8 @@ impl Observer {
         let (frames, interrupted) = (&mut self.frames, &mut self.interrupted);
         let end = self
             .unwinder
-            .unwind(code, registers, stack, frames, interrupted);
+            .unwind(code, registers, stack, frames, interrupted)
+            .end;
         for (i, &address) in self.frames.iter().enumerate() {
             let kind = match i == 0 || self.interrupted.contains(&i) {
                 true => StepKind::UserIp,

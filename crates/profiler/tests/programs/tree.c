@@ -2,6 +2,7 @@
  * `tree fork N`: the child does three times the work of the parent.
  * `tree forks N`: N children one after the other, each with a third of a millisecond of work.
  * `tree deep N`: N rounds below a recursion of 300 calls with frames of at least 64 bytes.
+ * `tree deeper N DEPTH`: the same below DEPTH calls.
  * `tree signal N`: N rounds in a signal handler that interrupted `waiting`. */
 #define _GNU_SOURCE
 #include <pthread.h>
@@ -89,6 +90,8 @@ int main(int argc, char **argv) {
         }
     } else if (!strcmp(what, "deep")) {
         sink += descend(300);
+    } else if (!strcmp(what, "deeper") && argc > 3) {
+        sink += descend(atoi(argv[3]));
     } else if (!strcmp(what, "signal")) {
         signal(SIGUSR1, handler);
         waiting();

@@ -1,6 +1,8 @@
 //! The decision.
 
 use hotproof_diff::Estimate;
+use std::borrow::Cow;
+
 use hotproof_profile::{Profile, StackEnd, StackWeight};
 
 use super::interval::{FEWEST_SAMPLES, RunShare, estimate};
@@ -72,6 +74,9 @@ pub fn answer(runs: &[&Profile], pattern: &str, floor: f64) -> Result<Answer, Co
     if runs.is_empty() {
         return Err(ConfirmError::NoProfile);
     }
+    let certain = |profile: &&'_ Profile| profile.without_stitched_callers();
+    let certain: Vec<Cow<'_, Profile>> = runs.iter().map(certain).collect();
+    let runs: &[&Profile] = &certain.iter().map(AsRef::as_ref).collect::<Vec<_>>();
     let mut weighed = Vec::with_capacity(runs.len());
     for &profile in runs.iter().filter(|profile| !profile.samples.is_empty()) {
         let measure = Measure::of(profile).ok_or(ConfirmError::NoWeight {

@@ -1,0 +1,307 @@
+//! The part of a stack beyond its copy, read from the running target a moment later.
+//!
+//! By then the thread may have returned and called something else. So the outermost return addresses
+//! of the copy have to stand where they stood (data beside them may change: the same functions may
+//! have been called anew), and the chain has to end at a root of the thread that is known from
+//! elsewhere. Even then the frames between may be others than those of the sample; whoever needs
+//! callers for certain does not use such stacks.
+
+use std::collections::VecDeque;
+
+use hotproof_profile::ThreadId;
+use rustc_hash::FxHashSet;
+
+use crate::sys::ptrace;
+use crate::unwind::{StackCopy, StackMemory, word_at};
+
+/// So many return addresses at the copy's end are compared, if they lie within so many bytes of it.
+const COMPARED_RETURNS: usize = 32;
+const COMPARED_BYTES: u64 = 16 << 10;
+/// What is read at first; each further reading doubles it.
+const FIRST_BYTES: usize = 16 << 10;
+/// No stack is read further.
+const MOST_BYTES: usize = 8 << 20;
+
+/// A copy of the lower part of a stack, and how to get at the rest.
+pub(crate) struct CopyAndTail<'a> {
+    pid: i32,
+    bottom: u64,
+    copy: StackCopy<'a>,
+    /// What was read, from the first word that was compared on.
+    buffer: &'a mut Vec<u8>,
+    state: State,
+    /// What the step of the walk that goes on has read: offset and word.
+    step: Vec<(u64, u64)>,
+    /// Offsets of return addresses within the copy, in the order of the walk.
+    returns: VecDeque<(u64, u64)>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// Nothing was read.
+    Untried,
+    /// The copy's return addresses were found again; `buffer` begins this far above the bottom.
+    Reading { from: u64, whole: bool },
+    /// The thread has moved on, or its memory cannot be read.
+    Refused,
+}
+
+impl<'a> CopyAndTail<'a> {
+    /// The stack of a thread of `pid` from `bottom`, the stack pointer, on; `buffer` is room that is
+    /// used again and again.
+    pub(crate) fn new(
+        pid: i32,
+        bottom: u64,
+        copy: StackCopy<'a>,
+        buffer: &'a mut Vec<u8>,
+    ) -> CopyAndTail<'a> {
+        buffer.clear();
+        CopyAndTail {
+            pid,
+            bottom,
+            copy,
+            buffer,
+            state: State::Untried,
+            step: Vec::new(),
+            returns: VecDeque::with_capacity(COMPARED_RETURNS),
+        }
+    }
+
+    fn begin(&mut self) -> State {
+        let end = self.copy.bytes.len() as u64;
+        self.returns
+            .retain(|&(offset, _)| offset + COMPARED_BYTES >= end);
+        let Some(from) = self.returns.iter().map(|&(offset, _)| offset).min() else {
+            return State::Refused;
+        };
+        let compared = usize::try_from(end.saturating_sub(from)).unwrap_or(0);
+        let whole = self.read_on(from, compared + FIRST_BYTES);
+        let stands = |&(offset, address)| word_at(self.buffer, offset - from) == Ok(address);
+        match self.returns.iter().all(stands) {
+            true => State::Reading { from, whole },
+            false => State::Refused,
+        }
+    }
+
+    /// Reads more behind `buffer`; whether there is nothing beyond.
+    fn read_on(&mut self, from: u64, more: usize) -> bool {
+        let have = self.buffer.len();
+        let address = self.bottom.wrapping_add(from).wrapping_add(have as u64);
+        self.buffer.resize(have + more, 0);
+        let got = ptrace::read_memory(self.pid, address, &mut self.buffer[have..]).unwrap_or(0);
+        self.buffer.truncate(have + got);
+        got < more || self.buffer.len() >= MOST_BYTES
+    }
+
+    fn beyond(&mut self, offset: u64) -> Result<u64, ()> {
+        if self.state == State::Untried {
+            self.state = self.begin();
+        }
+        loop {
+            let State::Reading { from, whole } = self.state else {
+                return Err(());
+            };
+            let within = offset.checked_sub(from).ok_or(())?;
+            match word_at(self.buffer, within) {
+                Err(()) if !whole && within < MOST_BYTES as u64 => {
+                    let whole = self.read_on(from, self.buffer.len());
+                    self.state = State::Reading { from, whole };
+                }
+                result => return result,
+            }
+        }
+    }
+}
+
+impl StackMemory for CopyAndTail<'_> {
+    fn word(&mut self, address: u64) -> Result<u64, ()> {
+        let offset = address.checked_sub(self.bottom).ok_or(())?;
+        match word_at(self.copy.bytes, offset) {
+            Ok(word) => {
+                self.step.push((offset, word));
+                Ok(word)
+            }
+            Err(()) => self.beyond(offset),
+        }
+    }
+
+    fn returned(&mut self, address: u64) {
+        let place = self.step.iter().find(|&&(_, word)| word == address);
+        if let Some(&place) = place {
+            if self.returns.len() == COMPARED_RETURNS {
+                self.returns.pop_front();
+            }
+            self.returns.push_back(place);
+        }
+        self.step.clear();
+    }
+
+    fn cuts_off(&self, address: u64) -> bool {
+        self.copy.is_full() && address >= self.bottom
+    }
+
+    fn is_live(&self) -> bool {
+        matches!(self.state, State::Reading { .. })
+    }
+}
+
+/// Where the stacks of threads begin.
+#[derive(Debug, Default)]
+pub(crate) struct Roots {
+    /// Outermost address and stack pointer of whole stacks, by thread.
+    of_threads: FxHashSet<(ThreadId, u64, u64)>,
+    /// Threads of which one is known.
+    known: FxHashSet<ThreadId>,
+    /// Outermost addresses, by process.
+    of_processes: FxHashSet<(u32, u64)>,
+}
+
+/// Where a stack ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Root {
+    /// The process.
+    pub(crate) pid: u32,
+    /// The thread.
+    pub(crate) tid: u32,
+    /// Its row.
+    pub(crate) thread: ThreadId,
+    /// The outermost frame's address.
+    pub(crate) ip: u64,
+    /// The stack pointer of that frame.
+    pub(crate) sp: u64,
+}
+
+/// The stack pointer of a program's first frame is within so many bytes of where the kernel left
+/// it: its entry pushes some words.
+const ENTRY_BYTES: u64 = 64;
+
+impl Roots {
+    /// Takes note of the end of a stack that was whole in its copy.
+    pub(crate) fn learn(&mut self, root: Root) {
+        if self.of_threads.insert((root.thread, root.ip, root.sp)) {
+            self.known.insert(root.thread);
+            self.of_processes.insert((root.pid, root.ip));
+        }
+    }
+
+    /// Whether a stack that ends there ends where its thread began.
+    pub(crate) fn is_known(&mut self, root: Root) -> bool {
+        if self.of_threads.contains(&(root.thread, root.ip, root.sp)) {
+            return true;
+        }
+        if self.known.contains(&root.thread) {
+            return false;
+        }
+        if root.pid != root.tid {
+            // Threads of one process begin in the same function.
+            return self.of_processes.contains(&(root.pid, root.ip));
+        }
+        let is_start =
+            start_of_stack(root.pid).is_some_and(|start| start.abs_diff(root.sp) <= ENTRY_BYTES);
+        if is_start {
+            self.learn(root);
+        }
+        is_start
+    }
+}
+
+/// Where the stack of a process began at its exec: `startstack` of `/proc/PID/stat`, the 28th field
+/// (proc(5)), 26 behind the state that follows the name.
+fn start_of_stack(pid: u32) -> Option<u64> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let (_, rest) = stat.rsplit_once(") ")?;
+    let start = rest.split(' ').nth(25)?.parse().ok()?;
+    (start != 0).then_some(start)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn own_pid() -> i32 {
+        i32::try_from(std::process::id()).unwrap()
+    }
+
+    fn bytes_of(words: &[u64]) -> Vec<u8> {
+        words.iter().flat_map(|word| word.to_ne_bytes()).collect()
+    }
+
+    fn full(bytes: &[u8]) -> StackCopy<'_> {
+        StackCopy {
+            bytes,
+            reserved_bytes: bytes.len(),
+        }
+    }
+
+    /// Words beyond the copy come from the memory, those within it from the copy.
+    #[test]
+    fn what_the_copy_lacks_is_read() {
+        let words: Vec<u64> = (0..20_000).collect();
+        let mut buffer = Vec::new();
+        let (bottom, copied) = (words.as_ptr().addr() as u64, bytes_of(&words[..512]));
+        let mut stack = CopyAndTail::new(own_pid(), bottom, full(&copied), &mut buffer);
+        assert_eq!(stack.word(bottom + 8 * 500), Ok(500));
+        stack.returned(500);
+        assert!(!stack.is_live());
+        for index in [512, 513, 5_000, 19_999] {
+            assert_eq!(stack.word(bottom + 8 * index), Ok(index));
+        }
+        assert!(stack.is_live());
+        assert_eq!(stack.word(bottom - 8), Err(()));
+    }
+
+    /// When a return address does not stand where it stood, the thread has moved on; nor is
+    /// anything read when none can be compared. Other words may change.
+    #[test]
+    fn a_changed_stack_is_refused() {
+        let mut words: Vec<u64> = (0..20_000).collect();
+        let mut buffer = Vec::new();
+        let copied = bytes_of(&words[..512]);
+        (words[499], words[500]) = (0, 0);
+        let bottom = words.as_ptr().addr() as u64;
+        let mut stack = CopyAndTail::new(own_pid(), bottom, full(&copied), &mut buffer);
+        assert_eq!(stack.word(bottom + 8 * 600), Err(()));
+        assert!(stack.cuts_off(bottom + 8 * 600));
+        for (returned, expected) in [(500, Err(())), (501, Ok(600))] {
+            let mut stack = CopyAndTail::new(own_pid(), bottom, full(&copied), &mut buffer);
+            for index in [499, returned] {
+                assert_eq!(stack.word(bottom + 8 * index), Ok(index));
+            }
+            stack.returned(returned);
+            assert_eq!(stack.word(bottom + 8 * 600), expected);
+            assert_eq!(stack.is_live(), expected.is_ok());
+        }
+    }
+
+    /// A root is known when the thread had it before; a first thread's is where its stack began; of
+    /// another thread it is a root of the process. Nothing else is.
+    #[test]
+    fn only_known_roots_are_taken() {
+        let root = |tid, thread, ip, sp| Root {
+            pid: 10,
+            tid,
+            thread: ThreadId(thread),
+            ip,
+            sp,
+        };
+        let mut roots = Roots::default();
+        assert!(!roots.is_known(root(11, 1, 0x400, 0x7000)));
+        roots.learn(root(11, 1, 0x400, 0x7000));
+        assert!(roots.is_known(root(11, 1, 0x400, 0x7000)));
+        assert!(!roots.is_known(root(11, 1, 0x400, 0x7008)));
+        assert!(roots.is_known(root(12, 2, 0x400, 0x9000)));
+        assert!(!roots.is_known(root(12, 2, 0x401, 0x9000)));
+
+        let pid = std::process::id();
+        let start = start_of_stack(pid).unwrap();
+        let main = |sp| Root {
+            pid,
+            tid: pid,
+            thread: ThreadId(5),
+            ip: 1,
+            sp,
+        };
+        assert!(!roots.is_known(main(start - 4_096)));
+        assert!(roots.is_known(main(start - 8)));
+    }
+}

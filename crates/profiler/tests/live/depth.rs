@@ -1,0 +1,261 @@
+//! Deep stacks, and stacks that change quickly, against the truth: the innermost function of each
+//! sample says through which callers it was reached.
+
+use hotproof_profile::{Profile, StackEnd};
+use hotproof_profiler::{Recording, StackMode, Tail};
+
+use super::*;
+
+const STITCHING: StackMode = StackMode::Adaptive { tail: Tail::Stitch };
+const CUTTING: StackMode = StackMode::Adaptive { tail: Tail::Cut };
+
+/// Samples of a program of `tests/programs`, and its names.
+fn sampled(stacks: StackMode, build: impl Fn(&TempDir) -> PathBuf, words: &[&str]) -> Sampled {
+    let folder = TempDir::new().unwrap();
+    let program = build(&folder);
+    let mut request = request([program.to_str().unwrap()]);
+    request.command.extend(words.iter().map(Into::into));
+    request.stacks = stacks;
+    let (recording, profile) = record(&request);
+    assert_eq!(recording.lost.records, 0);
+    Sampled {
+        names: Names::of(&program),
+        recording,
+        profile,
+    }
+}
+
+struct Sampled {
+    names: Names,
+    recording: Recording,
+    profile: Profile,
+}
+
+impl Sampled {
+    fn with_end(&self, end: StackEnd) -> impl Iterator<Item = Vec<&str>> {
+        let rows = 0..self.profile.samples.len();
+        rows.filter(move |&row| self.profile.samples.end[row] == end)
+            .map(|row| self.names.stack(&self.profile, row))
+    }
+
+    fn share(&self, ends: &[StackEnd]) -> f64 {
+        let rows = self.profile.samples.end.iter();
+        let hits = rows.filter(|end| ends.contains(end)).count();
+        hits as f64 / self.profile.samples.len() as f64
+    }
+}
+
+fn c_program(name: &'static str) -> impl Fn(&TempDir) -> PathBuf {
+    move |folder| {
+        let flags = ["-O2", "-fomit-frame-pointer", "-fno-optimize-sibling-calls"];
+        build(
+            folder,
+            "gcc",
+            &[&flags[..], &["-fno-inline", "-pthread"]].concat(),
+            name,
+        )
+    }
+}
+
+fn count(stack: &[&str], name: &str) -> usize {
+    stack.iter().filter(|&&other| other == name).count()
+}
+
+/// Stacks of 1,000 and 2,000 frames of 96 bytes and more are whole, each with its exact depth,
+/// beyond the kernel's largest copy by what is read from the running thread. Without that they are
+/// cut, and none is whole.
+#[test]
+fn stacks_of_two_thousand_frames_have_their_exact_depth() {
+    if !sampling_works() {
+        return;
+    }
+    for depth in ["1000", "2000"] {
+        let words = ["deeper", "12000", depth];
+        let deep = sampled(STITCHING, c_program("tree.c"), &words);
+        let whole = deep.share(&[StackEnd::Complete, StackEnd::Stitched]);
+        assert!(whole >= 0.99, "{whole} at {depth}: {:?}", deep.recording);
+        let frames: usize = depth.parse::<usize>().unwrap() + 1;
+        let stitched = deep.with_end(StackEnd::Stitched);
+        let at_work = stitched.filter(|stack| has(stack, "work_a"));
+        let mut seen = 0;
+        for stack in at_work {
+            assert_eq!(
+                (count(&stack, "descend"), count(&stack, "main")),
+                (frames, 1)
+            );
+            seen += 1;
+        }
+        assert!(seen > 100, "{seen}");
+        let told = |part: &str| deep.recording.notes.iter().any(|note| note.contains(part));
+        assert!(
+            told("65528") && told("reached beyond their copies"),
+            "{:?}",
+            deep.recording
+        );
+    }
+    let cut = sampled(CUTTING, c_program("tree.c"), &["deeper", "12000", "2000"]);
+    assert!(
+        cut.share(&[StackEnd::Truncated]) > 0.95,
+        "{:?}",
+        cut.recording
+    );
+    assert_eq!(cut.share(&[StackEnd::Stitched]), 0.0);
+}
+
+/// A copy that is too small at first grows, and no sample is lost by that: a few stacks are cut, and
+/// those after them are whole.
+#[test]
+fn copies_grow_when_stacks_are_cut() {
+    if !sampling_works() {
+        return;
+    }
+    let deep = sampled(CUTTING, c_program("tree.c"), &["deep", TREE_ROUNDS]);
+    let ends = &deep.profile.samples.end;
+    let cut = ends
+        .iter()
+        .filter(|&&end| end == StackEnd::Truncated)
+        .count();
+    assert!(cut > 0 && cut < 100, "{cut} of {}", ends.len());
+    let last_cut = ends
+        .iter()
+        .rposition(|&end| end == StackEnd::Truncated)
+        .unwrap();
+    assert!(last_cut < ends.len() / 3, "{last_cut} of {}", ends.len());
+    assert!(
+        deep.profile.meta.unwinder.contains("then 64.0 KiB"),
+        "{}",
+        deep.profile.meta.unwinder
+    );
+    if deep.profile.meta.event == "cpu-clock" {
+        let coverage = deep.profile.total_weight(1) as f64 / deep.recording.counts.cpu_ns as f64;
+        assert_near("coverage", coverage, 1.0, 0.05);
+    }
+}
+
+/// Two callers of one leaf with a large frame take turns every few dozen microseconds: no whole
+/// stack names the wrong one, and each has its share.
+#[test]
+fn alternating_callers_are_never_taken_for_each_other() {
+    if !sampling_works() {
+        return;
+    }
+    let callers = sampled(STITCHING, c_program("changing.c"), &["alternate", "7000"]);
+    let mut by_caller = [0u32; 2];
+    for stack in callers.with_end(StackEnd::Complete) {
+        // The kernel's own frames have no names here.
+        let stack: Vec<&str> = stack.into_iter().skip_while(|&name| name == "?").collect();
+        for (caller, other) in [(0, 1), (1, 0)] {
+            if has(&stack, &format!("spin_{caller}")) {
+                let chain = [
+                    format!("spin_{caller}"),
+                    "leaf".into(),
+                    format!("caller_{caller}"),
+                ];
+                assert_eq!(stack[..3], chain);
+                assert_eq!(count(&stack, "main"), 1);
+                assert!(!has(&stack, &format!("caller_{other}")));
+                by_caller[caller] += 1;
+            }
+        }
+    }
+    let all = f64::from(by_caller[0] + by_caller[1]);
+    assert!(
+        all > 0.95 * callers.recording.samples as f64,
+        "{:?}",
+        callers.recording
+    );
+    assert_near("caller_0", f64::from(by_caller[0]) / all, 0.75, 0.08);
+}
+
+/// In a recursive descent parser the frames alternate as the grammar says, to the depth that the
+/// innermost function was called at.
+#[test]
+fn a_parser_has_the_frames_of_its_grammar() {
+    if !sampling_works() {
+        return;
+    }
+    let parser = sampled(STITCHING, c_program("changing.c"), &["parser", "1500"]);
+    let mut seen = 0;
+    for stack in parser.with_end(StackEnd::Complete) {
+        let Some(depth) = stack[0].strip_prefix("spin_") else {
+            continue;
+        };
+        let factors = count(&stack, "factor");
+        assert_eq!((factors % 8).to_string(), depth, "{stack:?}");
+        let main = stack.iter().position(|&name| name == "main").unwrap();
+        for triple in stack[1..main].chunks(3) {
+            assert_eq!(triple, ["factor", "term", "expression"]);
+        }
+        seen += 1;
+    }
+    assert!(
+        f64::from(seen) > 0.9 * parser.recording.samples as f64,
+        "{:?}",
+        parser.recording
+    );
+}
+
+/// On walks through a tree whose stacks reach twice as far as the largest copy, no stack that
+/// counts as whole names a wrong branch; those that were stitched may, which is why they are told
+/// apart.
+#[test]
+fn walks_through_a_tree_name_no_wrong_branch_for_certain() {
+    if !sampling_works() {
+        return;
+    }
+    let tree = sampled(STITCHING, c_program("changing.c"), &["tree", "60000"]);
+    assert_eq!(tree.recording.samples, tree.profile.samples.len() as u64);
+    let steps = |stack: &[&str]| -> Vec<usize> {
+        let rights = stack
+            .iter()
+            .rev()
+            .filter(|name| ["left", "right"].contains(name));
+        rights.map(|&name| usize::from(name == "right")).collect()
+    };
+    let is_right = |stack: &[&str]| {
+        let path = steps(stack);
+        let bits = path.iter().take(3).fold(0, |bits, step| bits << 1 | step);
+        path.len() == 24 && stack[0] == format!("spin_{bits}")
+    };
+    let leaves = |stack: &Vec<&str>| stack[0].starts_with("spin_");
+    for stack in tree.with_end(StackEnd::Complete).filter(leaves) {
+        assert!(is_right(&stack), "{stack:?}");
+    }
+    let stitched: Vec<_> = tree.with_end(StackEnd::Stitched).filter(leaves).collect();
+    let wrong = stitched.iter().filter(|stack| !is_right(stack)).count();
+    let cut = tree.share(&[StackEnd::Truncated]);
+    println!("{wrong} wrong of {} stitched, {cut} cut", stitched.len());
+    // What is left of the callers of such stacks for those who have to be right: none.
+    let certain = tree.profile.without_stitched_callers();
+    assert_eq!(certain.stitched_count(), 0);
+    certain.validate().unwrap();
+    for row in 0..certain.samples.len() {
+        if tree.profile.samples.end[row] == StackEnd::Stitched {
+            assert_eq!(certain.path(certain.samples.stack[row]).count(), 1);
+        }
+    }
+}
+
+/// Futures that wait for each other 300 deep: the chain of polls has that many frames.
+#[test]
+fn deep_futures_have_one_frame_each() {
+    if !sampling_works() {
+        return;
+    }
+    let rust =
+        |folder: &TempDir| build(folder, "rustc", &["-O", "--edition=2024"], "deep_async.rs");
+    let deep = sampled(STITCHING, rust, &["12000"]);
+    let mut seen = 0;
+    for end in [StackEnd::Complete, StackEnd::Stitched] {
+        for stack in deep.with_end(end).filter(|stack| has(stack, "spin")) {
+            let polls = stack.iter().filter(|name| name.contains("level")).count();
+            assert_eq!(polls, 301);
+            seen += 1;
+        }
+    }
+    assert!(
+        f64::from(seen) > 0.9 * deep.recording.samples as f64,
+        "{:?}",
+        deep.recording
+    );
+}
