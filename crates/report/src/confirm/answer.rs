@@ -74,8 +74,10 @@ pub fn answer(runs: &[&Profile], pattern: &str, floor: f64) -> Result<Answer, Co
     if runs.is_empty() {
         return Err(ConfirmError::NoProfile);
     }
-    let certain = |profile: &&'_ Profile| profile.without_stitched_callers();
-    let certain: Vec<Cow<'_, Profile>> = runs.iter().map(certain).collect();
+    let certain: Vec<Cow<'_, Profile>> = runs
+        .iter()
+        .map(|&profile| profile.without_stitched_callers())
+        .collect();
     let runs: &[&Profile] = &certain.iter().map(AsRef::as_ref).collect::<Vec<_>>();
     let mut weighed = Vec::with_capacity(runs.len());
     for &profile in runs.iter().filter(|profile| !profile.samples.is_empty()) {
