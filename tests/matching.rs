@@ -168,12 +168,12 @@ fn functions(program: &Path) -> Vec<FunctionFacts> {
         .unwrap();
     let mut found = BTreeSet::new();
     for frame in named.iter().flat_map(|address| &address.frames) {
-        let file = frame.function.file.clone().unwrap_or_default();
+        let file = frame.function.file.as_deref().unwrap_or_default();
         if file.ends_with("src/main.rs") || file.contains("/strsim-") {
             found.insert(FunctionFacts {
-                name: frame.function.name.clone(),
-                linkage_name: frame.function.linkage_name.clone(),
-                file: Some(file),
+                name: frame.function.name.to_string(),
+                linkage_name: frame.function.linkage_name.to_string(),
+                file: Some(file.to_owned()),
                 line: frame.function.line,
                 image: Some(program.to_string_lossy().into_owned()),
             });

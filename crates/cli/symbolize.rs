@@ -214,7 +214,7 @@ impl Lookup {
     fn shown(&self, address: u64, named: NamedAddress, names: Names) -> Address {
         let frame = |named| frame(named, names);
         let symbol = named.symbol.map(|symbol| Symbol {
-            linkage_name: symbol.linkage_name,
+            linkage_name: symbol.linkage_name.to_string(),
             address: symbol.address.wrapping_add(self.base_svma),
             size: symbol.size,
             aliases: symbol.aliases,
@@ -242,22 +242,28 @@ enum Names {
 fn frame(named: NamedFrame, names: Names) -> Frame {
     let function = named.function;
     let linkage_name = if function.linkage_name.is_empty() {
-        function.name.clone()
+        function.name.to_string()
     } else {
-        function.linkage_name
+        function.linkage_name.to_string()
     };
     let name = match names {
-        Names::Ours => function.name,
+        Names::Ours => function.name.to_string(),
         Names::Binutils => demangle_whole(&linkage_name).into_owned(),
     };
     Frame {
         name,
         linkage_name,
         source: function.source.word(),
-        file: named.file.or_else(|| function.file.clone()),
+        file: named
+            .file
+            .or_else(|| function.file.clone())
+            .map(|file| file.to_string()),
         line: named.line,
         column: named.column,
-        declared_file: function.file.filter(|_| function.line.is_some()),
+        declared_file: function
+            .file
+            .filter(|_| function.line.is_some())
+            .map(|file| file.to_string()),
         declared_line: function.line,
         contradicted: named.contradicted,
     }

@@ -5,8 +5,8 @@
 //! `/buildid/HEX/debuginfo`. Nothing is fetched unless a caller asks for it, what comes back must
 //! have the build-id that was asked for, and size and time are bounded, for each file and in all.
 //!
-//! Servers are asked by plain HTTP: TLS would bring in a cryptographic library and a list of
-//! certificates. The program `debuginfod-find`, which speaks it, fills the same cache.
+//! Servers are asked by http and https. A server must show a certificate that the system trusts,
+//! or that the file in `SSL_CERT_FILE` or the folder in `SSL_CERT_DIR` does.
 
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
@@ -14,6 +14,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::file::ImageFile;
+use crate::trust::Trust;
 
 /// No file is fetched that is larger, unless `DEBUGINFOD_MAXSIZE` says less: debug files of the
 /// largest programs take some gigabytes.
@@ -32,6 +33,7 @@ pub struct Debuginfod {
     cache: PathBuf,
     largest_bytes: u64,
     file_time: Duration,
+    trust: Trust,
     /// What is left of the time for all files.
     left: Mutex<Duration>,
 }
@@ -65,7 +67,7 @@ impl Debuginfod {
     ///
     /// `DEBUGINFOD_TIMEOUT` (seconds), `DEBUGINFOD_MAXSIZE` (bytes) and `DEBUGINFOD_CACHE_PATH`
     /// count too. Without the last, the cache is `debuginfod_client` in `XDG_CACHE_HOME` or in
-    /// `~/.cache`.
+    /// `~/.cache`. `SSL_CERT_FILE` and `SSL_CERT_DIR` replace the system's certificates.
     pub fn from_environment() -> Option<Debuginfod> {
         Self::from_variables(|name| std::env::var(name).ok())
     }
@@ -86,6 +88,7 @@ impl Debuginfod {
             cache: cache_folder(&value_of)?,
             largest_bytes: most.unwrap_or(u64::MAX).min(LARGEST_FILE_BYTES),
             file_time: seconds.map_or(FILE_TIME, Duration::from_secs).min(ALL_TIME),
+            trust: Trust::from_variables(&value_of),
             left: Mutex::new(ALL_TIME),
         })
     }
@@ -167,13 +170,14 @@ impl Debuginfod {
             url: url.clone(),
             detail,
         };
-        if !server.starts_with("http://") {
-            return Err(failed(format!(
-                "only http:// is spoken here; `debuginfod-find debuginfo {hex}` speaks more and \
-                 fills the same cache"
-            )));
+        let is_secure = server.starts_with("https://");
+        if !is_secure && !server.starts_with("http://") {
+            return Err(failed("expected http:// or https:// in front".to_owned()));
         }
         let agent = ureq::Agent::config_builder()
+            .tls_config(self.trust.settings(is_secure).map_err(failed)?)
+            // A server can send on to another one, but not from https to plain http.
+            .https_only(is_secure)
             .timeout_global(Some(time))
             .max_redirects(3)
             .http_status_as_error(false)

@@ -77,6 +77,15 @@ impl ImageFile {
         self.bytes.as_slice()
     }
 
+    /// Copies bytes that lie `at` an offset of [`ImageFile::data`]; false when they are not all
+    /// there.
+    ///
+    /// For a few bytes here and there of a big file: the first touch of each page of a mapping
+    /// costs more than a read, and once more when the mapping goes.
+    pub fn peek(&self, at: usize, buffer: &mut [u8]) -> bool {
+        self.bytes.peek(at, buffer)
+    }
+
     /// The path it was opened by, or the name it was given.
     pub fn path(&self) -> &Path {
         &self.path

@@ -41,6 +41,7 @@ mod held;
 pub mod kernel;
 mod mapped;
 mod mini;
+mod trust;
 mod vdso;
 
 pub use crc::crc32;

@@ -2,6 +2,7 @@
 #![allow(unsafe_code)]
 
 use std::fs::File;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use crate::error::ImageError;
@@ -9,8 +10,8 @@ use crate::error::ImageError;
 /// Bytes of an image.
 #[derive(Debug)]
 pub(crate) enum Bytes {
-    /// A private, read-only mapping of a file.
-    Mapped(memmap2::Mmap),
+    /// A private, read-only mapping of a file, and the file.
+    Mapped(memmap2::Mmap, File),
     /// Bytes that did not come from a file.
     Owned(Vec<u8>),
 }
@@ -41,13 +42,29 @@ impl Bytes {
         // the kernel refuses writes to one that is being executed. All readers of these bytes check
         // every offset and length they find there, so changed contents give errors, not faults.
         let map = unsafe { memmap2::Mmap::map(&file) }.map_err(io)?;
-        Ok(Bytes::Mapped(map))
+        Ok(Bytes::Mapped(map, file))
     }
 
     pub(crate) fn as_slice(&self) -> &[u8] {
         match self {
-            Bytes::Mapped(map) => map,
+            Bytes::Mapped(map, _) => map,
             Bytes::Owned(bytes) => bytes,
+        }
+    }
+
+    /// Copies bytes from a place without touching the mapping; false when they are not all there.
+    pub(crate) fn peek(&self, at: usize, buffer: &mut [u8]) -> bool {
+        match self {
+            Bytes::Mapped(_, file) => file.read_exact_at(buffer, at as u64).is_ok(),
+            Bytes::Owned(bytes) => {
+                let found = at
+                    .checked_add(buffer.len())
+                    .and_then(|end| bytes.get(at..end));
+                found.is_some_and(|found| {
+                    buffer.copy_from_slice(found);
+                    true
+                })
+            }
         }
     }
 }

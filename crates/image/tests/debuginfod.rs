@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use hotproof_image::{DebugPlaces, DebugSearch, Debuginfod, DebuginfodError, ImageFile};
 
@@ -71,12 +72,18 @@ fn program(folder: &Path, flags: &str) -> (ImageFile, Vec<u8>) {
 }
 
 fn client(urls: &str, cache: &Path, largest_bytes: &str) -> Debuginfod {
+    trusting(urls, cache, largest_bytes, None)
+}
+
+/// A client for which certificates signed by those of a file count, and no others.
+fn trusting(urls: &str, cache: &Path, largest_bytes: &str, trusted: Option<&Path>) -> Debuginfod {
     let cache = cache.to_str().unwrap().to_owned();
     let client = Debuginfod::from_variables(|name| match name {
         "DEBUGINFOD_URLS" => Some(urls.to_owned()),
         "DEBUGINFOD_CACHE_PATH" => Some(cache.clone()),
         "DEBUGINFOD_MAXSIZE" => Some(largest_bytes.to_owned()),
         "DEBUGINFOD_TIMEOUT" => Some("20".to_owned()),
+        "SSL_CERT_FILE" => trusted.map(|path| path.to_str().unwrap().to_owned()),
         _ => None,
     });
     client.unwrap()
@@ -171,8 +178,13 @@ fn answers_that_are_wrong_are_refused_and_not_kept() {
         let kept = walk(&cache);
         assert!(kept.is_empty(), "{kept:?}");
     }
-    let error = client("https://127.0.0.1:1", folder.path(), "").fetch(id);
-    assert!(error.unwrap_err().to_string().contains("debuginfod-find"));
+    let error = client("ftp://127.0.0.1:1", folder.path(), "").fetch(id);
+    assert!(
+        error
+            .unwrap_err()
+            .to_string()
+            .contains("http:// or https://")
+    );
 }
 
 /// All files below a folder.
@@ -190,6 +202,101 @@ fn walk(folder: &Path) -> Vec<std::path::PathBuf> {
             }
         })
         .collect()
+}
+
+/// A server of the openssl program's own, which ends with the value.
+struct SecureServer {
+    url: String,
+    process: Child,
+}
+
+impl Drop for SecureServer {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// Serves the files of a folder over TLS, as whole answers; `None` when openssl is missing.
+fn serve_secure(folder: &Path) -> Option<SecureServer> {
+    let mut openssl = Command::new("openssl");
+    let request = "req -x509 -newkey rsa:2048 -nodes -keyout key.pem -out certificate.pem -days 2 \
+                   -subj /CN=localhost -addext subjectAltName=DNS:localhost -addext basicConstraints=critical,CA:FALSE";
+    let made = openssl.args(request.split_whitespace()).current_dir(folder);
+    match made.stderr(Stdio::null()).status() {
+        Ok(status) => assert!(status.success()),
+        Err(error) => {
+            // Past the test runner's capture.
+            let _ = writeln!(
+                std::io::stderr(),
+                "skipped: debuginfod over https: openssl: {error}"
+            );
+            return None;
+        }
+    }
+    // A free port, given back before openssl takes it.
+    let port = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
+    let serve = format!("s_server -accept {port} -cert certificate.pem -key key.pem -HTTP -quiet");
+    let mut openssl = Command::new("openssl");
+    let openssl = openssl.args(serve.split_whitespace()).current_dir(folder);
+    let process = openssl
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let server = SecureServer {
+        url: format!("https://localhost:{port}"),
+        process,
+    };
+    for _ in 0..200 {
+        if TcpStream::connect(("127.0.0.1", port)).is_ok() {
+            return Some(server);
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    panic!("openssl does not listen at port {port}");
+}
+
+#[test]
+fn servers_are_asked_over_https_and_have_to_be_trusted() {
+    let folder = tempfile::tempdir().unwrap();
+    let (image, debug) = program(folder.path(), "");
+    let id = image.build_id().unwrap();
+    let place = folder.path().join(&path_of(&image)[1..]);
+    std::fs::create_dir_all(place.parent().unwrap()).unwrap();
+    let head = format!("HTTP/1.0 200 OK\r\nContent-Length: {}\r\n\r\n", debug.len());
+    let mut answer = head.into_bytes();
+    answer.extend_from_slice(&debug);
+    std::fs::write(&place, answer).unwrap();
+    let Some(server) = serve_secure(folder.path()) else {
+        return;
+    };
+    let cache = folder.path().join("cache");
+    let trusted = folder.path().join("certificate.pem");
+    let found = trusting(&server.url, &cache, "", Some(&trusted)).fetch(id);
+    assert_eq!(found.unwrap().unwrap().data(), debug);
+
+    // Nobody whom the system trusts has signed it.
+    let other = folder.path().join("other");
+    let error = client(&server.url, &other, "")
+        .fetch(id)
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("certificate") && error.contains(&server.url),
+        "{error}"
+    );
+    let nobody = folder.path().join("nobody.pem");
+    std::fs::write(&nobody, "").unwrap();
+    let error = trusting(&server.url, &other, "", Some(&nobody))
+        .fetch(id)
+        .unwrap_err();
+    assert!(error.to_string().contains("ca-certificates"), "{error}");
+    assert!(walk(&other).is_empty());
 }
 
 #[test]

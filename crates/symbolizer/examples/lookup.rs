@@ -29,7 +29,7 @@ fn print(file: &Path, addresses: &[String]) -> Result<(), Box<dyn Error>> {
     for (address, named) in addresses.into_iter().zip(named) {
         let symbol = named
             .symbol
-            .map_or(String::new(), |symbol| symbol.linkage_name);
+            .map_or(Default::default(), |symbol| symbol.linkage_name);
         println!("{address:#x} {symbol}");
         for frame in named.frames {
             let function = frame.function;

@@ -1,5 +1,7 @@
 //! What is known of an address, free of any mapped file.
 
+use std::sync::Arc;
+
 use hotproof_profile::Source;
 use rustc_hash::FxHashMap;
 
@@ -7,12 +9,12 @@ use rustc_hash::FxHashMap;
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct NamedFunction {
     /// Demangled name without hash.
-    pub name: String,
+    pub name: Arc<str>,
     /// Mangled name; empty when unknown.
-    pub linkage_name: String,
+    pub linkage_name: Arc<str>,
     /// Declared file, absolute where the compiler's folder is known. Where debug information has
     /// lines but no declarations, the file of the function's lines. `None` when unknown.
-    pub file: Option<String>,
+    pub file: Option<Arc<str>>,
     /// Declared line, counted from 1; `None` when unknown.
     pub line: Option<u32>,
     /// Who named it.
@@ -23,7 +25,7 @@ pub struct NamedFunction {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct NamedSymbol {
     /// Its name as the table has it.
-    pub linkage_name: String,
+    pub linkage_name: Arc<str>,
     /// Relative address of its first byte.
     pub address: u64,
     /// Size in bytes; 0 when unknown.
@@ -43,7 +45,7 @@ pub struct NamedFrame {
     /// Column; `None` when unknown.
     pub column: Option<u32>,
     /// File of `line`, when it differs from the function's.
-    pub file: Option<String>,
+    pub file: Option<Arc<str>>,
     /// Whether the line table contradicts the function; see [`hotproof_profile::Frame`].
     pub contradicted: bool,
 }
@@ -63,6 +65,34 @@ pub(crate) struct Answer {
     pub(crate) symbol: Option<u32>,
     /// The innermost frame; `None` when nobody can name the address.
     pub(crate) frame: Option<u32>,
+}
+
+/// An answer as tables keep it, in half the bytes: there may be millions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct StoredAnswer {
+    /// A row more; 0 for none, like the frame.
+    symbol: u32,
+    frame: u32,
+}
+
+impl StoredAnswer {
+    /// The answer in full.
+    pub(crate) fn unpack(self) -> Answer {
+        Answer {
+            symbol: self.symbol.checked_sub(1),
+            frame: self.frame.checked_sub(1),
+        }
+    }
+}
+
+impl From<Answer> for StoredAnswer {
+    fn from(answer: Answer) -> StoredAnswer {
+        let row = |row: Option<u32>| row.map_or(0, |row| row + 1);
+        StoredAnswer {
+            symbol: row(answer.symbol),
+            frame: row(answer.frame),
+        }
+    }
 }
 
 /// A frame by rows of [`Tables`]. Addresses share frames: those of one line, and all that is around
@@ -140,7 +170,7 @@ impl From<AnswerFrame> for StoredFrame {
 pub(crate) struct Tables {
     pub(crate) functions: Vec<NamedFunction>,
     pub(crate) symbols: Vec<NamedSymbol>,
-    pub(crate) files: Vec<String>,
+    pub(crate) files: Vec<Arc<str>>,
     /// Outer frames come before inner ones.
     pub(crate) frames: Vec<StoredFrame>,
 }
@@ -228,9 +258,9 @@ fn extend(map: &mut Vec<u32>, start: usize, count: usize) {
 pub(crate) struct Rows {
     functions: FxHashMap<NamedFunction, u32>,
     symbols: FxHashMap<NamedSymbol, u32>,
-    files: FxHashMap<String, u32>,
+    files: FxHashMap<Arc<str>, u32>,
     /// All paths by row.
-    paths: Vec<String>,
+    paths: Vec<Arc<str>>,
     /// Frames that are not inlined and were given out by [`Rows::lone_frame`].
     lone_frames: FxHashMap<AnswerFrame, u32>,
     /// How many frames there are.
@@ -252,23 +282,19 @@ impl Rows {
         if let Some(&row) = self.files.get(path) {
             return row;
         }
-        self.paths.push(path.to_owned());
-        intern(&mut self.files, &mut self.fresh.files, path.to_owned())
+        let path: Arc<str> = path.into();
+        self.paths.push(path.clone());
+        intern(&mut self.files, &mut self.fresh.files, path)
     }
 
     /// The path of a row.
-    pub(crate) fn path(&self, file: u32) -> &str {
+    pub(crate) fn path(&self, file: u32) -> &Arc<str> {
         &self.paths[file as usize]
     }
 
     /// The row that the next new frame gets.
     pub(crate) fn next_frame(&self) -> u32 {
         self.frames
-    }
-
-    /// Makes room for frames that will come.
-    pub(crate) fn reserve_frames(&mut self, count: usize) {
-        self.fresh.frames.reserve(count);
     }
 
     /// A new row for a frame. Equal ones are not looked for: chains are told apart where they are

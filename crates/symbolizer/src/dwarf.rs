@@ -19,14 +19,17 @@ mod units;
 mod walk;
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, OnceLock};
 
 use gimli::{DwarfPackage, DwarfSections, DwoId, EndianSlice, LittleEndian, SectionId};
 use hotproof_image::{ImageError, ImageFile};
-use rayon::prelude::*;
 use rustc_hash::FxHashSet;
 
+pub(crate) use self::files::{PathPlace, SourcePath};
 use self::hits::Hit;
 pub(crate) use self::ranges::Code;
 pub(crate) use self::split::{LoadError, SplitPlaces};
@@ -34,6 +37,12 @@ use self::split::{PackageBytes, SplitFile};
 use self::unit_answers::{Lines, MissingEntries, Question};
 pub(crate) use self::unit_answers::{NONE, UnitAnswers, UnitFunction};
 use self::units::{Unit, UnitAt, UnitRange, Units};
+
+/// Units with fewer bytes of entries than this in all are read by the thread that asks: others
+/// would take longer to wake up.
+const ALONE_BYTES: usize = 256 << 10;
+/// So many answers wait at most until they are taken, besides those that came early.
+const MOST_WAITING_UNITS: usize = 16;
 
 /// The reader of all sections: bytes of mapped files.
 pub(crate) type Slice<'a> = EndianSlice<'a, LittleEndian>;
@@ -54,6 +63,8 @@ pub(crate) struct DwarfBytes<'a> {
     main: DwarfSections<Cow<'a, [u8]>>,
     shared: Option<DwarfSections<Cow<'a, [u8]>>>,
     package: Option<PackageBytes<'a>>,
+    /// The file of the main sections.
+    file: &'a ImageFile,
 }
 
 /// Answers from DWARF.
@@ -72,15 +83,26 @@ pub(crate) struct DwarfNames<'a> {
     lined: OnceLock<Vec<UnitRange>>,
 }
 
-/// What a batch of addresses got.
-#[derive(Default)]
-pub(crate) struct Batch<'a> {
-    /// Units that were hit, in the order of the file.
-    pub(crate) units: Vec<UnitAnswers<'a>>,
-    /// For each address a row of `units` and a frame of that unit; [`NONE`] twice when DWARF does
-    /// not cover it.
-    pub(crate) frames: Vec<(u32, u32)>,
+/// The caller's numbers for the frames of one unit.
+pub(crate) enum FrameRows {
+    /// They follow each other, from this one on.
+    From(u32),
+    /// One for each.
+    Each(Vec<u32>),
 }
+
+impl FrameRows {
+    fn of(&self, frame: u32) -> u32 {
+        match self {
+            FrameRows::From(first) => first + frame,
+            FrameRows::Each(rows) => rows[frame as usize],
+        }
+    }
+}
+
+/// Takes what a unit knows, one unit after the other, always in the same order. The mark says that
+/// no other unit is being read meanwhile.
+pub(crate) type Take<'t, 'a> = dyn FnMut(UnitAnswers<'a>, bool) -> FrameRows + 't;
 
 impl<'a> DwarfBytes<'a> {
     /// Reads the sections; `None` when the file has no debug information.
@@ -99,6 +121,7 @@ impl<'a> DwarfBytes<'a> {
             main,
             shared,
             package,
+            file,
         }))
     }
 }
@@ -128,8 +151,8 @@ impl<'a> DwarfNames<'a> {
         let package = bytes.package.as_ref().map(split::read_package);
         let shared = dwarf.sup.clone();
         Ok(DwarfNames {
-            main: Units::new(Arc::new(dwarf)),
-            shared: shared.map(Units::new),
+            main: Units::new(Arc::new(dwarf), Some(bytes.file)),
+            shared: shared.map(|dwarf| Units::new(dwarf, None)),
             package: package.transpose()?,
             places,
             code,
@@ -153,28 +176,22 @@ impl<'a> DwarfNames<'a> {
         }
     }
 
-    /// The chains of linked addresses, which are sorted and distinct.
-    pub(crate) fn answer(&self, svmas: &[u64]) -> Batch<'a> {
-        let mut batch = Batch {
-            units: Vec::new(),
-            frames: vec![(NONE, NONE); svmas.len()],
-        };
+    /// The chains of linked addresses, which are sorted and distinct: for each the number that
+    /// `take` gave its innermost frame, [`NONE`] when DWARF does not cover it.
+    pub(crate) fn answer(&self, svmas: &[u64], take: &mut Take<'_, 'a>) -> Vec<u32> {
+        let mut known = vec![NONE; svmas.len()];
         // The lists of ranges from the cheapest on; the dearer ones are read for addresses that
         // the cheaper ones do not know.
         let stages = [Self::listed_ranges, Self::rooted_ranges, Self::lined_ranges];
         for ranges in stages {
-            let open = batch
-                .frames
-                .iter()
-                .enumerate()
-                .filter(|(_, frame)| frame.0 == NONE);
-            let open: Vec<u32> = open.map(|(row, _)| row as u32).collect();
+            let rows = (0..).zip(&known).filter(|(_, known)| **known == NONE);
+            let open: Vec<u32> = rows.map(|(row, _)| row).collect();
             if open.is_empty() {
                 break;
             }
-            self.answer_by(ranges(self), svmas, &open, &mut batch);
+            self.answer_by(ranges(self), svmas, open, &mut known, take);
         }
-        batch
+        known
     }
 
     fn listed_ranges(&self) -> &[UnitRange] {
@@ -202,43 +219,72 @@ impl<'a> DwarfNames<'a> {
     }
 
     /// Asks the units whose ranges hold addresses that have no answer yet.
-    fn answer_by(&self, ranges: &[UnitRange], svmas: &[u64], open: &[u32], batch: &mut Batch<'a>) {
-        let (mut hits, rivals) = hits::find(ranges, svmas, open);
+    fn answer_by(
+        &self,
+        ranges: &[UnitRange],
+        svmas: &[u64],
+        open: Vec<u32>,
+        known: &mut [u32],
+        take: &mut Take<'_, 'a>,
+    ) {
+        let (hits, mut rivals) = hits::find(ranges, svmas, &open);
+        drop(open);
+        let weighed = hits
+            .into_iter()
+            .map(|hit| (self.main.weight(hit.unit), hit));
+        let mut weighed: Vec<(usize, Hit)> = weighed.collect();
         // The largest first, so that no thread is left with it at the end.
-        hits.sort_by_key(|hit| (std::cmp::Reverse(self.main.weight(hit.unit)), hit.unit));
-        let ask = |hit: &Hit| self.ask(hit, svmas);
-        let mut answers: Vec<(Hit, UnitAnswers<'a>)> = match hits.len() {
-            0 | 1 => hits
-                .into_iter()
-                .map(|hit| (ask(&hit), hit))
-                .map(swap)
-                .collect(),
-            _ => hits
-                .into_iter()
-                .par_bridge()
-                .map(|hit| (ask(&hit), hit))
-                .map(swap)
-                .collect(),
-        };
-        answers.sort_unstable_by_key(|(hit, _)| hit.unit);
-        let first = batch.units.len() as u32;
-        let answers_of = |at: u32| &answers[at as usize];
-        for (at, (hit, answers)) in answers.iter().enumerate() {
-            for (&row, &frame) in hit.rows.iter().zip(&answers.answers) {
-                let known = &mut batch.frames[row as usize];
-                let is_better = known.0 == NONE
-                    || rivals.prefers(row, hit.unit, answers_of(known.0 - first).0.unit);
-                if frame != NONE && is_better {
-                    *known = (first + at as u32, frame);
+        weighed.sort_unstable_by_key(|(weight, hit)| (std::cmp::Reverse(*weight), hit.unit));
+        let weight: usize = weighed.iter().map(|(weight, _)| weight).sum();
+        let hits: Vec<Hit> = weighed.into_iter().map(|(_, hit)| hit).collect();
+        let is_alone = hits.len() < 2 || weight < ALONE_BYTES || rayon::current_num_threads() < 2;
+        let mut accept = |hit: &Hit, mut answers: UnitAnswers<'a>| {
+            let frames = std::mem::take(&mut answers.answers);
+            let numbers = take(answers, is_alone);
+            for (&row, frame) in hit.rows.iter().zip(frames) {
+                if frame != NONE && rivals.accept(row, hit.unit) {
+                    known[row as usize] = numbers.of(frame);
                 }
             }
+        };
+        if is_alone {
+            for hit in &hits {
+                accept(hit, self.ask(hit, svmas));
+            }
+        } else {
+            self.ask_all(&hits, svmas, &mut accept);
         }
-        batch
-            .units
-            .extend(answers.into_iter().map(|(_, mut answers)| {
-                answers.answers = Vec::new();
-                answers
-            }));
+    }
+
+    /// Asks units on all threads, and hands their answers on in the order of the units, so that
+    /// few are held at a time.
+    fn ask_all(&self, hits: &[Hit], svmas: &[u64], accept: &mut dyn FnMut(&Hit, UnitAnswers<'a>)) {
+        let next = AtomicUsize::new(0);
+        let (sender, answers) = sync_channel(MOST_WAITING_UNITS);
+        rayon::in_place_scope(|scope| {
+            let next = &next;
+            for _ in 0..rayon::current_num_threads().min(hits.len()) {
+                let sender = sender.clone();
+                scope.spawn(move |_| {
+                    let mut turns = std::iter::repeat_with(|| next.fetch_add(1, Ordering::Relaxed));
+                    // The receiver is gone when it panicked, which ends the scope.
+                    while let Some(turn) = turns.next()
+                        && let Some(hit) = hits.get(turn)
+                        && sender.send((turn, self.ask(hit, svmas))).is_ok()
+                    {}
+                });
+            }
+            drop(sender);
+            let mut early = BTreeMap::new();
+            let mut turn = 0;
+            for (at, found) in answers {
+                early.insert(at, found);
+                while let Some(found) = early.remove(&turn) {
+                    accept(&hits[turn], found);
+                    turn += 1;
+                }
+            }
+        });
     }
 
     fn ask(&self, hit: &Hit, svmas: &[u64]) -> UnitAnswers<'a> {
@@ -387,8 +433,4 @@ struct Skeleton<'u, 'a> {
 
 fn slice(data: &[u8]) -> Slice<'_> {
     Slice::new(data, LittleEndian)
-}
-
-fn swap<A, B>((a, b): (A, B)) -> (B, A) {
-    (b, a)
 }

@@ -4,9 +4,8 @@ use std::path::{Path, PathBuf};
 
 use hotproof_image::DebugPlaces;
 use hotproof_profile::ImageKind;
-use rayon::prelude::*;
 
-use crate::answer::{Answer, NamedFunction, NamedSymbol, Tables};
+use crate::answer::{Answer, NamedFunction, NamedSymbol, StoredAnswer, Tables};
 use crate::files::{Detail, Wanted};
 use crate::summary::Problem;
 use crate::worker::Worker;
@@ -28,9 +27,10 @@ use crate::worker::Worker;
 /// ```
 #[derive(Debug)]
 pub struct FileNames {
-    /// In the order of the addresses: the rows of symbol and innermost frame, each one more than
-    /// it is, 0 for none.
-    answers: Vec<(u32, u32)>,
+    /// In ascending order of the addresses.
+    answers: Vec<StoredAnswer>,
+    /// For each place the row of its answer; `None` when they are the same.
+    rows: Option<Vec<u32>>,
     tables: Tables,
     problems: Vec<Problem>,
 }
@@ -70,28 +70,32 @@ impl FileNames {
         if !batch.is_open {
             return Err(batch.problems.pop().unwrap_or(Problem::NoSymbols));
         }
-        let answers = match rows {
-            Some(rows) => rows
-                .iter()
-                .map(|&row| packed(batch.answers[row as usize]))
-                .collect(),
-            None => batch.answers.into_iter().map(packed).collect(),
-        };
         Ok(FileNames {
-            answers,
+            answers: batch.answers,
+            rows,
             tables: batch.rows,
             problems: batch.problems,
         })
     }
 
+    /// The answer in a place; `None` when there is no such place.
+    fn answer(&self, place: usize) -> Option<Answer> {
+        let row = match &self.rows {
+            Some(rows) => *rows.get(place)? as usize,
+            None => place,
+        };
+        self.answers.get(row).map(|answer| answer.unpack())
+    }
+
     /// How many addresses there are.
     pub fn len(&self) -> usize {
-        self.answers.len()
+        let rows = self.rows.as_ref();
+        rows.map_or(self.answers.len(), Vec::len)
     }
 
     /// Whether no address was asked for.
     pub fn is_empty(&self) -> bool {
-        self.answers.is_empty()
+        self.len() == 0
     }
 
     /// What went wrong; empty when nothing did.
@@ -102,18 +106,12 @@ impl FileNames {
     /// The frames of the address in this place, innermost first; none when nobody can name it or
     /// there is no such place.
     pub fn frames(&self, place: usize) -> impl Iterator<Item = FrameRef<'_>> {
-        let &(_, frame) = self.answers.get(place).unwrap_or(&(0, 0));
-        let answer = Answer {
-            symbol: None,
-            frame: frame.checked_sub(1),
-        };
+        let answer = self.answer(place).unwrap_or_default();
         self.tables.chain(answer).map(|frame| FrameRef {
             function: &self.tables.functions[frame.function as usize],
             line: frame.line,
             column: frame.column,
-            file: frame
-                .file
-                .map(|file| self.tables.files[file as usize].as_str()),
+            file: frame.file.map(|file| &*self.tables.files[file as usize]),
             contradicted: frame.contradicted,
         })
     }
@@ -121,15 +119,13 @@ impl FileNames {
     /// The linker's symbol of the address in this place; `None` when no table has one or there is
     /// no such place.
     pub fn symbol(&self, place: usize) -> Option<&NamedSymbol> {
-        let row = self.answers.get(place)?.0.checked_sub(1)?;
+        let row = self.answer(place)?.symbol?;
         Some(&self.tables.symbols[row as usize])
     }
 }
 
-fn packed(answer: Answer) -> (u32, u32) {
-    let row = |row: Option<u32>| row.map_or(0, |row| row + 1);
-    (row(answer.symbol), row(answer.frame))
-}
+/// So many bits of an address are sorted at a time.
+const DIGIT_BITS: u32 = 11;
 
 /// Addresses ascending, each once, and for each place where its address is among them; without
 /// places, they were so before.
@@ -137,16 +133,72 @@ fn in_order(addresses: &[u64]) -> (Vec<u64>, Option<Vec<u32>>) {
     if addresses.is_sorted_by(|a, b| a < b) {
         return (addresses.to_vec(), None);
     }
-    let places = addresses.iter().zip(0u32..);
-    let mut places: Vec<(u64, u32)> = places.map(|(&address, place)| (address, place)).collect();
-    places.par_sort_unstable();
-    let mut sorted: Vec<u64> = Vec::with_capacity(places.len());
-    let mut rows = vec![0; places.len()];
-    for (address, place) in places {
+    let order = order_of(addresses);
+    let mut sorted: Vec<u64> = Vec::with_capacity(addresses.len());
+    let mut rows = vec![0; addresses.len()];
+    for place in order {
+        let address = addresses[place as usize];
         if sorted.last() != Some(&address) {
             sorted.push(address);
         }
         rows[place as usize] = sorted.len() as u32 - 1;
     }
     (sorted, Some(rows))
+}
+
+/// The places of addresses in ascending order of the addresses: a radix sort, because addresses of
+/// one file differ in few bits and there may be millions of them.
+fn order_of(addresses: &[u64]) -> Vec<u32> {
+    let first = addresses.iter().copied().min().unwrap_or(0);
+    let last = addresses.iter().copied().max().unwrap_or(0);
+    // There are fewer than 2^32, which are 32 gigabytes.
+    let mut order: Vec<u32> = (0..addresses.len() as u32).collect();
+    let mut next = vec![0u32; addresses.len()];
+    let bits = u64::BITS - (last - first).leading_zeros();
+    for shift in (0..bits).step_by(DIGIT_BITS as usize) {
+        let digit = |place: u32| {
+            let digit = (addresses[place as usize] - first) >> shift;
+            digit as usize & ((1 << DIGIT_BITS) - 1)
+        };
+        let mut starts = vec![0u32; 1 << DIGIT_BITS];
+        for &place in &order {
+            starts[digit(place)] += 1;
+        }
+        let mut sum = 0;
+        for start in &mut starts {
+            sum += std::mem::replace(start, sum);
+        }
+        for &place in &order {
+            let start = &mut starts[digit(place)];
+            next[*start as usize] = place;
+            *start += 1;
+        }
+        std::mem::swap(&mut order, &mut next);
+    }
+    order
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::in_order;
+
+    proptest! {
+        #[test]
+        fn addresses_come_in_order_and_are_found_again(
+            addresses in proptest::collection::vec(prop_oneof![any::<u64>(), 0..50u64], 0..80),
+        ) {
+            let (sorted, rows) = in_order(&addresses);
+            let mut expected = addresses.clone();
+            expected.sort_unstable();
+            expected.dedup();
+            prop_assert_eq!(&sorted, &expected);
+            let found = match rows {
+                Some(rows) => rows.iter().map(|&row| sorted[row as usize]).collect(),
+                None => sorted,
+            };
+            prop_assert_eq!(found, addresses);
+        }
+    }
 }

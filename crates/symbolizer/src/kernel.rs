@@ -82,14 +82,14 @@ fn answer(rows: &mut Rows, symbol: KernelSymbol<'_>) -> Answer {
         None => symbol.name.to_owned(),
     };
     let function = rows.function(NamedFunction {
-        name,
-        linkage_name: symbol.name.to_owned(),
+        name: name.into(),
+        linkage_name: symbol.name.into(),
         file: None,
         line: None,
         source: Source::Kallsyms,
     });
     let row = rows.symbol(NamedSymbol {
-        linkage_name: symbol.name.to_owned(),
+        linkage_name: symbol.name.into(),
         address: symbol.start,
         size: 0,
         aliases: Vec::new(),

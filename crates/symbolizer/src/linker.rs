@@ -2,6 +2,7 @@
 
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use hotproof_image::ImageFile;
 use hotproof_profile::Source;
@@ -43,6 +44,8 @@ struct NearTables<'a> {
 
 /// So many batches of addresses are looked for one by one; then all symbols are read.
 const FEW_BATCHES: u32 = 2;
+/// For more addresses than this at once all symbols are read.
+const MOST_NEAR_ADDRESSES: usize = 1 << 16;
 
 /// A symbol that covers an address.
 #[derive(Debug, Clone, Copy)]
@@ -101,7 +104,8 @@ impl<'a> LinkerNames<'a> {
     pub(crate) fn announce(&mut self, svmas: &[u64]) {
         self.announced += 1;
         self.near = None;
-        if self.announced <= FEW_BATCHES && self.all.get().is_none() && !svmas.is_empty() {
+        let are_few = (1..=MOST_NEAR_ADDRESSES).contains(&svmas.len());
+        if self.announced <= FEW_BATCHES && self.all.get().is_none() && are_few {
             self.near = Some(NearTables {
                 svmas: svmas.to_vec(),
                 tables: tables(self.files, self.elf.as_ref(), svmas),
@@ -120,21 +124,33 @@ impl<'a> LinkerNames<'a> {
 
     /// The symbol that covers a linked address.
     pub(crate) fn symbol(&self, svma: u64) -> Option<Found<'_, 'a>> {
-        self.tables_for(svma).iter().find_map(|(source, table)| {
-            let row = table.find(svma)?;
-            Some(Found {
-                source: *source,
-                row: *row,
-                aliases: table.aliases(row),
-            })
-        })
+        self.symbol_until(svma).0
+    }
+
+    /// The symbol that covers a linked address, and the first address after it of which something
+    /// else may be said; addresses up to there must have been announced if this one was.
+    pub(crate) fn symbol_until(&self, svma: u64) -> (Option<Found<'_, 'a>>, u64) {
+        let mut until = u64::MAX;
+        for (source, table) in self.tables_for(svma) {
+            let (row, end) = table.find_until(svma);
+            until = until.min(end);
+            if let Some(row) = row {
+                let found = Found {
+                    source: *source,
+                    row: *row,
+                    aliases: table.aliases(row),
+                };
+                return (Some(found), until);
+            }
+        }
+        (None, until)
     }
 
     /// A symbol as answers have it.
     pub(crate) fn named(&self, found: Found<'_, 'a>) -> NamedSymbol {
         let text = |name: &[u8]| String::from_utf8_lossy(name).into_owned();
         NamedSymbol {
-            linkage_name: text(found.row.name),
+            linkage_name: text(found.row.name).into(),
             address: found.row.start.wrapping_sub(self.base_svma),
             size: found.row.size,
             aliases: found.aliases.iter().map(|name| text(name)).collect(),
@@ -167,10 +183,10 @@ impl<'a> LinkerNames<'a> {
         let frames = go.frames(svma).into_iter();
         let frames = frames.map(|frame| TableFrame {
             function: NamedFunction {
-                linkage_name: frame.name.clone(),
-                name: frame.name,
+                linkage_name: frame.name.as_str().into(),
+                name: frame.name.into(),
                 line: frame.first_line.filter(|_| frame.file.is_some()),
-                file: frame.file,
+                file: frame.file.map(Arc::from),
                 source: Source::GoTable,
             },
             line: frame.line,
@@ -199,8 +215,8 @@ impl<'a> LinkerNames<'a> {
 fn plain(name: String, linkage_name: String, source: Source) -> TableFrame {
     TableFrame {
         function: NamedFunction {
-            name,
-            linkage_name,
+            name: name.into(),
+            linkage_name: linkage_name.into(),
             file: None,
             line: None,
             source,

@@ -1,16 +1,21 @@
 //! Names the addresses of one image from all that its files hold.
 
+use std::borrow::Cow;
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use hotproof_image::ImageFile;
 use hotproof_profile::Source;
 use rustc_hash::FxHashMap;
 
-use crate::answer::{Answer, AnswerFrame, NamedFunction, Rows, Tables};
-use crate::dwarf::{Code, DwarfBytes, DwarfNames, NONE, UnitAnswers, UnitFunction};
+use crate::answer::{Answer, AnswerFrame, NamedFunction, Rows, StoredAnswer, Tables};
+use crate::dwarf::{
+    Code, DwarfBytes, DwarfNames, FrameRows, NONE, PathPlace, SourcePath, UnitAnswers, UnitFunction,
+};
 use crate::files::Files;
-use crate::linker::{Found, LinkerNames};
+use crate::linker::LinkerNames;
 use crate::names::Names;
 use crate::summary::Problem;
 
@@ -43,30 +48,32 @@ struct Place {
     column: Option<u32>,
 }
 
-/// How the frames of one unit are found in the answers.
-enum Taken {
-    /// All of them are there, from this row on.
-    All(u32),
-    /// Some have no name.
-    Some(Vec<Known>),
-}
+/// What DWARF knows of an address, in four bytes: nothing, a frame, or a place of a list.
+#[derive(Clone, Copy)]
+struct KnownRow(u32);
 
-impl Taken {
-    fn known(&self, frame: u32) -> Known {
-        match self {
-            Taken::All(first) => Known {
-                frame: Some(first + frame),
+impl KnownRow {
+    /// Numbers from here on are places.
+    const FIRST_PLACE: u32 = 1 << 31;
+
+    fn of_place(row: usize) -> KnownRow {
+        // Units have fewer nameless frames than bytes of entries.
+        let row = u32::try_from(row).unwrap_or(u32::MAX);
+        KnownRow(row.saturating_add(Self::FIRST_PLACE))
+    }
+
+    fn known(self, places: &[Place]) -> Known {
+        let place = self.0.checked_sub(Self::FIRST_PLACE);
+        let place = place.map(|row| places.get(row as usize).copied());
+        match place {
+            // The list has no place for the number that means nothing.
+            Some(place) => Known { frame: None, place },
+            None => Known {
+                frame: Some(self.0),
                 place: None,
             },
-            Taken::Some(known) => known[frame as usize],
         }
     }
-}
-
-/// What a unit and a frame of it say; nothing where there is none.
-fn known_by(units: &[Taken], found: Option<&(u32, u32)>) -> Known {
-    let known = found.and_then(|&(unit, frame)| Some(units.get(unit as usize)?.known(frame)));
-    known.unwrap_or_default()
 }
 
 /// Everything that answers for one image.
@@ -75,10 +82,16 @@ pub(crate) struct Namer<'a> {
     base_svma: u64,
     linker: LinkerNames<'a>,
     dwarf: Option<DwarfNames<'a>>,
-    names: Names,
+    names: Names<'a>,
+    /// The linkage name of functions that have none.
+    nothing: Arc<str>,
     functions: FxHashMap<FunctionKey, Option<u32>>,
-    /// The last symbol that was asked for: its start and its row.
-    last_symbol: Option<(u64, u32)>,
+    /// Rows of files by where the parts of their paths lie.
+    files: FxHashMap<PathPlace, u32>,
+    /// Places of nameless code, while a batch is named.
+    places: Vec<Place>,
+    /// The addresses of the last symbol that was asked for, and its row.
+    last_symbol: Option<(Range<u64>, Option<u32>)>,
     /// The frame of the last symbol that had no other, and the symbol's row.
     last_frame: Option<(u32, u32)>,
     rows: Rows,
@@ -114,7 +127,10 @@ impl<'a> Namer<'a> {
             linker: LinkerNames::new(files),
             dwarf: None,
             names: Names::default(),
+            nothing: Arc::default(),
             functions: FxHashMap::default(),
+            files: FxHashMap::default(),
+            places: Vec::new(),
             last_symbol: None,
             last_frame: None,
             rows: Rows::default(),
@@ -135,22 +151,43 @@ impl<'a> Namer<'a> {
     }
 
     /// Names relative addresses, which are sorted and distinct, in their order.
-    pub(crate) fn name_all(&mut self, addresses: &[u64]) -> Vec<Answer> {
-        let svmas = addresses
-            .iter()
-            .map(|address| self.base_svma.wrapping_add(*address));
-        let svmas: Vec<u64> = svmas.filter(|&svma| self.is_code(svma)).collect();
-        self.linker.announce(&svmas);
-        let (units, frames) = self.ask_dwarf(&svmas);
-        let mut found = frames.iter();
-        let mut known = svmas.iter().map(|&svma| (svma, found.next())).peekable();
-        let mut answers = Vec::with_capacity(addresses.len());
-        for &address in addresses {
-            let svma = self.base_svma.wrapping_add(address);
-            answers.push(match known.next_if(|&(code, _)| code == svma) {
-                Some((_, frame)) => self.name(svma, known_by(&units, frame)),
-                None => Answer::default(),
-            });
+    pub(crate) fn name_all(&mut self, mut addresses: Vec<u64>) -> Vec<StoredAnswer> {
+        let (base, code) = (self.base_svma, code_of(self.image));
+        let mut at = 0u32;
+        let mut outside = Vec::new();
+        // There may be millions, so they are changed in their place.
+        addresses.retain_mut(|address| {
+            *address = base.wrapping_add(*address);
+            let is_code = code.contains(*address);
+            if !is_code {
+                outside.push(at);
+            }
+            at += 1;
+            is_code
+        });
+        let answers = self.name_code(&addresses);
+        if outside.is_empty() {
+            return answers;
+        }
+        let mut outside = outside.into_iter().peekable();
+        let mut answers = answers.into_iter();
+        let answer = |row| match outside.next_if_eq(&row) {
+            Some(_) => StoredAnswer::default(),
+            None => answers.next().unwrap_or_default(),
+        };
+        (0..at).map(answer).collect()
+    }
+
+    /// Names linked addresses of code.
+    fn name_code(&mut self, svmas: &[u64]) -> Vec<StoredAnswer> {
+        self.linker.announce(svmas);
+        self.last_symbol = None;
+        let known = self.ask_dwarf(svmas);
+        let places = std::mem::take(&mut self.places);
+        let mut answers = Vec::with_capacity(svmas.len());
+        for (row, &svma) in svmas.iter().enumerate() {
+            let known = known.get(row).map(|&row| KnownRow(row).known(&places));
+            answers.push(self.name(svma, known.unwrap_or_default()).into());
         }
         answers
     }
@@ -214,57 +251,46 @@ impl<'a> Namer<'a> {
         outer
     }
 
-    /// Whether an address lies in an executable segment.
-    fn is_code(&self, svma: u64) -> bool {
-        let mut code = self.image.segments().iter().filter(|s| s.executable);
-        code.any(|s| svma >= s.svma && svma - s.svma < s.size)
-    }
-
     /// The row of the symbol that covers a linked address.
     fn symbol_at(&mut self, svma: u64) -> Option<u32> {
-        let found = self.linker.symbol(svma)?;
         // Addresses come sorted, so most have the symbol of the one before.
-        if let Some((start, known)) = self.last_symbol
-            && start == found.row.start
+        if let Some((range, known)) = &self.last_symbol
+            && range.contains(&svma)
         {
-            return Some(known);
+            return *known;
         }
-        let symbol = self.rows.symbol(self.linker.named(found));
-        self.last_symbol = Some((found.row.start, symbol));
-        Some(symbol)
+        let (found, until) = self.linker.symbol_until(svma);
+        let symbol = found.map(|found| self.linker.named(found));
+        let symbol = symbol.map(|symbol| self.rows.symbol(symbol));
+        self.last_symbol = Some((svma..until, symbol));
+        symbol
     }
 
-    /// What DWARF knows of linked addresses: units, and for each address a unit and a frame of it.
-    /// No addresses, with the problem reported, when it cannot be read.
-    fn ask_dwarf(&mut self, svmas: &[u64]) -> (Vec<Taken>, Vec<(u32, u32)>) {
-        let nothing = (Vec::new(), Vec::new());
-        let Some(dwarf) = &self.dwarf else {
-            return nothing;
+    /// What DWARF knows of linked addresses, as [`KnownRow`]s. Nothing, with the problem reported,
+    /// when it cannot be read.
+    fn ask_dwarf(&mut self, svmas: &[u64]) -> Vec<u32> {
+        // It is taken out for the time, because its answers go into the rows beside it.
+        let Some(dwarf) = self.dwarf.take() else {
+            return Vec::new();
         };
-        let Ok(batch) = catch_unwind(AssertUnwindSafe(|| dwarf.answer(svmas))) else {
+        let outcome = catch_unwind(AssertUnwindSafe(|| {
+            dwarf.answer(svmas, &mut |unit, is_alone| {
+                if let Some(error) = unit.error {
+                    self.report(damaged(&dwarf.describe(error)));
+                }
+                self.take(&unit, is_alone)
+            })
+        }));
+        let Ok(known) = outcome else {
             // A reader that panicked may be left half way, so it is not asked again.
-            self.dwarf = None;
             self.report(damaged(&"its reader panicked"));
-            return nothing;
+            return Vec::new();
         };
-        let errors = batch.units.iter().filter_map(|unit| unit.error);
-        let errors = errors.map(|e| damaged(&dwarf.describe(e)));
-        let damage = dwarf.damage().map(|damage| damaged(&damage));
-        let errors: Vec<Problem> = errors.chain(damage).collect();
-        for problem in errors {
-            self.report(problem);
+        if let Some(damage) = dwarf.damage() {
+            self.report(damaged(&damage));
         }
-        for unit in &batch.units {
-            self.note_split(unit);
-        }
-        let linkage_names = batch.units.iter().flat_map(|unit| &unit.functions);
-        self.names
-            .demangle_all(linkage_names.filter_map(|function| function.linkage_name.as_deref()));
-        self.rows
-            .reserve_frames(batch.units.iter().map(|unit| unit.frames.len()).sum());
-        let units = batch.units.into_iter();
-        let units = units.map(|unit| self.take(&unit)).collect();
-        (units, batch.frames)
+        self.dwarf = Some(dwarf);
+        known
     }
 
     /// Keeps where split entries were looked for, and says what is missing, once for all units.
@@ -289,21 +315,30 @@ impl<'a> Namer<'a> {
         std::mem::take(&mut self.looked_at)
     }
 
-    /// Takes the frames of one unit into the rows.
-    fn take(&mut self, unit: &UnitAnswers<'_>) -> Taken {
-        let files: Vec<u32> = unit.paths.iter().map(|path| self.rows.file(path)).collect();
+    /// Takes what one unit knows into the rows: numbers of [`KnownRow`]s for its frames.
+    fn take(&mut self, unit: &UnitAnswers<'a>, is_alone: bool) -> FrameRows {
+        self.note_split(unit);
+        if is_alone {
+            let linkage_names = unit.functions.iter();
+            let linkage_names = linkage_names.filter_map(|function| function.linkage_name.as_ref());
+            self.names.demangle_all(linkage_names);
+        }
+        let files: Vec<u32> = unit.paths.iter().map(|path| self.file(path)).collect();
         let functions = unit.functions.iter();
-        let functions: Vec<Option<u32>> = functions
-            .map(|function| self.function_of_entry(function, &files))
+        let functions: Vec<Taken> = functions
+            .map(|function| Taken {
+                row: self.function_of_entry(function, &files),
+                declared: function.file.map(|file| files[file as usize]),
+            })
             .collect();
-        let has_all = functions.iter().all(Option::is_some)
+        let has_all = functions.iter().all(|function| function.row.is_some())
             && unit.frames.iter().all(|frame| frame.function != NONE);
         let first = self.rows.next_frame();
-        let mut known: Vec<Known> = Vec::new();
+        let mut numbers: Vec<u32> = Vec::new();
+        let mut outers: Vec<Option<u32>> = Vec::new();
         for frame in &unit.frames {
-            let file = files.get(frame.file as usize).copied();
             let place = Place {
-                file,
+                file: files.get(frame.file as usize).copied(),
                 line: Some(frame.line).filter(|&line| line > 0),
                 column: Some(frame.column).filter(|&column| column > 0),
             };
@@ -311,55 +346,65 @@ impl<'a> Namer<'a> {
             let outer = if has_all {
                 outer.map(|outer| first + outer)
             } else {
-                outer.and_then(|outer| known[outer as usize].frame)
+                outer.and_then(|outer| outers[outer as usize])
             };
-            let function = functions.get(frame.function as usize).copied().flatten();
-            let row = function.map(|function| {
-                let declared = unit.functions[frame.function as usize].file;
-                let is_elsewhere =
-                    declared.is_some_and(|own| frame.file != NONE && own != frame.file);
-                self.rows.frame(AnswerFrame {
+            let function = functions.get(frame.function as usize);
+            let row = function.and_then(|function| {
+                let own = function.declared;
+                let is_elsewhere = own.is_some() && place.file.is_some() && own != place.file;
+                Some(self.rows.frame(AnswerFrame {
                     outer,
-                    function,
+                    function: function.row?,
                     line: place.line,
                     column: place.column,
-                    file: file.filter(|_| is_elsewhere),
+                    file: place.file.filter(|_| is_elsewhere),
                     contradicted: is_elsewhere && frame.is_inlined(),
-                })
+                }))
             });
             if !has_all {
-                known.push(Known {
-                    // A function without any name leaves the one around it.
-                    frame: row.or(outer),
-                    place: Some(place),
-                });
+                // A function without any name leaves the one around it.
+                let named = row.or(outer);
+                outers.push(named);
+                numbers.push(named.unwrap_or_else(|| {
+                    self.places.push(place);
+                    KnownRow::of_place(self.places.len() - 1).0
+                }));
             }
         }
         if has_all {
-            Taken::All(first)
+            FrameRows::From(first)
         } else {
-            Taken::Some(known)
+            FrameRows::Each(numbers)
         }
     }
 
+    /// The row of a path.
+    fn file(&mut self, path: &SourcePath<'a>) -> u32 {
+        let place = path.place();
+        if let Some(&known) = place.and_then(|place| self.files.get(&place)) {
+            return known;
+        }
+        let row = self.rows.file(&path.render());
+        self.files.extend(place.map(|place| (place, row)));
+        row
+    }
+
     /// The row of a DWARF function; `None` when it has no name of any kind.
-    fn function_of_entry(&mut self, function: &UnitFunction<'_>, files: &[u32]) -> Option<u32> {
+    fn function_of_entry(&mut self, function: &UnitFunction<'a>, files: &[u32]) -> Option<u32> {
         let is_whole =
             function.linkage_name.is_some() || (function.name.is_some() && !function.is_bare);
         let symbol = function.start.filter(|_| !is_whole);
         let symbol = symbol.and_then(|start| self.linker.symbol(start));
-        let symbol = symbol.map(|found: Found<'_, 'a>| found.row.name);
+        let symbol = symbol.map(|found| found.row.name);
         let symbol = symbol.filter(|symbol| may_be_name_of(symbol, function.name.as_deref()));
         let file = function.file.or(function.lines_file);
         let names = &mut self.names;
+        let scope = function.scope.as_deref().map(str::as_bytes);
         let key = FunctionKey {
-            linkage_name: function.linkage_name.as_deref().map(|name| names.id(name)),
-            name: function.name.as_deref().map(|name| names.id(name)),
-            scope: function
-                .scope
-                .as_deref()
-                .map(|scope| names.id(scope.as_bytes())),
-            symbol: symbol.map(|symbol| names.id(symbol)),
+            linkage_name: function.linkage_name.as_ref().map(|name| names.id(name)),
+            name: function.name.as_ref().map(|name| names.id(name)),
+            scope: scope.map(|scope| names.id(&Cow::Owned(scope.to_vec()))),
+            symbol: symbol.map(|symbol| names.id(&Cow::Borrowed(symbol))),
             file: file.map(|file| files[file as usize]),
             line: function.line,
         };
@@ -373,26 +418,33 @@ impl<'a> Namer<'a> {
 
     fn new_function(&mut self, key: &FunctionKey) -> Option<u32> {
         let mangled = key.linkage_name.or(key.symbol);
-        let name = match (mangled, key.name) {
-            (Some(mangled), _) => self.names.demangled(mangled).to_string(),
-            (None, Some(name)) => {
-                let name = self.names.text(name);
-                match key.scope {
-                    Some(scope) => format!("{}::{name}", self.names.text(scope)),
-                    None => name.to_string(),
-                }
+        let names = &mut self.names;
+        let name = match (mangled, key.name, key.scope) {
+            (Some(mangled), _, _) => names.demangled(mangled),
+            (None, Some(name), None) => names.text(name).clone(),
+            (None, Some(name), Some(scope)) => {
+                let scope = names.text(scope).clone();
+                format!("{scope}::{}", names.text(name)).into()
             }
-            (None, None) => return None,
+            (None, None, _) => return None,
         };
-        let linkage_name = mangled.map(|mangled| self.names.text(mangled).to_string());
+        let linkage_name = mangled.map(|mangled| names.text(mangled).clone());
         Some(self.rows.function(NamedFunction {
             name,
-            linkage_name: linkage_name.unwrap_or_default(),
-            file: key.file.map(|file| self.rows.path(file).to_owned()),
+            linkage_name: linkage_name.unwrap_or_else(|| self.nothing.clone()),
+            file: key.file.map(|file| self.rows.path(file).clone()),
             line: key.line,
             source: Source::Dwarf,
         }))
     }
+}
+
+/// A function of a unit, taken into the rows.
+struct Taken {
+    /// `None` when it has no name of any kind.
+    row: Option<u32>,
+    /// Its declared file.
+    declared: Option<u32>,
 }
 
 /// The executable addresses of an image.

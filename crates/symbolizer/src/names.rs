@@ -1,5 +1,6 @@
 //! Linkage names and what they read as, each demangled once.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use rayon::prelude::*;
@@ -10,55 +11,93 @@ use crate::demangle::demangle;
 /// How many names a thread demangles at a time.
 const NAMES_AT_A_TIME: usize = 64;
 
-/// Numbers for texts, so that functions are told apart by numbers.
+/// Numbers for texts of mapped files, so that functions are told apart by numbers.
 #[derive(Default)]
-pub(crate) struct Names {
-    ids: FxHashMap<Box<[u8]>, u32>,
-    texts: Vec<Arc<str>>,
-    /// What linkage names read as, by number.
-    demangled: FxHashMap<u32, Arc<str>>,
+pub(crate) struct Names<'a> {
+    ids: FxHashMap<Cow<'a, [u8]>, u32>,
+    /// Numbers by address and length in memory: a name comes as often as functions have it, and
+    /// the linker keeps it in one place.
+    by_place: FxHashMap<(usize, usize), u32>,
+    known: Vec<Name<'a>>,
 }
 
-impl Names {
-    /// The number of a text. What is not UTF-8 is replaced.
-    pub(crate) fn id(&mut self, text: &[u8]) -> u32 {
-        if let Some(&known) = self.ids.get(text) {
+/// A text by its number.
+struct Name<'a> {
+    bytes: Cow<'a, [u8]>,
+    /// Made when it is asked for, like what it reads as.
+    text: Option<Arc<str>>,
+    demangled: Option<Arc<str>>,
+}
+
+impl<'a> Names<'a> {
+    /// The number of a text.
+    pub(crate) fn id(&mut self, text: &Cow<'a, [u8]>) -> u32 {
+        let Cow::Borrowed(bytes) = text else {
+            return self.id_of_content(text);
+        };
+        let place = (bytes.as_ptr() as usize, bytes.len());
+        if let Some(&known) = self.by_place.get(&place) {
             return known;
         }
-        let id = u32::try_from(self.texts.len()).expect("an image has fewer than 2^32 names");
-        self.ids.insert(text.into(), id);
-        self.texts.push(String::from_utf8_lossy(text).into());
+        let id = self.id_of_content(text);
+        self.by_place.insert(place, id);
         id
     }
 
-    pub(crate) fn text(&self, id: u32) -> &Arc<str> {
-        &self.texts[id as usize]
+    fn id_of_content(&mut self, text: &Cow<'a, [u8]>) -> u32 {
+        if let Some(&known) = self.ids.get(text) {
+            return known;
+        }
+        let id = u32::try_from(self.known.len()).expect("an image has fewer than 2^32 names");
+        self.ids.insert(text.clone(), id);
+        self.known.push(Name {
+            bytes: text.clone(),
+            text: None,
+            demangled: None,
+        });
+        id
+    }
+
+    /// A text by its number. What is not UTF-8 is replaced.
+    pub(crate) fn text(&mut self, id: u32) -> &Arc<str> {
+        let name = &mut self.known[id as usize];
+        let bytes = &name.bytes;
+        name.text
+            .get_or_insert_with(|| String::from_utf8_lossy(bytes).into())
     }
 
     /// What a linkage name reads as.
-    pub(crate) fn demangled(&mut self, id: u32) -> &Arc<str> {
-        let texts = &self.texts;
-        let read = || demangle(&texts[id as usize]).into();
-        self.demangled.entry(id).or_insert_with(read)
+    pub(crate) fn demangled(&mut self, id: u32) -> Arc<str> {
+        let text = self.text(id).clone();
+        let name = &mut self.known[id as usize];
+        let read = || match demangle(&text) {
+            Cow::Borrowed(_) => text.clone(),
+            Cow::Owned(read) => read.into(),
+        };
+        name.demangled.get_or_insert_with(read).clone()
     }
 
-    /// Demangles many names at once.
-    pub(crate) fn demangle_all<'n>(&mut self, names: impl Iterator<Item = &'n [u8]>) {
+    /// Demangles many names at once, on all threads.
+    pub(crate) fn demangle_all<'n>(&mut self, names: impl Iterator<Item = &'n Cow<'a, [u8]>>)
+    where
+        'a: 'n,
+    {
         let mut fresh: Vec<u32> = names.map(|name| self.id(name)).collect();
-        fresh.retain(|id| !self.demangled.contains_key(id));
+        fresh.retain(|&id| self.known[id as usize].demangled.is_none());
         fresh.sort_unstable();
         fresh.dedup();
-        let texts = &self.texts;
-        let read = |&id: &u32| (id, demangle(&texts[id as usize]).into());
-        let read: Vec<(u32, Arc<str>)> = if fresh.len() < 2 * NAMES_AT_A_TIME {
-            fresh.iter().map(read).collect()
-        } else {
-            fresh
-                .par_iter()
-                .with_min_len(NAMES_AT_A_TIME)
-                .map(read)
-                .collect()
+        if fresh.len() < 2 * NAMES_AT_A_TIME {
+            return;
+        }
+        let known = &self.known;
+        let read = |&id: &u32| {
+            let text = String::from_utf8_lossy(&known[id as usize].bytes);
+            (id, Arc::from(demangle(&text)))
         };
-        self.demangled.extend(read);
+        let all = fresh.par_iter().with_min_len(NAMES_AT_A_TIME);
+        let all: Vec<(u32, Arc<str>)> = all.map(read).collect();
+        for (id, read) in all {
+            self.known[id as usize].demangled = Some(read);
+        }
     }
 }

@@ -381,7 +381,7 @@ impl ImageState {
                     self.problems = batch.problems;
                     self.worker_rows.append(&mut self.tables, batch.rows);
                     let answers = batch.answers.into_iter();
-                    let answers = answers.map(|answer| self.worker_rows.translate(answer));
+                    let answers = answers.map(|answer| self.worker_rows.translate(answer.unpack()));
                     self.answers.extend(asked.iter().copied().zip(answers));
                     if batch.is_open {
                         self.read += asked.len() as u64;

@@ -132,12 +132,21 @@ impl<'a> SymbolIndex<'a> {
 
     /// The innermost symbol that covers a linked address.
     pub(crate) fn find(&self, svma: u64) -> Option<&SymbolRow<'a>> {
+        self.find_until(svma).0
+    }
+
+    /// The innermost symbol that covers a linked address, and the first address after it of which
+    /// that may no longer be so.
+    pub(crate) fn find_until(&self, svma: u64) -> (Option<&SymbolRow<'a>>, u64) {
         let after = self.rows_up_to(svma);
-        let mut row = self.rows.get(after.checked_sub(1)?)?;
-        while svma >= row.end {
-            row = self.rows.get(row.outer? as usize)?;
+        let next = self.rows.get(after).map_or(u64::MAX, |row| row.start);
+        let mut row = after.checked_sub(1).and_then(|row| self.rows.get(row));
+        while let Some(found) = row
+            && svma >= found.end
+        {
+            row = found.outer.and_then(|outer| self.rows.get(outer as usize));
         }
-        Some(row)
+        (row, row.map_or(next, |row| next.min(row.end)))
     }
 }
 
@@ -352,6 +361,23 @@ mod tests {
         assert_eq!(name(&index, 16).as_deref(), Some("outer"));
         assert_eq!(name(&index, 22).as_deref(), Some("inner"));
         assert_eq!(name(&index, 25).as_deref(), Some("outer"));
+    }
+
+    #[test]
+    fn what_is_found_holds_until_the_next_symbol_or_its_end() {
+        let index = index(vec![
+            candidate(10, 40, "outer", (0, 0)),
+            candidate(20, 5, "inner", (0, 2)),
+            candidate(60, 0, "last", (0, 0)),
+        ]);
+        for svma in 0..120 {
+            let (found, until) = index.find_until(svma);
+            assert!(until > svma);
+            for other in svma..until.min(120) {
+                let same = index.find(other).map(|row| row.start);
+                assert_eq!(same, found.map(|row| row.start), "{svma} to {other}");
+            }
+        }
     }
 
     #[test]

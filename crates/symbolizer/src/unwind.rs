@@ -3,7 +3,9 @@
 use std::cell::OnceCell;
 use std::ops::Range;
 
-use gimli::{BaseAddresses, CieOrFde, EhFrame, EhFrameHdr, LittleEndian, UnwindSection};
+use gimli::{
+    BaseAddresses, CieOrFde, EhFrame, EhFrameHdr, EhFrameOffset, LittleEndian, UnwindSection,
+};
 use hotproof_image::{ImageFile, Section};
 
 /// The functions that have unwind information.
@@ -47,14 +49,15 @@ fn look_up((frame, index): &(Section<'_>, Section<'_>), svma: u64) -> Option<Opt
     let table = index.table()?;
     let mut entries = EhFrame::new(&frame.data, LittleEndian);
     entries.set_address_size(8);
-    match table.fde_for_address(&entries, &bases, svma, EhFrame::cie_from_offset) {
-        Ok(fde) if fde.len() > 0 => {
-            let start = fde.initial_address();
-            Some(Some(start..start.saturating_add(fde.len())))
-        }
-        Ok(_) | Err(gimli::Error::NoUnwindInfoForAddress) => Some(None),
-        Err(_) => None,
-    }
+    let entry = table.lookup(svma, &bases).ok()?.direct().ok()?;
+    // A damaged index points before the section, which the reader's own search does not expect.
+    let offset = entry.checked_sub(index.eh_frame_ptr().direct().ok()?)?;
+    let offset = EhFrameOffset(usize::try_from(offset).ok()?);
+    let fde = entries.fde_from_offset(&bases, offset, EhFrame::cie_from_offset);
+    let fde = fde.ok()?;
+    let start = fde.initial_address();
+    let range = start..start.saturating_add(fde.len());
+    Some(Some(range).filter(|range| range.contains(&svma)))
 }
 
 /// Linked addresses of the functions that have unwind information, sorted.
@@ -91,4 +94,27 @@ fn find(ranges: &[Range<u64>], svma: u64) -> Option<&Range<u64>> {
     let after = ranges.partition_point(|range| range.start <= svma);
     let range = ranges.get(after.checked_sub(1)?)?;
     range.contains(&svma).then_some(range)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Found by the fuzz target `program`.
+    #[test]
+    fn index_that_points_before_its_section_is_not_used() {
+        // Version 1; addresses of eight bytes, a count of four; one entry.
+        let mut index = vec![1, 0x04, 0x03, 0x04];
+        index.extend(0x1000_u64.to_le_bytes());
+        index.extend(1_u32.to_le_bytes());
+        index.extend(0x10_u64.to_le_bytes());
+        index.extend(0xfff_u64.to_le_bytes());
+        let section = |svma, data: Vec<u8>| Section {
+            svma,
+            size: data.len() as u64,
+            data: data.into(),
+        };
+        let sections = (section(0x1000, vec![0; 64]), section(0x2000, index));
+        assert_eq!(look_up(&sections, 0x10), None);
+    }
 }

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 
-use crate::answer::{Answer, Tables};
+use crate::answer::{StoredAnswer, Tables};
 use crate::files::{Detail, Files, Wanted};
 use crate::namer::{Namer, load_dwarf};
 use crate::summary::Problem;
@@ -19,7 +19,7 @@ const STACK_BYTES: usize = 64 << 20;
 /// What a worker found in one batch.
 pub(crate) struct Batch {
     /// One for each address, in order; empty when the image cannot be used.
-    pub(crate) answers: Vec<Answer>,
+    pub(crate) answers: Vec<StoredAnswer>,
     /// Rows that the answers refer to, continuing those of earlier batches.
     pub(crate) rows: Tables,
     /// All problems so far.
@@ -105,7 +105,7 @@ fn run(wanted: &Wanted, requests: &Receiver<Vec<u64>>, replies: &Sender<Batch>) 
     let mut namer = Namer::new(&files, bytes.as_ref());
     let mut looked_at = files.looked_at.clone();
     while let Ok(addresses) = requests.recv() {
-        let answers = namer.name_all(&addresses);
+        let answers = namer.name_all(addresses);
         looked_at.extend(namer.take_looked_at());
         let mut problems = files.problems.clone();
         problems.extend_from_slice(&damage);

@@ -1,6 +1,8 @@
 //! The answers of one image, in columns of fixed width, so that looking one up reads little more
 //! than the answer.
 
+use std::sync::Arc;
+
 use hotproof_profile::Source;
 use rustc_hash::FxHashMap;
 
@@ -210,7 +212,10 @@ impl Entry {
             end,
         ] = numbers::<SYMBOL_NUMBERS>(self.part(&self.parts.symbols), row)?;
         let aliases = self.part(&self.parts.aliases);
-        let aliases = (first..end).map(|alias| self.text(number_at(aliases, alias as usize)?));
+        let aliases = (first..end).map(|alias| {
+            let text = self.text(number_at(aliases, alias as usize)?)?;
+            Some(text.to_string())
+        });
         let symbol = NamedSymbol {
             linkage_name: self.text(name)?,
             address: joined(address_low, address_high),
@@ -232,7 +237,7 @@ impl Entry {
         Some(id)
     }
 
-    fn text(&self, row: u32) -> Option<String> {
+    fn text(&self, row: u32) -> Option<Arc<str>> {
         let ends = self.part(&self.parts.text_ends);
         let end = wide_at(ends, row as usize)?;
         let start = match row.checked_sub(1) {
@@ -241,7 +246,7 @@ impl Entry {
         };
         let range = usize::try_from(start).ok()?..usize::try_from(end).ok()?;
         let bytes = self.part(&self.parts.texts).get(range)?;
-        Some(std::str::from_utf8(bytes).ok()?.to_owned())
+        Some(std::str::from_utf8(bytes).ok()?.into())
     }
 }
 
@@ -283,7 +288,7 @@ impl Parts {
 /// Collects answers and the rows that they need, and lays them out.
 #[derive(Debug, Default)]
 pub(crate) struct EntryRows {
-    texts: Table<String>,
+    texts: Table<Arc<str>>,
     functions: Table<[u32; FUNCTION_NUMBERS]>,
     symbols: Table<NamedSymbol>,
     files: Table<u32>,
@@ -405,7 +410,8 @@ impl EntryRows {
         let mut symbols = Vec::new();
         for symbol in std::mem::take(&mut self.symbols.rows) {
             let first = count(aliases.len());
-            aliases.extend(symbol.aliases.into_iter().map(|alias| self.texts.id(alias)));
+            let texts = symbol.aliases.into_iter().map(Arc::from);
+            aliases.extend(texts.map(|alias| self.texts.id(alias)));
             symbols.extend([
                 self.texts.id(symbol.linkage_name),
                 symbol.address as u32,
@@ -535,7 +541,7 @@ mod tests {
                 let mut tables = Tables {
                     functions: functions.into_iter().map(function_of).collect(),
                     symbols: symbols.into_iter().map(symbol_of).collect(),
-                    files,
+                    files: files.into_iter().map(Arc::from).collect(),
                     frames: Vec::new(),
                 };
                 for frame in frames {
@@ -551,9 +557,9 @@ mod tests {
     fn function_of((name, linkage_name, file, line, source): RawFunction) -> NamedFunction {
         let source = Source::ALL[source];
         NamedFunction {
-            name,
-            linkage_name,
-            file,
+            name: name.into(),
+            linkage_name: linkage_name.into(),
+            file: file.map(Arc::from),
             line,
             source,
         }
@@ -563,7 +569,7 @@ mod tests {
         ((linkage_name, address, size), aliases): ((String, u64, u64), Vec<String>),
     ) -> NamedSymbol {
         NamedSymbol {
-            linkage_name,
+            linkage_name: linkage_name.into(),
             address,
             size,
             aliases,

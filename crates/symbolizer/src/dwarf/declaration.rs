@@ -126,7 +126,7 @@ impl<'u, 'a> Declarations<'u, 'a> {
     pub(crate) fn row(
         &mut self,
         entry: EntryAt,
-        paths: &mut PathTable,
+        paths: &mut PathTable<'a>,
         error: &mut Option<DwarfError>,
     ) -> u32 {
         if let Some(&known) = self.known.get(&entry) {
@@ -153,7 +153,12 @@ impl<'u, 'a> Declarations<'u, 'a> {
         self.rows
     }
 
-    fn read(&mut self, row: u32, start: EntryAt, paths: &mut PathTable) -> Result<(), DwarfError> {
+    fn read(
+        &mut self,
+        row: u32,
+        start: EntryAt,
+        paths: &mut PathTable<'a>,
+    ) -> Result<(), DwarfError> {
         let mut next = Some(start);
         let mut named_at = None;
         for _ in 0..LONGEST_CHAIN {
@@ -180,7 +185,7 @@ impl<'u, 'a> Declarations<'u, 'a> {
         &mut self,
         row: u32,
         entry: EntryAt,
-        paths: &mut PathTable,
+        paths: &mut PathTable<'a>,
     ) -> Result<Option<EntryAt>, DwarfError> {
         let (unit, unit_at, offset) = self.unit_of(entry)?;
         let dwarf = self.dwarf_of(entry.part);
@@ -209,7 +214,10 @@ impl<'u, 'a> Declarations<'u, 'a> {
                     if let (None, AttributeValue::FileIndex(index)) = (self.rows[row].file, value) {
                         let table = self.table_of(&unit, dwarf);
                         let key = (entry.part, unit_at, index);
-                        self.rows[row].file = table.and_then(|table| paths.row(key, &table));
+                        self.rows[row].file = table.and_then(|table| match unit {
+                            Held::Walked(_) => paths.own_row(unit_at, index, &table),
+                            Held::Other(_) => paths.row(key, &table),
+                        });
                     }
                 }
                 gimli::DW_AT_decl_line => {

@@ -18,31 +18,49 @@ pub(crate) struct Hit {
     pub(crate) rows: Vec<u32>,
 }
 
-/// Addresses that several units claim, by row: the ends of the claiming ranges, and the units.
+/// Addresses that several units claim, by row.
 #[derive(Default)]
-pub(crate) struct Rivals(FxHashMap<u32, Vec<(u64, UnitAt)>>);
+pub(crate) struct Rivals(FxHashMap<u32, Contest>);
+
+/// Who claims an address.
+#[derive(Default)]
+struct Contest {
+    /// The ends of the claiming ranges, and the units.
+    claims: Vec<(u64, UnitAt)>,
+    /// The unit that answers so far.
+    holder: Option<UnitAt>,
+}
 
 impl Rivals {
-    /// Whether `unit` answers for an address before `other` does: the unit whose range ends first,
-    /// which is the one that claims less.
-    pub(crate) fn prefers(&self, row: u32, unit: UnitAt, other: UnitAt) -> bool {
-        let Some(claims) = self.0.get(&row) else {
-            return false;
+    /// Whether the answer of `unit` takes the place of what was answered before it: of several, the
+    /// unit whose range ends first answers, which is the one that claims less.
+    pub(crate) fn accept(&mut self, row: u32, unit: UnitAt) -> bool {
+        let Some(contest) = self.0.get_mut(&row) else {
+            return true;
         };
+        let claims = &contest.claims;
         let claim_of = |unit| claims.iter().filter(|claim| claim.1 == unit).min();
-        match (claim_of(unit), claim_of(other)) {
-            (Some(claim), Some(other)) => claim < other,
-            (claim, _) => claim.is_some(),
+        let is_better = match contest.holder {
+            None => true,
+            Some(holder) => match (claim_of(unit), claim_of(holder)) {
+                (Some(claim), Some(other)) => claim < other,
+                (claim, _) => claim.is_some(),
+            },
+        };
+        if is_better {
+            contest.holder = Some(unit);
         }
+        is_better
     }
 
     /// Notes a claim; false when the unit had claimed the address before, or when there are too
     /// many claims.
     fn add(&mut self, row: u32, first: UnitRange, claim: UnitRange) -> bool {
-        let claims = self
-            .0
-            .entry(row)
-            .or_insert_with(|| vec![(first.end, first.unit)]);
+        let contest = self.0.entry(row).or_default();
+        let claims = &mut contest.claims;
+        if claims.is_empty() {
+            claims.push((first.end, first.unit));
+        }
         let is_known = claims.iter().any(|known| known.1 == claim.unit);
         if is_known || claims.len() >= MOST_UNITS {
             return false;
@@ -80,6 +98,8 @@ pub(crate) fn find(ranges: &[UnitRange], svmas: &[u64], open: &[u32]) -> (Vec<Hi
     }
     let hits = by_unit.into_iter().map(|(unit, mut rows)| {
         rows.sort_unstable();
+        // There may be as many rows in all as addresses, and they stay until the end.
+        rows.shrink_to_fit();
         Hit { unit, rows }
     });
     let mut hits: Vec<Hit> = hits.collect();

@@ -149,5 +149,5 @@ pub(crate) fn find_unit<'s>(
 
 /// The units of split sections.
 pub(crate) fn units(dwarf: Dwarf<Slice<'_>>) -> Units<'_> {
-    Units::new(Arc::new(dwarf))
+    Units::new(Arc::new(dwarf), None)
 }

@@ -9,7 +9,7 @@ use rustc_hash::FxHashMap;
 
 use super::budget::Budget;
 use super::declaration::{Declaration, Declarations, Part, is_c};
-use super::files::{LineTable, PathTable};
+use super::files::{LineTable, PathTable, SourcePath};
 use super::lines::{self, LineFiles, LineRow};
 use super::ranges::Code;
 use super::units::{Unit, UnitAt, Units};
@@ -23,7 +23,7 @@ pub(crate) const NONE: u32 = u32::MAX;
 #[derive(Default)]
 pub(crate) struct UnitAnswers<'a> {
     pub(crate) functions: Vec<UnitFunction<'a>>,
-    pub(crate) paths: Vec<Arc<str>>,
+    pub(crate) paths: Vec<SourcePath<'a>>,
     /// Outer frames come before inner ones.
     pub(crate) frames: Vec<UnitFrame>,
     /// For each address its innermost frame; [`NONE`] when the unit does not know it.
@@ -88,7 +88,7 @@ impl UnitAnswers<'_> {
         let functions = self.functions.into_iter().map(UnitFunction::into_owned);
         UnitAnswers {
             functions: functions.collect(),
-            paths: self.paths,
+            paths: self.paths.into_iter().map(SourcePath::into_owned).collect(),
             frames: self.frames,
             answers: self.answers,
             looked_at: self.looked_at,
@@ -262,7 +262,7 @@ struct Frames<'u, 'a> {
     at: UnitAt,
     declarations: Declarations<'u, 'a>,
     lines: Option<LineTable<'u, 'a>>,
-    paths: PathTable,
+    paths: PathTable<'a>,
     functions: FxHashMap<FunctionRow, u32>,
     function_rows: Vec<FunctionRow>,
     frames: Vec<UnitFrame>,
@@ -397,7 +397,7 @@ impl Frames<'_, '_> {
             return row;
         }
         let table = self.lines?;
-        let row = self.paths.row((Part::Main, self.at, index), &table);
+        let row = self.paths.own_row(self.at, index, &table);
         self.last_file = Some((index, row));
         row
     }

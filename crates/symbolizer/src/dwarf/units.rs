@@ -4,9 +4,10 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use gimli::{
-    Abbreviations, DebugInfoOffset, Dwarf, IncompleteLineProgram, LineProgramHeader, UnitHeader,
-    UnitType,
+    Abbreviations, DebugInfoOffset, Dwarf, IncompleteLineProgram, LineProgramHeader, Section,
+    UnitHeader, UnitType,
 };
+use hotproof_image::ImageFile;
 use rayon::prelude::*;
 use rustc_hash::FxHashMap;
 
@@ -50,16 +51,22 @@ enum Seen {
 /// The units of one file.
 pub(crate) struct Units<'a> {
     pub(crate) dwarf: Arc<Dwarf<Slice<'a>>>,
-    /// In the order of the section, and the damage that ended them. Reading them touches all of
-    /// `.debug_info`, so it is left until a unit has to be found by an offset within it.
-    headers: OnceLock<Headers<'a>>,
+    /// The file whose mapping holds the sections.
+    file: Option<&'a ImageFile>,
+    /// In the order of the section, and the damage that ended them. It takes a look at each unit,
+    /// so it is left until a unit has to be found by an offset within it.
+    extents: OnceLock<Extents>,
     /// Tables of abbreviations, by their offset.
     abbreviations: Mutex<FxHashMap<usize, Seen>>,
     /// Units that entries of others refer to.
     referred: Mutex<FxHashMap<UnitAt, Arc<Unit<'a>>>>,
 }
 
-type Headers<'a> = (Vec<UnitHeader<Slice<'a>>>, Option<gimli::Error>);
+/// Where units lie in the section, and what ended them.
+type Extents = (Vec<Range<usize>>, Option<gimli::Error>);
+
+/// The bytes at the beginning of a unit in which its length, format and version are.
+const HEAD_BYTES: usize = 14;
 
 impl<'a> Unit<'a> {
     /// The header of the line program; `None` when the unit has none or it is damaged.
@@ -89,39 +96,77 @@ impl<'a> Unit<'a> {
 }
 
 impl<'a> Units<'a> {
-    pub(crate) fn new(dwarf: Arc<Dwarf<Slice<'a>>>) -> Units<'a> {
+    /// Units of sections, most of which may lie in the mapping of a file.
+    pub(crate) fn new(dwarf: Arc<Dwarf<Slice<'a>>>, file: Option<&'a ImageFile>) -> Units<'a> {
         Units {
             dwarf,
-            headers: OnceLock::new(),
+            file,
+            extents: OnceLock::new(),
             abbreviations: Mutex::default(),
             referred: Mutex::default(),
         }
     }
 
-    /// All headers. Damage ends them: what was read before it is whole.
-    fn headers(&self) -> &[UnitHeader<Slice<'a>>] {
-        let read = || {
-            let mut headers = Vec::new();
-            let mut found = self.dwarf.units();
-            loop {
-                match found.next() {
-                    Ok(Some(header)) => headers.push(header),
-                    Ok(None) => return (headers, None),
-                    Err(error) => return (headers, Some(error)),
-                }
-            }
+    /// Where all units lie. Damage ends them: what was read before it is whole.
+    fn extents(&self) -> &[Range<usize>] {
+        let read = || match self.peeked_extents() {
+            Some(extents) => (extents, None),
+            None => self.read_extents(),
         };
-        &self.headers.get_or_init(read).0
+        &self.extents.get_or_init(read).0
     }
 
-    /// What ended the headers, if they had to be read.
+    fn read_extents(&self) -> Extents {
+        let mut extents = Vec::new();
+        let mut found = self.dwarf.units();
+        loop {
+            match found.next() {
+                Ok(Some(header)) => {
+                    let start = start(&header);
+                    extents.push(start..start + header.length_including_self());
+                }
+                Ok(None) => return (extents, None),
+                Err(error) => return (extents, Some(error)),
+            }
+        }
+    }
+
+    /// Where units lie by their lengths, read from the file: each would be the first touch of a
+    /// page in the mapping. `None` when the section lies in no file, or when anything is unusual.
+    fn peeked_extents(&self) -> Option<Vec<Range<usize>>> {
+        let (file, section) = (self.file?, self.dwarf.debug_info.reader().slice());
+        let whole = file.data().as_ptr_range();
+        let bounds = section.as_ptr_range();
+        if bounds.start < whole.start || bounds.end > whole.end {
+            return None;
+        }
+        let first = bounds.start as usize - whole.start as usize;
+        let mut extents = Vec::new();
+        let mut start = 0usize;
+        while start < section.len() {
+            let mut head = [0; HEAD_BYTES];
+            let known = HEAD_BYTES.min(section.len() - start);
+            if !file.peek(first + start, &mut head[..known]) {
+                return None;
+            }
+            let length = unit_length(&head)?;
+            let end = start
+                .checked_add(length)
+                .filter(|&end| end <= section.len())?;
+            extents.push(start..end);
+            start = end;
+        }
+        Some(extents)
+    }
+
+    /// What ended the units, if all had to be looked at.
     pub(crate) fn damage(&self) -> Option<gimli::Error> {
-        self.headers.get()?.1
+        self.extents.get()?.1
     }
 
     /// All units.
     pub(crate) fn all(&self) -> impl Iterator<Item = UnitAt> {
-        self.headers().iter().map(|header| UnitAt(start(header)))
+        self.extents().iter().map(|extent| UnitAt(extent.start))
     }
 
     /// How many bytes of entries a unit has; 0 when its header cannot be read.
@@ -136,11 +181,10 @@ impl<'a> Units<'a> {
 
     /// The unit whose entries hold an offset of the section.
     pub(crate) fn unit_of(&self, offset: usize) -> Option<UnitAt> {
-        let headers = self.headers();
-        let after = headers.partition_point(|header| start(header) <= offset);
-        let header = &headers[after.checked_sub(1)?];
-        let within = offset - start(header) < header.length_including_self();
-        within.then(|| UnitAt(start(header)))
+        let extents = self.extents();
+        let after = extents.partition_point(|extent| extent.start <= offset);
+        let extent = &extents[after.checked_sub(1)?];
+        extent.contains(&offset).then_some(UnitAt(extent.start))
     }
 
     /// Reads a unit with its abbreviations.
@@ -199,7 +243,6 @@ impl<'a> Units<'a> {
     }
 
     fn scan_budget(&self) -> Budget {
-        use gimli::Section;
         Budget::of((1 << 20) + self.dwarf.debug_abbrev.reader().len() as u64)
     }
 
@@ -287,6 +330,25 @@ impl<'a> Units<'a> {
     }
 }
 
+/// The bytes of a unit with this head, all of it included; `None` when it is of no known version.
+fn unit_length(head: &[u8; HEAD_BYTES]) -> Option<usize> {
+    let word: [u8; 4] = head[..4].try_into().ok()?;
+    let (field, length, version) = match u32::from_le_bytes(word) {
+        // The escape to 64 bits; those before it are reserved. See DWARF 5, section 7.4.
+        u32::MAX => {
+            let length = head[4..12].try_into().ok()?;
+            (12, u64::from_le_bytes(length), [head[12], head[13]])
+        }
+        0xffff_fff0.. => return None,
+        length => (4, u64::from(length), [head[4], head[5]]),
+    };
+    let is_known = (2..=5).contains(&u16::from_le_bytes(version));
+    usize::try_from(length)
+        .ok()?
+        .checked_add(field)
+        .filter(|_| is_known)
+}
+
 fn start(header: &UnitHeader<Slice<'_>>) -> usize {
     // Headers come from `.debug_info` alone.
     header.debug_info_offset().unwrap_or(DebugInfoOffset(0)).0
@@ -307,4 +369,25 @@ fn joined(parts: Vec<(Vec<UnitRange>, Vec<UnitAt>)>) -> (Vec<UnitRange>, Vec<Uni
         all.1.append(&mut units);
     }
     all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{HEAD_BYTES, unit_length};
+
+    #[test]
+    fn lengths_are_those_of_units_of_known_versions() {
+        let head = |bytes: &[u8]| {
+            let mut head = [0; HEAD_BYTES];
+            head[..bytes.len()].copy_from_slice(bytes);
+            unit_length(&head)
+        };
+        assert_eq!(head(&[0x20, 1, 0, 0, 5, 0]), Some(0x124));
+        assert_eq!(head(&[0x20, 1, 0, 0, 6, 0]), None, "a version to come");
+        assert_eq!(head(&[0xf0, 0xff, 0xff, 0xff, 5, 0]), None, "reserved");
+        let wide = [0xff, 0xff, 0xff, 0xff, 0x20, 0, 0, 0, 1, 0, 0, 0, 4, 0];
+        assert_eq!(head(&wide), Some(0x1_0000_002c));
+        let endless = [0xff; HEAD_BYTES];
+        assert_eq!(head(&endless), None);
+    }
 }

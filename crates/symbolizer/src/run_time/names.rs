@@ -143,9 +143,9 @@ impl RunTimeNames {
             line: at.map(|(_, line)| *line).filter(|&line| line > 0),
             file: other_file.map(|(path, _)| self.rows.file(path)),
             ..AnswerFrame::of(self.rows.function(NamedFunction {
-                name: entry.name.clone(),
-                linkage_name: String::new(),
-                file,
+                name: entry.name.as_str().into(),
+                linkage_name: Arc::default(),
+                file: file.map(Arc::from),
                 line,
                 source,
             }))
@@ -154,7 +154,7 @@ impl RunTimeNames {
             name, start, size, ..
         } = entry;
         let symbol = self.rows.symbol(NamedSymbol {
-            linkage_name: name,
+            linkage_name: name.into(),
             address: start,
             size,
             aliases: Vec::new(),

@@ -19,7 +19,7 @@ fn printed(frame: &NamedFrame) -> Printed {
     };
     let file = frame.file.as_ref().or(function.file.as_ref());
     Printed {
-        function: name.clone(),
+        function: name.to_string(),
         file: file
             .and_then(|file| file.rsplit('/').next())
             .map(str::to_owned),

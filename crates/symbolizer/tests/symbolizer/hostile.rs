@@ -125,7 +125,7 @@ main:   nop
     assert!(
         frames
             .into_iter()
-            .any(|frame| frame.function.name == "main")
+            .any(|frame| &*frame.function.name == "main")
     );
     assert_eq!(
         found.problems(),

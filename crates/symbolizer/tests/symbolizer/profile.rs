@@ -120,7 +120,7 @@ fn return_addresses_are_looked_up_in_the_call() {
     // The first byte after a function belongs to its last instruction when it is returned to.
     let is_outer = |index: &usize| {
         let symbol = named[*index].symbol.as_ref();
-        symbol.is_some_and(|symbol| symbol.linkage_name == "outer")
+        symbol.is_some_and(|symbol| &*symbol.linkage_name == "outer")
     };
     let end = text.start + (0..named.len()).rfind(is_outer).unwrap() as u64 + 1;
     let mut profile = Profile::default();

@@ -50,7 +50,7 @@ fn c_program(flags: &str) -> Scratch {
 /// The sources of the physical functions called `name`.
 fn sources_of(text: &[(u64, NamedAddress)], name: &str) -> BTreeSet<Source> {
     let frames = text.iter().filter_map(|(_, named)| named.frames.last());
-    let of_name = frames.filter(|frame| frame.function.name == name);
+    let of_name = frames.filter(|frame| &*frame.function.name == name);
     of_name.map(|frame| frame.function.source).collect()
 }
 
@@ -65,7 +65,9 @@ fn chains(program: &Path) -> Vec<Vec<(String, Option<u32>)>> {
     let text = name_text(program, 1);
     let chain = |named: &NamedAddress| {
         let frames = named.frames.iter();
-        frames.map(|f| (f.function.name.clone(), f.line)).collect()
+        frames
+            .map(|f| (f.function.name.to_string(), f.line))
+            .collect()
     };
     text.iter().map(|(_, named)| chain(named)).collect()
 }
@@ -241,7 +243,7 @@ fn stubs_of_all_kinds_are_named() {
             let named = named.unwrap();
             let stubs = named.iter().flat_map(|named| &named.frames);
             let stubs = stubs.filter(|frame| frame.function.source == Source::Plt);
-            let names: BTreeSet<&str> = stubs.map(|f| f.function.name.as_str()).collect();
+            let names: BTreeSet<&str> = stubs.map(|f| &*f.function.name).collect();
             let expected = match *section {
                 ".plt.got" => "__cxa_finalize@plt",
                 _ => "puts@plt",
@@ -268,7 +270,7 @@ fn all_names_of_one_address_are_kept() {
     let text = name_text(&scratch.path("program"), 1);
     let aliases = |name: &str| {
         let symbols = text.iter().filter_map(|(_, named)| named.symbol.as_ref());
-        let mut symbols = symbols.filter(|symbol| symbol.linkage_name == name);
+        let mut symbols = symbols.filter(|symbol| &*symbol.linkage_name == name);
         symbols.next().map(|symbol| symbol.aliases.clone())
     };
     assert_eq!(aliases("one"), Some(vec!["second".to_owned()]));
@@ -289,7 +291,7 @@ fn folded_functions_keep_all_their_names() {
     }
     let text = name_text(&scratch.path("program"), 1);
     let symbols = text.iter().filter_map(|(_, named)| named.symbol.as_ref());
-    let mut folded = symbols.filter(|symbol| symbol.linkage_name == "first");
+    let mut folded = symbols.filter(|symbol| &*symbol.linkage_name == "first");
     let folded = folded.next().expect("first is there");
     assert_eq!(folded.aliases, ["second"]);
 }
@@ -305,7 +307,7 @@ fn assembler_functions_without_a_size_are_named() {
     let text = name_text(&scratch.path("program"), 1);
     let of_it = text.iter().filter(|(_, named)| {
         let symbol = named.symbol.as_ref();
-        symbol.is_some_and(|symbol| symbol.linkage_name == "sizeless" && symbol.size == 0)
+        symbol.is_some_and(|symbol| &*symbol.linkage_name == "sizeless" && symbol.size == 0)
     });
     assert!(of_it.count() >= 3);
 }
@@ -376,7 +378,7 @@ fn stripped_go_programs_have_functions_lines_and_inlines() {
             let line = line_of(GO, marker);
             text.iter().any(|(_, named)| {
                 named.frames.last().is_some_and(|frame| {
-                    frame.function.name == name
+                    &*frame.function.name == name
                         && frame.function.source == Source::GoTable
                         && frame.line == Some(line)
                         && frame
@@ -393,14 +395,14 @@ fn stripped_go_programs_have_functions_lines_and_inlines() {
             let inlined = text.iter().find(|(_, named)| {
                 named.frames[..]
                     .first()
-                    .is_some_and(|f| f.function.name == "main.inner")
+                    .is_some_and(|f| &*f.function.name == "main.inner")
             });
             let chain: Vec<_> = inlined
                 .expect("inner is inlined")
                 .1
                 .frames
                 .iter()
-                .map(|f| (f.function.name.as_str(), f.line))
+                .map(|f| (&*f.function.name, f.line))
                 .collect();
             let body = Some(line_of(GO, "body inner"));
             let call = Some(line_of(GO, "call inner"));

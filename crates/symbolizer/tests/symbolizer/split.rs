@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 
 use hotproof_image::ImageFile;
 use hotproof_profile::Source;
@@ -104,7 +105,7 @@ fn missing_split_files_leave_the_symbol_table_and_are_reported() {
         let frames = || text.iter().flat_map(|(_, named)| &named.frames);
         assert!(frames().all(|frame| frame.function.source != Source::Dwarf));
         let outer = frames()
-            .find(|frame| frame.function.name == "outer")
+            .find(|frame| &*frame.function.name == "outer")
             .unwrap();
         assert!(outer.line.is_some(), "the lines stay in the program");
         let found = problems(&program);
@@ -137,9 +138,12 @@ fn split_file_of_another_compilation_is_refused_and_the_others_are_read() {
         assert!(
             names
                 .clone()
-                .any(|f| f.function.name == "outer" && f.function.source == Source::Dwarf)
+                .any(|f| &*f.function.name == "outer" && f.function.source == Source::Dwarf)
         );
-        let other = names.clone().find(|f| f.function.name == "other").unwrap();
+        let other = names
+            .clone()
+            .find(|f| &*f.function.name == "other")
+            .unwrap();
         assert_eq!(other.function.source, Source::SymbolTable);
     }
 }
@@ -189,7 +193,7 @@ fn rust_split_and_packed_say_what_a_whole_build_says() {
                     found.frames, whole.frames,
                     "at {address:#x}, {split}, {version}"
                 );
-                let is_own = |file: &String| file.ends_with("main.rs");
+                let is_own = |file: &Arc<str>| file.ends_with("main.rs");
                 let mut files = found.frames.iter().filter_map(|f| f.function.file.as_ref());
                 inlined += usize::from(found.frames.len() > 1 && files.any(is_own));
             }

@@ -16,7 +16,7 @@ fn chain(named: &NamedAddress) -> Chain {
     frames
         .map(|frame| {
             let function = &frame.function;
-            (function.name.clone(), frame.line, function.line)
+            (function.name.to_string(), frame.line, function.line)
         })
         .collect()
 }
@@ -38,10 +38,10 @@ fn assert_has(text: &[(u64, NamedAddress)], expected: &[(&str, u32, u32)]) {
 fn declarations(text: &[(u64, NamedAddress)], name: &str) -> Vec<(String, Option<u32>)> {
     let frames = text.iter().flat_map(|(_, named)| &named.frames);
     let mut found: Vec<(String, Option<u32>)> = frames
-        .filter(|frame| frame.function.name == name)
+        .filter(|frame| &*frame.function.name == name)
         .map(|frame| {
-            let file = frame.function.file.clone().unwrap_or_default();
-            (file, frame.function.line)
+            let file = frame.function.file.as_deref().unwrap_or_default();
+            (file.to_owned(), frame.function.line)
         })
         .collect();
     found.sort();
@@ -59,7 +59,7 @@ fn physical_of_symbol(text: &[(u64, NamedAddress)], part: &str) -> Vec<String> {
                 .as_ref()
                 .is_some_and(|s| s.linkage_name.contains(part))
         })
-        .filter_map(|(_, named)| Some(named.frames.last()?.function.name.clone()))
+        .filter_map(|(_, named)| Some(named.frames.last()?.function.name.to_string()))
         .collect();
     names.sort();
     names.dedup();
@@ -203,7 +203,7 @@ fn rust_names_and_declarations_hold_at_debug_1_and_2() {
         let instances = |part| {
             let symbols = text.iter().filter_map(|(_, named)| named.symbol.as_ref());
             let mut names: Vec<&str> = symbols
-                .map(|symbol| symbol.linkage_name.as_str())
+                .map(|symbol| &*symbol.linkage_name)
                 .filter(|name| name.contains(part))
                 .collect();
             names.sort_unstable();
@@ -254,7 +254,7 @@ fn program_without_debug_information_is_named_by_its_symbol_table() {
     let text = name_text(&scratch.path("program"), 1);
     let frames = text.iter().flat_map(|(_, named)| &named.frames);
     let mut names: Vec<(&str, Source)> = frames
-        .map(|frame| (frame.function.name.as_str(), frame.function.source))
+        .map(|frame| (&*frame.function.name, frame.function.source))
         .collect();
     names.sort_unstable();
     names.dedup();
@@ -283,7 +283,7 @@ fn stripped_program_has_function_starts_and_stubs_alone() {
         };
         if frame.function.source == Source::UnwindTable {
             seen += 1;
-            assert_eq!(frame.function.name, format!("fn_{:#x}", symbol.address));
+            assert_eq!(*frame.function.name, format!("fn_{:#x}", symbol.address));
         }
     }
     assert!(seen > 50, "{seen} addresses");
@@ -301,7 +301,7 @@ fn assert_stubs(program: &Path) {
         .symbolize_addresses(program, &addresses)
         .unwrap();
     let mut names = named.iter().flat_map(|named| &named.frames);
-    let puts = names.find(|frame| frame.function.name == "puts@plt");
+    let puts = names.find(|frame| &*frame.function.name == "puts@plt");
     assert_eq!(puts.map(|frame| frame.function.source), Some(Source::Plt));
 }
 
@@ -319,7 +319,7 @@ fn removed_functions_name_no_code() {
     scratch.run("gcc -O1 -g -ffunction-sections -Wl,--gc-sections main.c -o program");
     let text = name_text(&scratch.path("program"), 1);
     let names = text.iter().flat_map(|(_, named)| &named.frames);
-    let mut names: Vec<&str> = names.map(|frame| frame.function.name.as_str()).collect();
+    let mut names: Vec<&str> = names.map(|frame| &*frame.function.name).collect();
     names.sort_unstable();
     names.dedup();
     assert!(
