@@ -11,6 +11,7 @@ mod matching;
 mod near;
 mod screen;
 mod shape;
+mod spelling;
 
 use hotproof_diff::ExitCode;
 

@@ -216,6 +216,66 @@ fn what_a_macro_makes_of_one_line_stays_apart() {
     assert_eq!(confirmed(&[&profile], "src/lib.rs:30").hits, 400);
 }
 
+/// One function under the names that runtimes, compilers and tools give it in one run.
+#[test]
+fn a_function_is_found_under_every_spelling_of_its_name() {
+    let spelled = |name| fixture::Fun {
+        name,
+        file: None,
+        line: 0,
+    };
+    let cases: [(&[&'static str], &[&str]); 5] = [
+        (
+            &[
+                "JS:~parseIt /w/a.js:3:17",
+                "JS:^parseIt /w/a.js:3:17",
+                "JS:*parseIt /w/a.js:3:17",
+            ],
+            &[
+                "parseIt",
+                "a.js:3",
+                "a.js::parseIt",
+                "JS:*parseIt /w/a.js:3:17",
+            ],
+        ),
+        (
+            &["py::Lexer.next:/w/lex.py"],
+            &["next", "Lexer.next", "lex.py::next"],
+        ),
+        (
+            &["next (lex.py:12)", "next (lex.py:14)"],
+            &["next", "lex.py::next"],
+        ),
+        (
+            &["main.(*Parser).next"],
+            &["next", "Parser.next", "main.Parser.next"],
+        ),
+        (
+            &[
+                "void a::work<int>(int)",
+                "void a::work<int>(int) [clone .cold]",
+            ],
+            &["work", "a::work", "void a::work<int>(int)"],
+        ),
+    ];
+    for (names, patterns) in cases {
+        let mut b = Builder::new(997);
+        for name in names {
+            let location = b.location(&[&spelled(name)]);
+            let stack = b.stack(&[location]);
+            b.samples(stack, 200, StackEnd::Complete);
+        }
+        let other = b.location(&[&spelled("JS:*parse /w/b.js:1:1")]);
+        let stack = b.stack(&[other]);
+        b.samples(stack, 200, StackEnd::Complete);
+        let profile = b.finish(997);
+        for pattern in patterns {
+            let hits = confirmed(&[&profile], pattern).hits;
+            assert_eq!(hits, 200 * names.len() as u64, "{pattern} in {names:?}");
+        }
+    }
+}
+
 #[test]
 fn a_name_must_fit_whole_components() {
     let profile = parser();

@@ -96,7 +96,7 @@ fn without_hash(name: &str) -> &str {
 }
 
 /// Drops one suffix of a compiler's or linker's: `.cold`, `.part.0`, `.llvm.123`.
-fn without_clone_suffix(name: &str) -> &str {
+pub fn without_clone_suffix(name: &str) -> &str {
     let name = match name.rsplit_once(" [clone .") {
         Some((before, rest)) if rest.ends_with(']') => return before,
         _ => name,

@@ -55,7 +55,7 @@ pub use diff::{
     Content, DiffError, FileDiff, GIT_DIFF_ARGUMENTS, Hunk, LineRange, RepoPath, parse_diff,
 };
 pub(crate) use frames::is_script;
-pub use identity::{stable_file, stable_image, stable_name};
+pub use identity::{stable_file, stable_image, stable_name, without_clone_suffix};
 pub use joiner::Joiner;
 pub use ladder::{
     Closures, FunctionFacts, FunctionGroup, FunctionGroups, FunctionMatch, Moves, Rung,

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use hotproof_profile::{Code, Profile};
 
 use super::near::nearest;
+use super::spelling::{spelled, without_types};
 use crate::census::{Census, Measure};
 use crate::places::Places;
 
@@ -69,19 +70,23 @@ impl Target {
 }
 
 fn identity(profile: &Profile, code: Code) -> Identity {
+    let shown = profile.code_name(code);
+    let spelled = spelled(&shown);
+    let name = without_async_body(&bare(spelled.name)).to_owned();
+    let mut declared = (spelled.file.map(str::to_owned), spelled.line);
     if let Code::Function(id) = code {
         let row = &profile.functions[id];
         if let (Some(file), Some(line)) = (row.file, row.line) {
-            return Identity::Declared {
-                file: profile.strings[file].to_owned(),
-                line,
-                name: without_async_body(&bare(&profile.strings[row.name])).to_owned(),
-            };
+            declared = (Some(profile.strings[file].to_owned()), Some(line));
         }
     }
-    Identity::Named {
-        name: bare(&profile.code_name(code)),
-        image: profile.code_place(code),
+    match declared {
+        (Some(file), Some(line)) => Identity::Declared { file, line, name },
+        // The tool that spelled the file tells it from its namesakes better than the image does.
+        (file, _) => Identity::Named {
+            name,
+            image: file.unwrap_or_else(|| profile.code_place(code)),
+        },
     }
 }
 
@@ -174,7 +179,7 @@ impl Known {
     fn name(&self, more: usize) -> String {
         let name = match self.names.as_slice() {
             [name] => name.clone(),
-            [first, ..] => bare(first),
+            [first, ..] => bare(spelled(first).name),
             [] => String::new(),
         };
         match more {
@@ -199,7 +204,7 @@ fn known_functions(profiles: &[&Profile]) -> BTreeMap<Identity, Known> {
                 .entry(identity(profile, entry.code))
                 .or_insert_with(|| Known {
                     names: Vec::new(),
-                    place: places.place(profile, entry.code),
+                    place: place(&places, profile, entry.code),
                     samples: 0,
                     weight: 0,
                 });
@@ -212,6 +217,18 @@ fn known_functions(profiles: &[&Profile]) -> BTreeMap<Identity, Known> {
         }
     }
     known
+}
+
+/// Where a function is declared; as its name spells it when nothing else tells.
+fn place(places: &Places, profile: &Profile, code: Code) -> String {
+    let known = places.place(profile, code);
+    let name = profile.code_name(code);
+    let spelled = spelled(&name);
+    match (spelled.file, spelled.line) {
+        (Some(file), Some(line)) => format!("{file}:{line}"),
+        (Some(file), None) => file.to_owned(),
+        _ => known,
+    }
 }
 
 fn candidates(hits: &[(&Identity, &Known)]) -> Vec<Candidate> {
@@ -235,25 +252,27 @@ fn candidates(hits: &[(&Identity, &Known)]) -> Vec<Candidate> {
 }
 
 fn fit(function: &Known, identity: &Identity, pattern: &str) -> Option<Fit> {
-    if let Identity::Declared { file, line, .. } = identity {
-        if is_path_suffix(&format!("{file}:{line}"), pattern) {
-            return Some(Fit::Exact);
+    let file = match identity {
+        Identity::Declared { file, line, .. } => {
+            if is_path_suffix(&format!("{file}:{line}"), pattern) {
+                return Some(Fit::Exact);
+            }
+            file
         }
-        if let Some((wanted, name)) = split_file(pattern) {
-            return if is_path_suffix(file, wanted) {
-                name_fit(function, name)
-            } else {
-                None
-            };
-        }
+        Identity::Named { image, .. } => image,
+    };
+    match split_file(pattern) {
+        Some((wanted, name)) if is_path_suffix(file, wanted) => name_fit(function, name),
+        Some(_) if matches!(identity, Identity::Declared { .. }) => None,
+        _ => name_fit(function, pattern),
     }
-    name_fit(function, pattern)
 }
 
 /// `src/parse.rs::number` as file and name; `None` when there is no file before the name.
 fn split_file(pattern: &str) -> Option<(&str, &str)> {
     let extensions = [
-        ".rs::", ".c::", ".h::", ".cc::", ".cpp::", ".hpp::", ".cxx::",
+        ".rs::", ".c::", ".h::", ".cc::", ".cpp::", ".hpp::", ".cxx::", ".go::", ".py::", ".js::",
+        ".mjs::", ".cjs::", ".ts::",
     ];
     let at = extensions
         .iter()
@@ -277,17 +296,26 @@ fn name_fit(function: &Known, pattern: &str) -> Option<Fit> {
             return Some(Fit::Exact);
         }
         let bare_pattern = bare(pattern);
-        let forms = forms(name);
-        if forms[0] == bare_pattern {
+        let plain = spelled(name).name;
+        let forms = forms(plain);
+        let typeless = without_types(plain).map(|name| bare(&name));
+        if forms[0] == bare_pattern || typeless.as_ref() == Some(&bare_pattern) {
             return Some(Fit::Bare);
         }
+        let forms: Vec<String> = forms.into_iter().chain(typeless).collect();
         let suffix = |form: &String| {
             form.strip_suffix(bare_pattern.as_str())
-                .is_some_and(|before| before.is_empty() || before.ends_with("::"))
+                .is_some_and(|before| before.is_empty() || is_parted(before))
         };
         forms.iter().any(suffix).then_some(Fit::Suffix)
     });
     fits.min()
+}
+
+/// Whether a component ends there: Rust and C++ part them by `::`, Go by dots and slashes, Python,
+/// JavaScript and Java by dots.
+fn is_parted(before: &str) -> bool {
+    before.ends_with("::") || before.ends_with(['.', '/'])
 }
 
 /// The ways in which a person may write a name: without generic arguments, and a method by its

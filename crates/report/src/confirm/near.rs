@@ -1,6 +1,7 @@
 //! Names that are most like a name that was not found.
 
 use super::matching::bare;
+use super::spelling::spelled;
 
 /// At most so many are offered.
 const OFFERED: usize = 5;
@@ -12,7 +13,7 @@ const FURTHER: usize = 2;
 pub(super) fn nearest<'a>(pattern: &str, names: impl Iterator<Item = &'a String>) -> Vec<String> {
     let wanted = bare(pattern).to_lowercase();
     let mut scored: Vec<(usize, String)> = names
-        .map(|name| bare(name))
+        .map(|name| bare(spelled(name).name))
         .filter_map(|name| Some((distance(&wanted, &name.to_lowercase())?, name)))
         .collect();
     scored.sort();
