@@ -9,7 +9,6 @@ use hotproof_formats::import::{self, ImportError, Limits};
 use hotproof_formats::native;
 use hotproof_profile::Profile;
 use hotproof_profiler::replay::{self, ReplayError, SampleRows};
-use hotproof_report::names::clean;
 use hotproof_symbolizer::Detail;
 
 use crate::failure::{Code, Failure};
@@ -69,9 +68,9 @@ fn from_bytes(name: &str, bytes: &[u8], wanted: &Wanted<'_>) -> Result<Profile, 
         return replayed(name, wanted, |options| replay::read(bytes, options));
     }
     let imported = import::read(bytes, Limits::default());
-    let imported = imported.map_err(|error: ImportError| cannot_read(name, &error))?;
+    let imported = imported.map_err(|error| cannot_import(name, &error))?;
     for sentence in &imported.dropped {
-        output::aside(&clean(&format!("{name}: {sentence}")));
+        output::aside(&format!("{name}: {sentence}"));
     }
     check_event(name, &imported.profile, wanted)?;
     let mut profile = imported.profile;
@@ -134,6 +133,17 @@ fn replayed(
 fn unreadable(name: &str, error: &io::Error) -> Failure {
     let failure = Failure::new(Code::Usage, format!("cannot read {name}: {error}"));
     failure.remedy("name a profile, as `hotproof record` writes it (profile.hotproof)")
+}
+
+fn cannot_import(name: &str, error: &ImportError) -> Failure {
+    let failure = cannot_read(name, error);
+    match error {
+        ImportError::NotRecognised { found } => failure.remedy(found.remedy()),
+        ImportError::Damaged { .. } => {
+            failure.remedy("write it again with the tool that made it; a file that its own viewer reads is worth a bug report here")
+        }
+        _ => failure,
+    }
 }
 
 fn cannot_read(name: &str, error: &dyn std::error::Error) -> Failure {

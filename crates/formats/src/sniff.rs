@@ -23,6 +23,12 @@ pub enum Kind {
     Zstd,
     /// A program or a library.
     Elf,
+    /// A Parquet table.
+    Parquet,
+    /// An archive of gathered files, or another wrapping that is undone first.
+    Zip,
+    /// An SQLite database.
+    Sqlite,
     /// JSON.
     Json,
     /// An SVG or another XML document.
@@ -44,7 +50,10 @@ impl fmt::Display for Kind {
             Kind::PerfData => "a perf.data file",
             Kind::Zstd => "zstd data",
             Kind::Elf => "a program or library (ELF)",
-            Kind::Json => "JSON",
+            Kind::Parquet => "a Parquet table, which is written but not read",
+            Kind::Zip => "a zip archive",
+            Kind::Sqlite => "an SQLite database",
+            Kind::Json => "JSON of another kind",
             Kind::Xml => "XML, perhaps a flame graph",
             Kind::Folded => "folded stacks",
             Kind::Text => "text",
@@ -53,16 +62,49 @@ impl fmt::Display for Kind {
     }
 }
 
+impl Kind {
+    /// What to do with such a file to have a profile that is read.
+    pub fn remedy(self) -> &'static str {
+        match self {
+            Kind::Parquet => {
+                "query it with DuckDB, or export the profile again: to `.json`, `.pb.gz` or another format that is read"
+            }
+            Kind::Xml => {
+                "a picture holds no whole stacks: give what it was drawn from (perf.data, folded stacks)"
+            }
+            Kind::Zstd => "unpack it first: `zstd -d FILE`",
+            Kind::Zip => "unpack it first, and give the profile within",
+            Kind::Gzip => "it is wrapped twice: unpack it once with `gunzip`",
+            Kind::Elf => "record it: `hotproof record -- PROGRAM`",
+            Kind::Empty => {
+                "the tool that wrote it was stopped, or recorded nothing; a recording of hotproof that was killed is in OUTPUT.part"
+            }
+            Kind::Sqlite => "export the profile from the tool that owns it",
+            Kind::Hotproof
+            | Kind::PerfData
+            | Kind::Json
+            | Kind::Folded
+            | Kind::Text
+            | Kind::Unknown => {
+                "give a profile that `hotproof record` or one of these tools wrote; `hotproof export --help` lists what is written"
+            }
+        }
+    }
+}
+
 /// Says what a file is from its first bytes, of which [`SNIFF_BYTES`] are enough.
 pub fn sniff(first: &[u8]) -> Kind {
     let first = &first[..first.len().min(SNIFF_BYTES)];
-    let magics: [(&[u8], Kind); 6] = [
+    let magics: [(&[u8], Kind); 9] = [
         (&MAGIC, Kind::Hotproof),
         (b"\x1f\x8b", Kind::Gzip),
         (b"PERFILE2", Kind::PerfData),
         (b"PERFFILE", Kind::PerfData),
         (b"\x28\xb5\x2f\xfd", Kind::Zstd),
         (b"\x7fELF", Kind::Elf),
+        (b"PAR1", Kind::Parquet),
+        (b"PK\x03\x04", Kind::Zip),
+        (b"SQLite format 3\0", Kind::Sqlite),
     ];
     if first.is_empty() {
         return Kind::Empty;
@@ -103,13 +145,16 @@ mod tests {
 
     #[test]
     fn names_files_by_their_first_bytes() {
-        let cases: [(&[u8], Kind); 13] = [
+        let cases: [(&[u8], Kind); 16] = [
             (b"", Kind::Empty),
             (b"\x89hotproof\r\n\x1a\x07\0\0\0", Kind::Hotproof),
             (b"\x1f\x8b\x08\0", Kind::Gzip),
             (b"PERFILE2\x68\0\0\0", Kind::PerfData),
             (b"\x28\xb5\x2f\xfd\0", Kind::Zstd),
             (b"\x7fELF\x02", Kind::Elf),
+            (b"PAR1\x15\x04", Kind::Parquet),
+            (b"PK\x03\x04\x14", Kind::Zip),
+            (b"SQLite format 3\0\x10", Kind::Sqlite),
             (b"{\"meta\": 1}", Kind::Json),
             (b"\n  [1, 2]", Kind::Json),
             (b"<?xml version=\"1.0\"?>\n<svg>", Kind::Xml),

@@ -205,7 +205,8 @@ impl Reader {
                 let command = self.builder.profile.strings[command].to_owned();
                 self.builder.profile.meta.command = vec![command];
             }
-            "desc" if !value.is_empty() => {
+            // What was not simulated is said by a name without a value: `I1 cache:`.
+            "desc" if !value.is_empty() && !value.ends_with(':') => {
                 self.builder.budget.take(value.len())?;
                 self.builder.profile.meta.notes.push(value.to_owned());
             }

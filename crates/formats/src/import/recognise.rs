@@ -24,11 +24,25 @@ pub fn recognise(bytes: &[u8]) -> Option<Format> {
             return format;
         }
     }
+    if is_markup(first) {
+        return None;
+    }
     if is_text(first) {
         let text = String::from_utf8_lossy(bytes_of_lines(bytes));
         return recognise_text(&text);
     }
     pprof::looks_like(bytes).then_some(Format::Pprof)
+}
+
+/// A picture or a page: its lines may look like anything, and none of them is meant.
+fn is_markup(first: &[u8]) -> bool {
+    let start = first.trim_ascii_start();
+    let begins = |mark: &&[u8]| {
+        let start = start.get(..mark.len());
+        start.is_some_and(|start| start.eq_ignore_ascii_case(mark))
+    };
+    let marks: [&[u8]; 4] = [b"<?xml", b"<svg", b"<!doctype", b"<html"];
+    marks.iter().any(begins)
 }
 
 fn is_text(first: &[u8]) -> bool {
