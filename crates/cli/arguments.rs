@@ -248,7 +248,7 @@ pub(crate) enum Format {
 Examples:
   hotproof diff before.hotproof after.hotproof
   hotproof diff before.hotproof after.hotproof --normalize total --sort total --top 10
-  hotproof diff before.hotproof after.hotproof -o change.svg
+  hotproof diff before.hotproof after.hotproof -o change.svg -o change.folded
   hotproof diff before.hotproof after.hotproof -f folded > change.folded
   hotproof diff change.folded
   hotproof diff before.pb.gz after.perf.data -o change.pb.gz && go tool pprof -top change.pb.gz
@@ -280,9 +280,9 @@ pub(crate) struct Diff {
     /// Write stacks instead of a table; from the extension of OUT when not given
     #[arg(short, long)]
     pub(crate) format: Option<DiffFormat>,
-    /// Where to write stacks; - is standard output
+    /// Where to write stacks, may be given several times; - is standard output
     #[arg(short, long, value_name = "OUT")]
-    pub(crate) output: Option<PathBuf>,
+    pub(crate) output: Vec<PathBuf>,
     #[command(flatten)]
     pub(crate) transform: TransformOptions,
 }

@@ -9,27 +9,32 @@ use hotproof_report::difference::{self, Normalize, Options, Sort};
 
 use crate::arguments::{self, Diff, DiffFormat, DiffSort};
 use crate::failure::{Code, Exit, Failure, Outcome};
-use crate::output::{PendingFile, WriteResult};
+use crate::output::WriteResult;
 use crate::transform::Look;
 use crate::{output, terminal};
 
 pub(crate) fn run(arguments: &Diff) -> Outcome {
-    let format = format(arguments)?;
-    let (base, head) = profiles(arguments)?;
+    let targets = targets(arguments)?;
     let normalize = match arguments.normalize {
         arguments::Normalize::Run => Normalize::Run,
         arguments::Normalize::Second => Normalize::Second,
         arguments::Normalize::Total => Normalize::Total,
     };
-    if format == Some(DiffFormat::Pprof) && normalize != Normalize::Run {
+    let scaled = normalize != Normalize::Run;
+    if scaled
+        && targets
+            .iter()
+            .any(|(_, format)| *format == DiffFormat::Pprof)
+    {
         let what = "pprof holds the samples of both profiles as they are, so they cannot be scaled";
         return Err(Failure::new(Code::Usage, what)
             .remedy("leave --normalize out and say `-normalize` to go tool pprof"));
     }
+    let (base, head) = profiles(arguments)?;
     // Whatever is written, profiles that cannot be compared are refused here.
     let value = difference::difference(&base, &head, normalize)
         .map_err(|error| Failure::new(Code::Usage, error.to_string()))?;
-    let Some(format) = format else {
+    if targets.is_empty() {
         let options = options(arguments);
         let text = if arguments.json {
             difference::json([&base, &head], &value, &options)
@@ -38,14 +43,10 @@ pub(crate) fn run(arguments: &Diff) -> Outcome {
         };
         output::print(&text)?;
         return Ok(Exit::SUCCESS);
-    };
-    let contents = |out: &mut dyn Write| write(&base, &head, normalize, format, out);
-    match arguments.output.as_deref() {
-        Some(path) if path != Path::new("-") => {
-            PendingFile::create(path)?.finish(contents)?;
-        }
-        _ => output::to_stdout(contents)?,
     }
+    output::write_outputs(&targets, |format, out| {
+        write(&base, &head, normalize, format, out)
+    })?;
     Ok(Exit::SUCCESS)
 }
 
@@ -95,13 +96,18 @@ fn write(
     Ok(())
 }
 
-/// The format of stacks; `None` when the table or JSON is asked for.
-fn format(arguments: &Diff) -> Result<Option<DiffFormat>, Failure> {
-    let path = match (arguments.format, &arguments.output) {
-        (Some(format), _) => return Ok(Some(format)),
-        (None, None) => return Ok(None),
-        (None, Some(path)) => path,
-    };
+/// Where stacks go and in which format; empty when the table or JSON is asked for.
+fn targets(arguments: &Diff) -> Result<Vec<(&Path, DiffFormat)>, Failure> {
+    match (arguments.format, arguments.output.as_slice()) {
+        (Some(format), []) => Ok(vec![(Path::new("-"), format)]),
+        (format, paths) => paths
+            .iter()
+            .map(|path| Ok((path.as_path(), format.map_or_else(|| format_of(path), Ok)?)))
+            .collect(),
+    }
+}
+
+fn format_of(path: &Path) -> Result<DiffFormat, Failure> {
     let name = path.to_string_lossy().to_lowercase();
     let known = [
         (".svg", DiffFormat::Svg),
@@ -113,7 +119,7 @@ fn format(arguments: &Diff) -> Result<Option<DiffFormat>, Failure> {
     let found = known
         .iter()
         .find(|(extension, _)| name.ends_with(extension));
-    found.map(|&(_, format)| Some(format)).ok_or_else(|| {
+    found.map(|&(_, format)| format).ok_or_else(|| {
         let what = format!("which format shall {} have?", path.display());
         Failure::new(Code::Usage, what)
             .remedy("say it with -f svg, folded or pprof, or by the extension of -o")

@@ -5,17 +5,16 @@ use std::path::Path;
 
 use hotproof_formats::{callgrind, chrome, firefox, folded, json, parquet, pprof, speedscope};
 use hotproof_profile::Profile;
-use hotproof_report::names::clean;
 use hotproof_report::{difference, flamegraph};
 
 use crate::arguments::{Export, Format};
 use crate::failure::{Code, Exit, Failure, Outcome};
 use crate::output;
-use crate::output::{PendingFile, WriteResult};
+use crate::output::WriteResult;
 use crate::transform::Look;
 
 pub(crate) fn run(arguments: &Export) -> Outcome {
-    let mut targets = Vec::with_capacity(arguments.output.len());
+    let mut targets: Vec<(&Path, Format)> = Vec::with_capacity(arguments.output.len());
     for path in &arguments.output {
         let format = match arguments.format {
             Some(format) => format,
@@ -23,33 +22,20 @@ pub(crate) fn run(arguments: &Export) -> Outcome {
         };
         targets.push((path, format));
     }
-    let stacks_alone = |format: &Format| *format == Format::Folded;
-    let look = match targets.iter().all(|(_, format)| stacks_alone(format)) {
+    let look = match targets.iter().all(|(_, format)| *format == Format::Folded) {
         true => Look::Stacks,
         false => Look::Samples,
     };
     let profile = arguments.transform.read(&arguments.profiles, look)?;
     for note in &profile.meta.notes {
-        output::aside(&clean(note));
-    }
-    // All places are made sure of before the first is written.
-    let mut files = Vec::with_capacity(targets.len());
-    for (path, format) in targets {
-        let file = (path != Path::new("-")).then(|| PendingFile::create(path));
-        files.push((file.transpose()?, format));
+        output::aside(note);
     }
     let layout = if arguments.icicle {
         flamegraph::Layout::Icicle
     } else {
         flamegraph::Layout::Fitting
     };
-    for (file, format) in files {
-        let contents = |out: &mut dyn Write| write(&profile, format, layout, out);
-        match file {
-            Some(file) => drop(file.finish(contents)?),
-            None => output::to_stdout(contents)?,
-        }
-    }
+    output::write_outputs(&targets, |format, out| write(&profile, format, layout, out))?;
     Ok(Exit::SUCCESS)
 }
 
@@ -100,10 +86,7 @@ fn write(
 /// Says what the format has no place for.
 fn cannot_carry(format: &str, lost: &[String]) {
     if !lost.is_empty() {
-        output::aside(&clean(&format!(
-            "{format} cannot carry: {}",
-            lost.join(", ")
-        )));
+        output::aside(&format!("{format} cannot carry: {}", lost.join(", ")));
     }
 }
 

@@ -110,8 +110,8 @@ impl fmt::Display for Failure {
     }
 }
 
-/// Errors name what was read, which must not steer the terminal; their own lines stay lines.
-fn printable(text: &str) -> String {
+/// Text that names what was read, which must not steer the terminal; its own lines stay lines.
+pub(crate) fn printable(text: &str) -> String {
     let lines: Vec<String> = text.split('\n').map(clean).collect();
     lines.join("\n")
 }

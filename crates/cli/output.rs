@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tempfile::NamedTempFile;
 
-use crate::failure::{Code, Failure};
+use crate::failure::{Code, Failure, printable};
 
 /// A file that does not exist under its name until it is whole.
 pub(crate) struct PendingFile {
@@ -59,8 +59,18 @@ impl PendingFile {
         self,
         contents: impl FnOnce(&mut dyn Write) -> WriteResult,
     ) -> Result<u64, Failure> {
-        let PendingFile { shown, place } = self;
-        write_to(place, contents).map_err(|error| cannot_write(&shown, error.as_ref()))
+        self.fill(contents)?.publish()
+    }
+
+    /// Writes the contents; the file has its name only when it is published.
+    fn fill(
+        mut self,
+        contents: impl FnOnce(&mut dyn Write) -> WriteResult,
+    ) -> Result<FilledFile, Failure> {
+        match fill(self.place.file(), contents) {
+            Ok(()) => Ok(FilledFile(self)),
+            Err(error) => Err(cannot_write(&self.shown, error.as_ref())),
+        }
     }
 
     /// As [`PendingFile::finish`], for what cannot be made again: when the place turns out to be
@@ -83,6 +93,52 @@ impl PendingFile {
     }
 }
 
+/// A file with all its contents, which nobody sees under its name yet.
+struct FilledFile(PendingFile);
+
+impl FilledFile {
+    /// Gives the file its name; its size in bytes.
+    fn publish(self) -> Result<u64, Failure> {
+        let PendingFile { shown, place } = self.0;
+        let size = place.publish().and_then(|file| Ok(file.metadata()?.len()));
+        size.map_err(|error| cannot_write(&shown, &without_path(&error)))
+    }
+}
+
+/// Writes several outputs, each in its format; none of the files appears unless all contents could
+/// be made and written. `-` is standard output.
+pub(crate) fn write_outputs<F: Copy>(
+    targets: &[(&Path, F)],
+    contents: impl Fn(F, &mut dyn Write) -> WriteResult,
+) -> Result<(), Failure> {
+    for (number, (path, _)) in targets.iter().enumerate() {
+        if targets[..number].iter().any(|(other, _)| other == path) {
+            let what = format!("{} is named twice with -o", path.display());
+            return Err(Failure::new(Code::Usage, what).remedy("give each output its own place"));
+        }
+    }
+    let is_stdout = |path: &Path| path == Path::new("-");
+    // All places are made sure of before the first is written.
+    let mut pending = Vec::with_capacity(targets.len());
+    for &(path, format) in targets.iter().filter(|(path, _)| !is_stdout(path)) {
+        pending.push((PendingFile::create(path)?, format));
+    }
+    // What is written to a pipe cannot be taken back, so it comes when the files are whole.
+    let (streams, files): (Vec<_>, Vec<_>) =
+        pending.into_iter().partition(|(file, _)| file.is_stream());
+    let mut filled = Vec::with_capacity(targets.len());
+    for (file, format) in files.into_iter().chain(streams) {
+        filled.push(file.fill(|out| contents(format, out))?);
+    }
+    for &(_, format) in targets.iter().filter(|(path, _)| is_stdout(path)) {
+        to_stdout(|out| contents(format, out))?;
+    }
+    for file in filled {
+        file.publish()?;
+    }
+    Ok(())
+}
+
 fn beside(path: PathBuf, permissions: Permissions) -> io::Result<Place> {
     let folder = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
@@ -94,26 +150,34 @@ fn beside(path: PathBuf, permissions: Permissions) -> io::Result<Place> {
     Ok(Place::Beside(path, scratch))
 }
 
+impl Place {
+    fn file(&mut self) -> &mut File {
+        match self {
+            Place::Beside(_, scratch) => scratch.as_file_mut(),
+            Place::Stream(file) => file,
+        }
+    }
+
+    fn publish(self) -> io::Result<File> {
+        match self {
+            Place::Beside(path, scratch) => scratch.persist(path).map_err(|error| error.error),
+            Place::Stream(file) => Ok(file),
+        }
+    }
+}
+
+fn fill(file: &mut File, contents: impl FnOnce(&mut dyn Write) -> WriteResult) -> WriteResult {
+    let mut writer = BufWriter::new(file);
+    contents(&mut writer)?;
+    Ok(writer.flush()?)
+}
+
 fn write_to(
-    place: Place,
+    mut place: Place,
     contents: impl FnOnce(&mut dyn Write) -> WriteResult,
 ) -> Result<u64, Box<dyn Error + Send + Sync>> {
-    let fill = |file: &mut File| {
-        let mut writer = BufWriter::new(file);
-        contents(&mut writer)?;
-        Ok::<(), Box<dyn Error + Send + Sync>>(writer.flush()?)
-    };
-    let file = match place {
-        Place::Beside(path, mut scratch) => {
-            fill(scratch.as_file_mut())?;
-            scratch.persist(path).map_err(|error| error.error)?
-        }
-        Place::Stream(mut file) => {
-            fill(&mut file)?;
-            file
-        }
-    };
-    Ok(file.metadata()?.len())
+    fill(place.file(), contents)?;
+    Ok(place.publish()?.metadata()?.len())
 }
 
 fn rescue(
@@ -121,10 +185,7 @@ fn rescue(
 ) -> Result<PathBuf, Box<dyn Error + Send + Sync>> {
     let mut builder = tempfile::Builder::new();
     let mut scratch = builder.prefix("rescued-").suffix(".hotproof").tempfile()?;
-    let mut writer = BufWriter::new(scratch.as_file_mut());
-    contents(&mut writer)?;
-    writer.flush()?;
-    drop(writer);
+    fill(scratch.as_file_mut(), contents)?;
     Ok(scratch.keep()?.1)
 }
 
@@ -182,10 +243,11 @@ pub(crate) fn say(text: &str) {
     let _ = writeln!(anstream::AutoStream::auto(io::stderr()), "{text}");
 }
 
-/// Says something beside the result, unless the user wants silence.
+/// Says something beside the result, unless the user wants silence. It may quote names of a file,
+/// which must not steer the terminal.
 pub(crate) fn aside(text: &str) {
     if !QUIET.load(Ordering::Relaxed) {
-        say(text);
+        say(&printable(text));
     }
 }
 
