@@ -1,14 +1,14 @@
 //! The table on a terminal.
 
 use anstyle::Style;
-use hotproof_profile::{Code, Profile};
+use hotproof_profile::{Code, Profile, Unit};
 
 use super::selection::{Others, Selection, select};
 use super::{FunctionsError, Options};
-use crate::census::{Entry, share};
+use crate::census::{Entry, Measure, share};
 use crate::grid::{Cell, Column, Grid};
 use crate::names::{clean, cut_middle};
-use crate::numbers::{TimeUnit, count, counted, percent, time};
+use crate::numbers::{ByteUnit, TimeUnit, count, counted, percent, time};
 use crate::places::Places;
 use crate::prose::{flow, paragraph, styled_paragraph};
 use crate::quality::{Quality, whole_ns};
@@ -36,7 +36,8 @@ pub fn table(profile: &Profile, options: &Options) -> Result<String, FunctionsEr
         out.push_str(&rows(profile, &selection, options.width));
     }
     if selection.samples > 0 {
-        out.push_str(&legend(options.width));
+        let amount = Amount::of(profile, selection.whole);
+        out.push_str(&legend(amount.title(), options.width));
         out.push_str(&folded(&selection.others, options.width));
     }
     if let Some(line) = crate::sources::line(profile) {
@@ -120,12 +121,13 @@ fn focus_line(pattern: &str, selection: &Selection, width: usize) -> String {
 }
 
 fn rows(profile: &Profile, selection: &Selection, width: usize) -> String {
+    let amount = Amount::of(profile, selection.whole);
     let mut grid = Grid::new(
         vec![
             Column::figures("total"),
             Column::figures("self"),
             Column::figures("+lib"),
-            Column::figures("time").optional(1),
+            Column::figures(amount.title()).optional(1),
             Column::figures("samples").optional(3),
             Column::names("function", 24),
             Column::names("", 12).optional(2),
@@ -133,9 +135,8 @@ fn rows(profile: &Profile, selection: &Selection, width: usize) -> String {
         2,
     );
     let places = Places::of([profile]);
-    let clock = Clock::of(profile, selection.whole);
     for entry in &selection.rows {
-        grid.row(row(profile, entry, selection.whole, &clock, &places));
+        grid.row(row(profile, entry, selection.whole, &amount, &places));
     }
     if selection.others.functions > 0 {
         grid.row(others_row(&selection.others, selection.whole));
@@ -143,38 +144,86 @@ fn rows(profile: &Profile, selection: &Selection, width: usize) -> String {
     grid.render(width)
 }
 
-/// Turns weights into time.
-struct Clock {
-    /// Nanoseconds that the whole profile stands for; `None` when unknown.
-    whole_ns: Option<f64>,
-    unit: TimeUnit,
-    whole: i64,
+/// What weights stand for.
+enum Amount {
+    Time {
+        unit: TimeUnit,
+        /// Nanoseconds that the whole profile stands for.
+        whole_ns: f64,
+        whole: i64,
+    },
+    Memory(ByteUnit),
+    /// Instructions, cycles, events.
+    Number(String),
+    /// Samples, which have a column of their own.
+    Samples,
 }
 
-impl Clock {
+impl Amount {
     fn of(profile: &Profile, whole: i64) -> Self {
-        let whole_ns = whole_ns(profile);
-        Clock {
-            whole_ns,
-            unit: TimeUnit::of(whole_ns.unwrap_or(0.0)),
-            whole,
+        if let Some(whole_ns) = whole_ns(profile) {
+            let unit = TimeUnit::of(whole_ns);
+            return Amount::Time {
+                unit,
+                whole_ns,
+                whole,
+            };
+        }
+        let Some(measure) = Measure::of(profile) else {
+            return Amount::Samples;
+        };
+        let name = clean(&profile.weights[measure.weight].name);
+        match measure.unit {
+            Unit::Bytes => Amount::Memory(ByteUnit::of(whole as f64)),
+            Unit::Instructions => Amount::Number("instructions".into()),
+            Unit::Cycles => Amount::Number("cycles".into()),
+            Unit::Count if whole == i64::try_from(profile.sample_count()).unwrap_or(i64::MAX) => {
+                Amount::Samples
+            }
+            Unit::Count | Unit::Nanoseconds => Amount::Number(cut_middle(&name, 16)),
+        }
+    }
+
+    /// The title of its column.
+    fn title(&self) -> &str {
+        match self {
+            Amount::Time { .. } | Amount::Samples => "time",
+            Amount::Memory(_) => "memory",
+            Amount::Number(name) => name,
         }
     }
 
     fn show(&self, weight: i64) -> String {
-        let shown = |ns| self.unit.show(share(weight, self.whole) * ns);
-        self.whole_ns.map(shown).unwrap_or_default()
+        match self {
+            Amount::Time {
+                unit,
+                whole_ns,
+                whole,
+            } => unit.show(share(weight, *whole) * whole_ns),
+            Amount::Memory(unit) => unit.show(weight as f64),
+            Amount::Number(_) => {
+                let sign = if weight < 0 { "-" } else { "" };
+                format!("{sign}{}", count(weight.unsigned_abs()))
+            }
+            Amount::Samples => String::new(),
+        }
     }
 }
 
-fn row(profile: &Profile, entry: &Entry, whole: i64, clock: &Clock, places: &Places) -> Vec<Cell> {
+fn row(
+    profile: &Profile,
+    entry: &Entry,
+    whole: i64,
+    amount: &Amount,
+    places: &Places,
+) -> Vec<Cell> {
     let figure = |weight| Cell::from(percent(share(weight, whole)));
     let style = name_style(entry, whole);
     vec![
         figure(entry.total),
         figure(entry.self_weight),
         figure(entry.own),
-        Cell::from(clock.show(entry.total)),
+        Cell::from(amount.show(entry.total)),
         Cell::from(count(entry.samples)),
         Cell::styled(&entry.name, style),
         Cell::styled(&place(profile, entry.code, places), FAINT),
@@ -212,10 +261,12 @@ fn others_row(others: &Others, whole: i64) -> Vec<Cell> {
     ]
 }
 
-fn legend(width: usize) -> String {
-    let text = "total: in the function and what it calls; self: in it alone; +lib: self with inlined library code; time, samples: of the total";
+fn legend(amount: &str, width: usize) -> String {
+    let text = format!(
+        "total: in the function and what it calls; self: in it alone; +lib: self with inlined library code; {amount}, samples: of the total"
+    );
     let mut out = String::from("\n");
-    for line in crate::prose::wrap(text, width.saturating_sub(2)) {
+    for line in crate::prose::wrap(&text, width.saturating_sub(2)) {
         out.push_str("  ");
         out.push_str(&paint(FAINT, &line));
         out.push('\n');
