@@ -10,6 +10,7 @@ mod agreement;
 mod damage;
 mod documents;
 mod imports;
+mod programs;
 mod random;
 mod real;
 mod schema;

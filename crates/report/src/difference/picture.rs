@@ -105,9 +105,50 @@ pub fn picture(
     settings.text_truncate_direction = draw::TextTruncateDirection::Right;
     let mut drawn = Vec::new();
     draw::from_lines(&mut settings, lines.iter().map(String::as_str), &mut drawn)?;
-    out.write_all(restored(&drawn).as_bytes())?;
+    out.write_all(vivid(&restored(&drawn)).as_bytes())?;
     out.flush()?;
     Ok(())
+}
+
+/// The picture in colours that show the sign of every change. The drawing colours a frame by its
+/// share of the largest change, so that beside a large one all others look white.
+fn vivid(picture: &str) -> String {
+    const MARK: &str = "fill=\"rgb(";
+    let mut out = String::with_capacity(picture.len());
+    let mut rest = picture;
+    // Names hold no such mark: their quotes are escaped.
+    while let Some(at) = rest.find(MARK) {
+        let (before, colour) = rest.split_at(at + MARK.len());
+        out.push_str(before);
+        let end = colour.find(')').unwrap_or(0);
+        out.push_str(&deeper(&colour[..end]));
+        rest = &colour[end..];
+    }
+    out + rest
+}
+
+/// A colour of the drawing, `red,green,blue`, as we show it: grey without a change.
+fn deeper(colour: &str) -> String {
+    let parts = colour.split(',').map(|part| part.trim().parse());
+    let parts: Vec<u8> = parts.filter_map(Result::ok).collect();
+    match parts[..] {
+        [250, 250, 250] => "226,226,226".to_owned(),
+        [255, pale, same] if pale == same => {
+            let pale = deep(pale);
+            format!("255,{pale},{pale}")
+        }
+        [pale, same, 255] if pale == same => {
+            let pale = deep(pale);
+            format!("{pale},{pale},255")
+        }
+        _ => colour.to_owned(),
+    }
+}
+
+/// How pale a change is: the drawing has 250 for next to none and 100 for the largest.
+fn deep(pale: u8) -> u8 {
+    let share = f64::from(250 - pale.clamp(100, 250)) / 150.0;
+    (215.0 - 135.0 * share.sqrt()).round() as u8
 }
 
 /// One line for each path of head that ends in a function with self weight, callers first, so that
@@ -167,4 +208,28 @@ fn subtitle(normalize: Normalize, cut: bool) -> String {
     format!(
         "widths: head; red: more self time in head, blue: less; {GONE}: base's widths; {scale}{deep}"
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_change_has_a_colour_that_is_seen() {
+        let cases = [
+            ("250,250,250", "226,226,226"),
+            ("255,250,250", "255,215,215"),
+            ("255,235,235", "255,172,172"),
+            ("255,100,100", "255,80,80"),
+            ("250,250,255", "215,215,255"),
+            ("100,100,255", "80,80,255"),
+            ("1,2,3", "1,2,3"),
+        ];
+        for (drawn, shown) in cases {
+            assert_eq!(deeper(drawn), shown, "{drawn}");
+        }
+        let picture = r#"<rect fill="rgb(255,250,250)"/><text fill="rgb(0,0,0)">rgb(255,250,250)"#;
+        let expected = r#"<rect fill="rgb(255,215,215)"/><text fill="rgb(0,0,0)">rgb(255,250,250)"#;
+        assert_eq!(vivid(picture), expected);
+    }
 }
