@@ -139,6 +139,69 @@ fn one_call_writes_several_files_or_none() {
         !fs::exists(&fresh).unwrap(),
         "half of the outputs were written"
     );
+    // A writer that fails late takes back what the ones before it made.
+    let difference = at("d.folded");
+    fs::write(&difference, "main;work 5\nmain;rest -2\n").unwrap();
+    let written = at("d.pb.gz");
+    run(&["export", &difference, "-o", &written, "-o", &at("d.svg")])
+        .ends_with(1)
+        .says(&["weights below zero"]);
+    assert!(!fs::exists(&written).unwrap(), "the first output was left");
+    run(&["export", "leaf.hotproof", "-o", &svg, "-o", &svg])
+        .ends_with(2)
+        .says(&["is named twice"]);
+    let (one, two) = (at("c.svg"), at("c.folded"));
+    run(&[
+        "diff",
+        "leaf.hotproof",
+        "leaf.hotproof",
+        "-o",
+        &one,
+        "-o",
+        &two,
+    ])
+    .ends_with(0);
+    assert!(fs::exists(&one).unwrap() && fs::exists(&two).unwrap());
+    let left = fs::read_dir(place.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name());
+    let scratch: Vec<_> = left
+        .filter(|name| name.to_string_lossy().starts_with(".hotproof"))
+        .collect();
+    assert!(scratch.is_empty(), "{scratch:?}");
+}
+
+#[test]
+fn files_that_are_no_profiles_are_named_with_what_to_do() {
+    let place = tempfile::tempdir().unwrap();
+    let at = |name: &str| place.path().join(name).display().to_string();
+    run(&[
+        "export",
+        "leaf.hotproof",
+        "-o",
+        &at("a.parquet"),
+        "-o",
+        &at("a.svg"),
+    ])
+    .ends_with(0);
+    fs::write(at("empty"), "").unwrap();
+    for (name, found, remedy) in [
+        (
+            "a.parquet",
+            "a Parquet table, which is written but not read",
+            "DuckDB",
+        ),
+        (
+            "a.svg",
+            "XML, perhaps a flame graph",
+            "what it was drawn from",
+        ),
+        ("empty", "an empty file", "OUTPUT.part"),
+    ] {
+        run(&["report", &at(name)])
+            .ends_with(2)
+            .says(&[found, "\n  do ", remedy]);
+    }
 }
 
 #[test]
@@ -205,6 +268,26 @@ fn a_diff_joins_functions_and_says_what_it_lacks() {
     for text in ["added", "removed", "no interval", "hotproof compare"] {
         assert!(other.stdout.contains(text), "{text}: {}", other.stdout);
     }
+}
+
+/// Functions without a file, of the kernel or of one name in several images, are the same after a
+/// detour over a format whose functions have no image.
+#[test]
+fn a_profile_and_its_pprof_export_have_the_same_functions() {
+    let place = tempfile::tempdir().unwrap();
+    let pprof = place.path().join("leaf.pb.gz").display().to_string();
+    run(&["export", "leaf.hotproof", "-o", &pprof]).ends_with(0);
+    let arguments = ["diff", "leaf.hotproof", &pprof, "--min-percent", "0"];
+    let table = run(&arguments).ends_with(0).stdout;
+    assert!(
+        table.contains("_start") && table.contains("[kernel]"),
+        "{table}"
+    );
+    let lines = table.lines();
+    let alone: Vec<&str> = lines
+        .filter(|line| line.contains("added") || line.contains("removed"))
+        .collect();
+    assert!(alone.is_empty(), "{alone:#?}");
 }
 
 #[test]
@@ -435,7 +518,7 @@ fn no_name_steers_the_terminal() {
     let leaf = Path::new(env!("CARGO_MANIFEST_DIR")).join("profiles/leaf.hotproof");
     let leaf = leaf.to_str().unwrap();
     let file = file.as_str();
-    let calls: [&[&str]; 19] = [
+    let calls: [&[&str]; 28] = [
         &["report", file],
         &["report", file, "--tree"],
         &["report", file, "--callers", "often"],
@@ -455,6 +538,15 @@ fn no_name_steers_the_terminal() {
         &["confirm", "n", "--profile", file],
         &["export", file, "-f", "folded"],
         &["export", file, "-f", "callgrind"],
+        &["export", file, "-f", "svg"],
+        &["export", file, "-f", "speedscope"],
+        &["export", file, "-f", "chrome"],
+        &["export", file, "-f", "json"],
+        &["diff", file, leaf, "-f", "svg"],
+        &["diff", file, leaf, "--json"],
+        &["confirm", "often", "--profile", file, "--json"],
+        &["doctor", file],
+        &["report", file, "--event", "nothing\u{1b}]0;owned\u{7}"],
     ];
     for arguments in calls {
         let mut command = crate::run::command(here, arguments);
