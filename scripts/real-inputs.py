@@ -140,9 +140,14 @@ def callgrind_annotate(file):
             if not row.strip():
                 break
             cost, name = row.strip().split(" ", 1)
-            name = re.sub(r" \[[^]]*\]$", "", name).split(":", 1)[1]
-            totals[name][column] += int(cost.replace(",", ""))
-    return totals.plain()
+            name, of = re.fullmatch(r"(.*?)( \[[^]]*\])?", name).groups()
+            # Lines from other files have rows of their own without an object, which the total of the function holds.
+            if of or not column:
+                totals[name.split(":", 1)[1]][column] += int(cost.replace(",", ""))
+    # It names the depths of a recursion one by one and adds up their totals, and where the process ended it has a call
+    # that cost more than the function that was called.
+    odd = lambda name: re.search(r"'\d+$", name) or f"{name}'2" in totals or name == "_Exit"
+    return {name: sums for name, sums in totals.plain().items() if not odd(name)}
 
 
 def perf_script(file):
@@ -154,7 +159,9 @@ def perf_script(file):
             period = int(re.search(r"(\d+) +\S+: *$", lines[0])[1])
             stack = [line.strip().split(" ", 1)[1] for line in lines[1:]]
             totals.add(list(reversed(stack)), period)
-    return totals.plain()
+    # It names callers by the address after the call, which may be the next function, and of the names of one address
+    # (`malloc`, `__libc_malloc`) it may take another.
+    return {name: (own, None) for name, (own, _) in totals.items() if own and name != "[unknown]"}
 
 
 def profiler_cli(file):
@@ -253,7 +260,8 @@ def compare(ours, theirs):
     """What differs, at most three names; the root frames of threads are ours alone."""
     wrong = []
     for name, sums in theirs.items():
-        if ours.get(name) != sums:
+        found = ours.get(name, (0, 0) if sums[1] is not None else sums)
+        if found[0] != sums[0] or sums[1] not in (None, found[1]):
             wrong.append(f"{name}: we say {ours.get(name)}, they say {sums}")
     return wrong
 
@@ -280,7 +288,8 @@ def check(case):
                 problems.append(f"as {extension}: {after} of {before}")
     if hot:
         status, out, err = run(HOTPROOF, "confirm", hot, "--profile", file)
-        if status != 0:
+        # A busy machine leaves too few samples for a yes, but never a no.
+        if status not in (0, 12) or "seen in" not in out:
             problems.append(f"confirm {hot} ended with {status}: {(out + err).strip()[:300]}")
     return problems
 

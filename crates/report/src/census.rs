@@ -67,7 +67,8 @@ pub(crate) fn counted_event(profile: &Profile) -> Option<usize> {
 
 impl Measure {
     /// The column that says most about time: nanoseconds, else cycles, else instructions, else the
-    /// event that was counted, else the first; `None` when the profile has no weight at all.
+    /// event that was counted, else the one that a foreign file names for this or has last, as pprof
+    /// takes it, else the first; `None` when the profile has no weight at all.
     pub(crate) fn of(profile: &Profile) -> Option<Self> {
         let rank = |unit| match unit {
             Unit::Nanoseconds => 0,
@@ -79,14 +80,24 @@ impl Measure {
             let unit = profile.weights[weight].unit;
             return Some(Measure { weight, unit });
         }
+        let preferred = preferred(profile);
         let columns = profile.weights.iter().enumerate();
         columns
-            .min_by_key(|(index, weight)| (rank(weight.unit), *index))
+            .min_by_key(|(index, weight)| (rank(weight.unit), Some(*index) != preferred, *index))
             .map(|(weight, row)| Measure {
                 weight,
                 unit: row.unit,
             })
     }
+}
+
+/// The column that a foreign file means to be looked at, among those of one kind: of the heap what
+/// is in use, not what was ever allocated.
+fn preferred(profile: &Profile) -> Option<usize> {
+    let foreign = profile.foreign.as_ref()?;
+    let mut columns = profile.weights.iter();
+    let named = columns.position(|weight| weight.name == foreign.default_weight);
+    named.or(profile.weights.len().checked_sub(1))
 }
 
 /// All functions of a profile with their weights.

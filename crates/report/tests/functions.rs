@@ -3,7 +3,7 @@
 mod fixture;
 
 use fixture::{empty, golden, golden_screens, parser, poor};
-use hotproof_profile::{Inline, Profile};
+use hotproof_profile::{Foreign, Inline, Profile, Unit, Weight};
 use hotproof_report::functions::{Options, Sort, json, table};
 use hotproof_report::record::{RecordFacts, summary};
 use regex::Regex;
@@ -31,6 +31,47 @@ fn table_with_top_and_library() {
         ..Options::default()
     };
     golden_screens("report-top", screen(&parser(), &options));
+}
+
+/// A heap as Go writes it: what is shown is the weight that the file names, in its own unit.
+#[test]
+fn weights_that_are_no_time_have_their_own_column() {
+    let mut heap = parser();
+    heap.meta.cpu_time_ns = None;
+    heap.meta.rate_hz = None;
+    heap.meta.event = "space".into();
+    let samples = heap.samples.weights[0].clone();
+    let weight = |name: &str, unit| Weight {
+        name: name.into(),
+        unit,
+    };
+    heap.weights = vec![
+        weight("alloc_objects", Unit::Count),
+        weight("inuse_space", Unit::Bytes),
+        weight("inuse_objects", Unit::Count),
+    ];
+    let of = |factor: i64| samples.iter().map(|one| one * factor).collect::<Vec<i64>>();
+    heap.samples.weights = vec![of(3), of(1024), of(2)];
+    let shown = |profile: &Profile| screen(profile, &Options::default())(100);
+    assert!(shown(&heap).contains("alloc_objects"), "{}", shown(&heap));
+    heap.foreign = Some(Foreign {
+        default_weight: "inuse_space".into(),
+        ..Foreign::default()
+    });
+    let text = shown(&heap);
+    assert!(
+        text.contains("memory") && text.contains("9.7 MiB"),
+        "{text}"
+    );
+    assert!(text.contains("memory, samples: of the total"), "{text}");
+    heap.foreign = Some(Foreign::default());
+    let text = shown(&heap);
+    assert!(
+        text.contains("inuse_objects") && text.contains("19,936"),
+        "{text}"
+    );
+    heap.weights[2].unit = Unit::Instructions;
+    assert!(shown(&heap).contains("instructions"));
 }
 
 #[test]
@@ -178,13 +219,13 @@ fn record_summaries() {
 fn an_event_that_is_no_time_is_not_shown_as_time() {
     let mut profile = parser();
     profile.meta.event = "page-faults".to_owned();
-    profile.weights[0].unit = hotproof_profile::Unit::Count;
+    profile.weights[0].unit = Unit::Count;
     profile.weights[0].name = "samples".to_owned();
     profile.weights.truncate(1);
     profile.samples.weights.truncate(1);
-    profile.weights.push(hotproof_profile::Weight {
+    profile.weights.push(Weight {
         name: "page-faults".to_owned(),
-        unit: hotproof_profile::Unit::Count,
+        unit: Unit::Count,
     });
     let faults: Vec<i64> = profile.samples.weights[0].iter().map(|_| 7).collect();
     profile.samples.weights.push(faults);
