@@ -6,7 +6,8 @@
 //! for writers that were interrupted between taking the time and publishing, is safe.
 
 use crate::decode::Format;
-use crate::ring::{BrokenRing, HEADER_BYTES, Header, Ring};
+use crate::ring::{Body, BrokenRing, Header, Ring};
+use crate::unwind::word_at;
 
 /// How far behind the beginning of a round records are held back.
 pub(crate) const SLACK_NS: u64 = 2_000_000;
@@ -24,41 +25,80 @@ struct Entry {
     header: Header,
     start: usize,
     len: usize,
-    reserved_stack_bytes: u32,
+    /// Number of its ring, and where it lies there.
+    ring: usize,
+    position: u64,
+    stack: Option<StackPlace>,
+}
+
+/// A copy of the stack in a ring.
+#[derive(Debug, Clone, Copy)]
+struct StackPlace {
+    position: u64,
+    reserved_bytes: usize,
+    used_bytes: usize,
+}
+
+/// A copy of a stack, wherever it lies.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum StackBytes<'a> {
+    /// In the ring.
+    Ring(Body<'a>),
+    /// In memory of ours.
+    Slice(&'a [u8]),
+}
+
+impl StackBytes<'_> {
+    /// How many bytes it has.
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            StackBytes::Ring(body) => body.len(),
+            StackBytes::Slice(bytes) => bytes.len(),
+        }
+    }
+
+    /// The word at an offset in bytes.
+    pub(crate) fn word(&self, offset: u64) -> Result<u64, ()> {
+        match self {
+            StackBytes::Ring(body) => {
+                let offset = usize::try_from(offset).map_err(|_| ())?;
+                body.word(offset).ok_or(())
+            }
+            StackBytes::Slice(bytes) => word_at(bytes, offset),
+        }
+    }
 }
 
 /// One record: its header's type and flags, and its body.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct RawRecord<'a> {
     /// `PERF_RECORD_*`.
     pub(crate) kind: u32,
     /// Flags of the header.
     pub(crate) misc: u16,
-    /// Everything behind the header.
+    /// Everything behind the header; of a sample everything before its copy of the stack.
     pub(crate) body: &'a [u8],
+    /// A sample's copy of the stack.
+    pub(crate) stack: StackBytes<'a>,
     /// The largest copy of the stack that a sample could have held; 0 when it has none.
-    pub(crate) reserved_stack_bytes: u32,
+    pub(crate) reserved_stack_bytes: usize,
 }
 
 impl Batch {
-    /// Copies all records of a ring; of the stack in a sample only the bytes in use.
-    pub(crate) fn read(&mut self, ring: &mut Ring, format: &Format) -> Result<u64, BrokenRing> {
-        ring.drain(|header, body| {
+    /// Takes all records of a ring, which is known as number `ring`. They are copied but for the
+    /// stack in a sample: unwinding reads a few words of it, which stay in the ring until
+    /// [`Batch::release`].
+    pub(crate) fn read(
+        &mut self,
+        ring: usize,
+        source: &mut Ring,
+        format: &Format,
+    ) -> Result<u64, BrokenRing> {
+        source.drain(|header, body| {
             let start = self.bytes.len();
-            let mut reserved_stack_bytes = 0;
-            match format.used_stack(header, body) {
-                Some(stack) => {
-                    // A record is shorter than 64 KiB.
-                    reserved_stack_bytes = stack.reserved_bytes as u32;
-                    body.append(0..stack.size_at, &mut self.bytes);
-                    self.bytes.extend(stack.used_bytes.to_ne_bytes());
-                    let data = stack.size_at + 8;
-                    let used = stack.used_bytes as usize;
-                    body.append(data..data + used, &mut self.bytes);
-                    self.bytes.extend(stack.used_bytes.to_ne_bytes());
-                }
-                None => body.append(0..body.len(), &mut self.bytes),
-            }
+            let stack = format.used_stack(header, body);
+            let copied = stack.map_or(body.len(), |stack| stack.size_at);
+            body.append(0..copied, &mut self.bytes);
             let len = self.bytes.len() - start;
             let time_ns = format.time(header, &self.bytes[start..]).unwrap_or(0);
             self.entries.push(Entry {
@@ -66,16 +106,33 @@ impl Batch {
                 header,
                 start,
                 len,
-                reserved_stack_bytes,
+                ring,
+                position: body.record_position(),
+                stack: stack.map(|stack| StackPlace {
+                    position: body.position(stack.size_at + 8),
+                    reserved_bytes: stack.reserved_bytes,
+                    used_bytes: stack.used_bytes,
+                }),
             });
         })
     }
 
+    /// Frees the space in the rings of everything that was handed out.
+    pub(crate) fn release<'r>(&self, rings: impl Iterator<Item = &'r mut Ring>) {
+        for (number, ring) in rings.enumerate() {
+            let waiting = self.entries.iter().filter(|entry| entry.ring == number);
+            ring.release(waiting.map(|entry| entry.position).min());
+        }
+    }
+
     /// Hands out all records older than `horizon_ns`, oldest first; those of one time in the order
     /// in which they were read. The rest is kept.
+    ///
+    /// `rings` are those that were read, by number.
     pub(crate) fn take_before<E>(
         &mut self,
         horizon_ns: u64,
+        rings: &[&Ring],
         mut take: impl FnMut(u64, RawRecord<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
         self.entries.sort_by_key(|entry| entry.time_ns);
@@ -88,7 +145,13 @@ impl Batch {
                 kind: entry.header.kind,
                 misc: entry.header.misc,
                 body: &self.bytes[entry.start..entry.start + entry.len],
-                reserved_stack_bytes: entry.reserved_stack_bytes,
+                stack: match entry.stack {
+                    Some(place) => {
+                        StackBytes::Ring(rings[entry.ring].part(place.position, place.used_bytes))
+                    }
+                    None => StackBytes::Slice(&[]),
+                },
+                reserved_stack_bytes: entry.stack.map_or(0, |place| place.reserved_bytes),
             };
             result = take(entry.time_ns, record);
             if result.is_err() {
@@ -136,11 +199,13 @@ impl Batch {
             header: Header {
                 kind,
                 misc: 0,
-                size: u16::try_from(body.len() + HEADER_BYTES).unwrap(),
+                size: u16::try_from(body.len() + crate::ring::HEADER_BYTES).unwrap(),
             },
             start,
             len: body.len(),
-            reserved_stack_bytes: 0,
+            ring: 0,
+            position: 0,
+            stack: None,
         });
     }
 }
@@ -151,12 +216,10 @@ pub(crate) struct UsedStack {
     /// Offset of the word with the copy's size.
     pub(crate) size_at: usize,
     /// Bytes that the kernel would have copied at most.
-    pub(crate) reserved_bytes: u64,
-    /// Bytes in use, rounded up to a word.
-    pub(crate) used_bytes: u64,
+    pub(crate) reserved_bytes: usize,
+    /// Bytes in use.
+    pub(crate) used_bytes: usize,
 }
-
-const _: () = assert!(HEADER_BYTES == 8);
 
 #[cfg(test)]
 mod tests {
@@ -166,7 +229,7 @@ mod tests {
     fn taken(batch: &mut Batch, horizon_ns: u64) -> Vec<(u64, u32, Vec<u8>)> {
         let mut all = Vec::new();
         batch
-            .take_before(horizon_ns, |time, record| {
+            .take_before(horizon_ns, &[], |time, record| {
                 all.push((time, record.kind, record.body.to_vec()));
                 Ok::<(), ()>(())
             })

@@ -9,7 +9,7 @@ use linux_perf_event_reader::{
     ReadFormat, RecordIdParseInfo, RecordParseInfo, RecordType, SampleFormat,
 };
 
-use crate::batch::{RawRecord, UsedStack};
+use crate::batch::{RawRecord, StackBytes, UsedStack};
 use crate::registers::{self, Registers};
 use crate::ring::{Body, Header};
 
@@ -36,7 +36,7 @@ pub(crate) enum Copies {
 }
 
 /// One decoded record.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(crate) enum Record<'a> {
     /// An observation.
     Sample(Sample<'a>),
@@ -100,7 +100,7 @@ pub(crate) struct Mmap {
 }
 
 /// One observation of a thread.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(crate) struct Sample<'a> {
     /// The process.
     pub(crate) pid: u32,
@@ -119,7 +119,7 @@ pub(crate) struct Sample<'a> {
     /// User registers; `None` for kernel threads.
     pub(crate) registers: Option<Registers>,
     /// Copy of the stack from the stack pointer on.
-    pub(crate) stack: &'a [u8],
+    pub(crate) stack: StackBytes<'a>,
     /// How much the kernel would have copied at most.
     pub(crate) reserved_stack_bytes: usize,
 }
@@ -228,8 +228,8 @@ impl Format {
         let used = body.word(used_at)?;
         (size > 0 && used <= size).then_some(UsedStack {
             size_at,
-            reserved_bytes: size,
-            used_bytes: used.next_multiple_of(8).min(size),
+            reserved_bytes: usize::try_from(size).ok()?,
+            used_bytes: usize::try_from(used).ok()?,
         })
     }
 
@@ -300,17 +300,9 @@ impl Format {
         let chain_words = fields.word()?;
         let callchain = Callchain(fields.words(chain_words)?);
         let mut registers = None;
-        let mut stack: &[u8] = &[];
-        if self.sample.contains(SampleFormat::STACK_USER) {
-            if fields.word()? != 0 {
-                let values = fields.words(registers::MASK.count_ones().into())?;
-                registers = Registers::of_masked(registers::MASK, values);
-            }
-            let size = fields.word()?;
-            let bytes = fields.bytes(size)?;
-            // The batch keeps the used bytes rounded up to a word; the rest of it is zero.
-            let used = if size > 0 { fields.word()? } else { 0 };
-            stack = &bytes[..usize::try_from(used).ok()?.min(bytes.len())];
+        if self.sample.contains(SampleFormat::STACK_USER) && fields.word()? != 0 {
+            let values = fields.words(registers::MASK.count_ones().into())?;
+            registers = Registers::of_masked(registers::MASK, values);
         }
         Some(Record::Sample(Sample {
             pid,
@@ -321,8 +313,8 @@ impl Format {
             in_kernel: CpuMode::from_misc(record.misc) == CpuMode::Kernel,
             callchain,
             registers,
-            stack,
-            reserved_stack_bytes: record.reserved_stack_bytes as usize,
+            stack: record.stack,
+            reserved_stack_bytes: record.reserved_stack_bytes,
         }))
     }
 }
@@ -372,7 +364,8 @@ mod tests {
         let record = RawRecord {
             kind: 9,
             misc: 1,
-            body: &body,
+            body: &body[..body.len() - stack.len() - 16],
+            stack: StackBytes::Slice(&stack),
             reserved_stack_bytes: 64,
         };
         let Some(Record::Sample(sample)) = format.decode(record) else {
@@ -384,7 +377,11 @@ mod tests {
         let chain: Vec<u64> = sample.callchain.iter().collect();
         assert_eq!(chain, [0xffff_ffff_ffff_ff80, 0xffff_8000_0000_1234]);
         assert_eq!(sample.reserved_stack_bytes, 64);
-        assert_eq!(sample.stack, stack);
+        assert_eq!(sample.stack.len(), stack.len());
+        assert_eq!(
+            sample.stack.word(8),
+            Ok(u64::from_ne_bytes([8, 9, 10, 11, 12, 13, 14, 15]))
+        );
         assert!(sample.registers.is_some());
         let header = Header {
             kind: 9,
@@ -413,7 +410,7 @@ mod tests {
         ) {
             for copies in COPIES {
                 let format = Format::new(copies);
-                let record = RawRecord { kind, misc, body: &body, reserved_stack_bytes: 0 };
+                let record = RawRecord { kind, misc, body: &body, stack: StackBytes::Slice(&[]), reserved_stack_bytes: 0 };
                 let _ = format.decode(record);
                 let header = Header { kind, misc, size: 8 };
                 let _ = format.time(header, &body);
@@ -429,7 +426,7 @@ mod tests {
             let last = body.len() - 1;
             body[at.min(last)] = value;
             body.truncate(body.len().saturating_sub(cut));
-            let record = RawRecord { kind: 9, misc: 2, body: &body, reserved_stack_bytes: 0 };
+            let record = RawRecord { kind: 9, misc: 2, body: &body, stack: StackBytes::Slice(&[]), reserved_stack_bytes: 0 };
             let _ = Format::new(Copies::RegistersAndStack).decode(record);
         }
     }

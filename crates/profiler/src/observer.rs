@@ -256,7 +256,7 @@ impl<'k> Observer<'k> {
             bytes: sample.stack,
             reserved_bytes: sample.reserved_stack_bytes,
         };
-        if sample.in_kernel && stack.bytes.is_empty() && space.find(registers.ip).is_none() {
+        if sample.in_kernel && stack.bytes.len() == 0 && space.find(registers.ip).is_none() {
             // Within `execve` the registers are still those of the program that is gone.
             return StackEnd::Complete;
         }

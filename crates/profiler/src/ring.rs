@@ -27,6 +27,8 @@ pub(crate) struct Ring {
     mapped_bytes: usize,
     data_offset: usize,
     data_bytes: usize,
+    /// Everything before this position was handed out.
+    read: u64,
 }
 
 // SAFETY: the mapping belongs to this value alone and is not tied to a thread.
@@ -43,7 +45,8 @@ pub(crate) struct Header {
     pub(crate) size: u16,
 }
 
-/// The body of one record that still lies in the ring.
+/// A part of one record that still lies in the ring.
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Body<'a> {
     ring: &'a Ring,
     position: u64,
@@ -93,6 +96,7 @@ impl Ring {
             mapped_bytes,
             data_offset: mapped_bytes - data_bytes,
             data_bytes,
+            read: 0,
         })
     }
 
@@ -116,28 +120,28 @@ impl Ring {
         unsafe { AtomicU64::from_ptr(self.base.as_ptr().add(offset).cast()) }
     }
 
-    /// Hands every record that is complete now to `take`, oldest first, and frees its space.
+    /// Hands every record that is complete now and was not handed out before to `take`, oldest
+    /// first. Its space stays taken until [`Ring::release`].
     ///
-    /// Returns how many bytes were freed. A record of impossible size, or a head that is further
-    /// from the tail than the ring is large, empties the ring, which the kernel never makes happen;
+    /// Returns how many bytes were handed out. A record of impossible size, or a head that is
+    /// further away than the ring is large, empties the ring, which the kernel never makes happen;
     /// it is returned as an error so that it is counted as a loss.
     pub(crate) fn drain(
         &mut self,
         mut take: impl FnMut(Header, &Body<'_>),
     ) -> Result<u64, BrokenRing> {
         let head = self.head().load(Ordering::Acquire);
-        let start = self.tail().load(Ordering::Relaxed);
+        let start = self.read;
+        self.read = head;
         let mut tail = start;
         // A head behind the tail is as far away as can be.
         if head.wrapping_sub(start) > self.data_bytes as u64 {
-            self.tail().store(head, Ordering::Release);
             return Err(BrokenRing);
         }
         while tail < head {
             let header = self.header_at(tail);
             let size = u64::from(header.size);
             if size < HEADER_BYTES as u64 || size > head - tail {
-                self.tail().store(head, Ordering::Release);
                 return Err(BrokenRing);
             }
             let body = Body {
@@ -147,15 +151,21 @@ impl Ring {
             };
             take(header, &body);
             tail += size;
-            self.tail().store(tail, Ordering::Release);
         }
         Ok(tail - start)
     }
 
+    /// Frees the space of everything that was handed out before `kept`, the position of the first
+    /// record that is still needed; of all of it without one.
+    pub(crate) fn release(&mut self, kept: Option<u64>) {
+        self.tail()
+            .store(kept.unwrap_or(self.read), Ordering::Release);
+    }
+
     /// Throws away everything that is in the ring.
     pub(crate) fn clear(&mut self) {
-        let head = self.head().load(Ordering::Acquire);
-        self.tail().store(head, Ordering::Release);
+        self.read = self.head().load(Ordering::Acquire);
+        self.release(None);
     }
 
     fn header_at(&self, position: u64) -> Header {
@@ -166,6 +176,18 @@ impl Ring {
             kind: u32::from_ne_bytes([k0, k1, k2, k3]),
             misc: u16::from_ne_bytes([m0, m1]),
             size: u16::from_ne_bytes([s0, s1]),
+        }
+    }
+
+    /// The `len` bytes from a position on, of a record that was not released.
+    pub(crate) fn part(&self, position: u64, len: usize) -> Body<'_> {
+        debug_assert!(
+            position.wrapping_sub(self.tail().load(Ordering::Relaxed)) < self.data_bytes as u64
+        );
+        Body {
+            ring: self,
+            position,
+            len,
         }
     }
 
@@ -201,6 +223,16 @@ impl Body<'_> {
     /// Length in bytes, without the header.
     pub(crate) fn len(&self) -> usize {
         self.len
+    }
+
+    /// Where the record begins in its ring, its header included, when this is a whole body.
+    pub(crate) fn record_position(&self) -> u64 {
+        self.position - HEADER_BYTES as u64
+    }
+
+    /// Where the byte at `offset` lies in the ring.
+    pub(crate) fn position(&self, offset: usize) -> u64 {
+        self.position + offset as u64
     }
 
     /// The 8 bytes at `offset` as a number; `None` beyond the end.
@@ -248,7 +280,8 @@ mod tests {
                 .store(head + record.len() as u64, Ordering::Release);
         }
 
-        fn start_at(&self, position: u64) {
+        fn start_at(&mut self, position: u64) {
+            self.read = position;
             self.head().store(position, Ordering::Relaxed);
             self.tail().store(position, Ordering::Relaxed);
         }
@@ -271,7 +304,28 @@ mod tests {
             all.push((header, bytes));
         })
         .unwrap();
+        ring.release(None);
         all
+    }
+
+    /// What was handed out stays readable until it is released, and its space is not free before.
+    #[test]
+    fn records_stay_until_they_are_released() {
+        let mut ring = Ring::anonymous(DATA_BYTES).unwrap();
+        ring.push(&record(1, 0, &[1; 24]));
+        ring.push(&record(2, 0, &[2; 24]));
+        let mut places = Vec::new();
+        ring.drain(|_, body| places.push((body.record_position(), body.position(8))))
+            .unwrap();
+        assert_eq!(places, [(0, 16), (32, 48)]);
+        assert_eq!(ring.drain(|_, _| ()), Ok(0));
+        assert_eq!(ring.tail().load(Ordering::Relaxed), 0);
+        ring.release(Some(32));
+        assert_eq!(ring.tail().load(Ordering::Relaxed), 32);
+        assert_eq!(ring.part(48, 8).word(0), Some(0x0202_0202_0202_0202));
+        assert_eq!(ring.part(48, 8).word(1), None);
+        ring.release(None);
+        assert_eq!(ring.tail().load(Ordering::Relaxed), 64);
     }
 
     /// Records come out as they went in wherever the ring wraps, header and body alike, and also

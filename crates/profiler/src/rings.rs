@@ -121,15 +121,27 @@ impl Rings {
         sizes.min().unwrap_or(0)
     }
 
-    /// Copies everything that is in the rings; returns how many rings were broken.
+    /// Takes everything that is in the rings; returns how many rings were broken.
     pub(crate) fn read(&mut self, batch: &mut Batch, format: &Format) -> u64 {
         let mut broken = 0;
-        for row in self.rows.iter_mut().chain(&mut self.larger) {
-            if batch.read(&mut row.ring, format).is_err() {
+        let rows = self.rows.iter_mut().chain(&mut self.larger);
+        for (number, row) in rows.enumerate() {
+            if batch.read(number, &mut row.ring, format).is_err() {
                 broken += 1;
             }
         }
         broken
+    }
+
+    /// The rings in the order of the numbers that [`Rings::read`] gives them.
+    pub(crate) fn by_number(&self) -> Vec<&Ring> {
+        self.all().map(|row| &row.ring).collect()
+    }
+
+    /// Frees the space of everything that the batch has handed out.
+    pub(crate) fn release(&mut self, batch: &Batch) {
+        let rows = self.rows.iter_mut().chain(&mut self.larger);
+        batch.release(rows.map(|row| &mut row.ring));
     }
 }
 

@@ -116,7 +116,7 @@ impl<'a> CopyAndTail<'a> {
 impl StackMemory for CopyAndTail<'_> {
     fn word(&mut self, address: u64) -> Result<u64, ()> {
         let offset = address.checked_sub(self.bottom).ok_or(())?;
-        match word_at(self.copy.bytes, offset) {
+        match self.copy.bytes.word(offset) {
             Ok(word) => {
                 self.step.push((offset, word));
                 Ok(word)
@@ -217,6 +217,7 @@ fn start_of_stack(pid: u32) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::batch::StackBytes;
 
     fn own_pid() -> i32 {
         i32::try_from(std::process::id()).unwrap()
@@ -228,7 +229,7 @@ mod tests {
 
     fn full(bytes: &[u8]) -> StackCopy<'_> {
         StackCopy {
-            bytes,
+            bytes: StackBytes::Slice(bytes),
             reserved_bytes: bytes.len(),
         }
     }

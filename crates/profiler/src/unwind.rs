@@ -3,6 +3,7 @@
 use framehop::{Error, FrameAddress, MayAllocateDuringUnwind, Unwinder as _};
 use hotproof_profile::StackEnd;
 
+use crate::batch::StackBytes;
 use crate::binary::Binaries;
 use crate::registers::Registers;
 use crate::space::AddressSpace;
@@ -33,7 +34,7 @@ impl Default for StackUnwinder {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct StackCopy<'a> {
     /// The bytes in use.
-    pub(crate) bytes: &'a [u8],
+    pub(crate) bytes: StackBytes<'a>,
     /// How many would have been copied at most: fewer in `bytes` mean that the copy reaches the
     /// stack's end.
     pub(crate) reserved_bytes: usize,
@@ -169,7 +170,8 @@ struct CopyInPlace<'a> {
 
 impl StackMemory for CopyInPlace<'_> {
     fn word(&mut self, address: u64) -> Result<u64, ()> {
-        word_at(self.copy.bytes, address.checked_sub(self.bottom).ok_or(())?)
+        let offset = address.checked_sub(self.bottom).ok_or(())?;
+        self.copy.bytes.word(offset)
     }
 
     fn cuts_off(&self, address: u64) -> bool {

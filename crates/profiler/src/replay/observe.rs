@@ -13,6 +13,7 @@ use super::index::{RowIndex, mix};
 use super::record::{self, Record};
 use super::sample::{self, RawSample};
 use super::{Counted, ReplayError, SampleRows};
+use crate::batch::StackBytes;
 use crate::binary::{Binaries, BinaryId, Unwinding};
 use crate::decode::Mmap;
 use crate::registers::Registers;
@@ -502,10 +503,10 @@ impl Observer {
             return StackEnd::Failed;
         };
         let stack = StackCopy {
-            bytes: sample.stack,
+            bytes: StackBytes::Slice(sample.stack),
             reserved_bytes: sample.stack_asked_bytes,
         };
-        let gone = stack.bytes.is_empty() && space.find(registers.ip).is_none();
+        let gone = sample.stack.is_empty() && space.find(registers.ip).is_none();
         if context == Context::Kernel && gone {
             // Within `execve` the registers are still those of the program that is gone.
             return StackEnd::Complete;
