@@ -15,8 +15,9 @@ impl Profile {
         }
         let mut profile = self.clone();
         let roots = self.stacks.iter().filter(|(_, row)| row.parent.is_none());
-        let mut leaves: HashMap<LocationId, StackId> =
-            roots.map(|(id, row)| (row.location, id)).collect();
+        // Of equal stacks the first one counts.
+        let roots = roots.rev().map(|(id, row)| (row.location, id));
+        let mut leaves: HashMap<LocationId, StackId> = roots.collect();
         for row in 0..self.samples.len() {
             if self.samples.end[row] != StackEnd::Stitched {
                 continue;
