@@ -21,7 +21,7 @@ struct Case {
     total: i128,
 }
 
-const CASES: [Case; 8] = [
+const CASES: [Case; 9] = [
     Case {
         // Sums of `timeDeltas`, each for the sample before it, the last until `endTime`.
         file: "node.cpuprofile",
@@ -86,6 +86,15 @@ const CASES: [Case; 8] = [
         function: "twice",
         own: 99,
         total: 29_043,
+    },
+    Case {
+        // As `go tool pprof -top -sample_index=samples` counts it.
+        file: "pprof-rs.pb",
+        format: Format::Pprof,
+        whole: 155,
+        function: "sampled::digits",
+        own: 0,
+        total: 141,
     },
 ];
 
