@@ -2,7 +2,8 @@
 # Installs the programs of others that prove our files right (speedscope with what drives Chromium,
 # the Firefox Profiler's command line, pprof-format, DuckDB) into a cache folder outside the
 # repository, and prints the environment to set: eval "$(scripts/viewers.sh)". The tests find the
-# folder by themselves when it is the default one.
+# folder by themselves when it is the default one. Perfetto's trace reader is not among them: its
+# package holds no reader and downloads one when it runs.
 set -eu
 folder=${HOTPROOF_VIEWERS:-${XDG_CACHE_HOME:-$HOME/.cache}/hotproof-viewers}
 mkdir -p "$folder"
