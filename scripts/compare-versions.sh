@@ -1,15 +1,22 @@
 #!/usr/bin/env bash
 # Compares two published versions of a crate: both are unpacked into one repository as two commits,
 # together with a driver that does a fixed amount of work, and `hotproof compare` runs on them.
-# Usage: scripts/compare-versions.sh CRATE OLD NEW DRIVER.rs [OPTIONS OF hotproof compare...]
+# Usage: scripts/compare-versions.sh [--check] CRATE OLD NEW DRIVER.rs [OPTIONS OF hotproof compare...]
 # Example: scripts/compare-versions.sh strsim 0.10.0 0.11.1 tests/programs/drive-strsim.rs
+# With --check it prints one row of a Markdown table: the verdict with its instruction counts, and
+# beside it what 120 pairs with another seed say. HOTPROOF names the binary; without it a release
+# build is made.
 set -euo pipefail
-[ $# -ge 4 ] || { sed -n '2,5s/^# //p' "$0"; exit 2; }
+check=
+[ "${1-}" != --check ] || { check=1 && shift; }
+[ $# -ge 4 ] || { sed -n '2,8s/^# //p' "$0"; exit 2; }
 crate=$1 old=$2 new=$3 driver=$(realpath "$4")
 shift 4
 cd "$(dirname "$0")/.."
-cargo build --locked --release --quiet
-hotproof=$PWD/target/release/hotproof
+if [ -z "${HOTPROOF-}" ]; then
+    cargo build --locked --release --quiet
+fi
+hotproof=${HOTPROOF:-$PWD/target/release/hotproof}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
@@ -36,4 +43,26 @@ for version in "$old" "$new"; do
     git add --all --force "$crate" && git add --all
     git -c user.name=compare -c user.email=compare@hotproof.invalid commit --quiet -m "$crate $version"
 done
-"$hotproof" compare main~1 main "$@" -- target/release/drive
+if [ -z "$check" ]; then
+    "$hotproof" compare main~1 main "$@" -- target/release/drive
+    exit
+fi
+# The verdict's own exit code is no failure of this script.
+compare() { "$hotproof" compare main~1 main --json --quiet "$@" -- target/release/drive || true; }
+compare --witness "$@" >"$work/short.json"
+compare --seed 20260 --pairs 120 --precision 0 --budget 600 "$@" >"$work/long.json"
+python3 - "$crate $old to $new" "$work/short.json" "$work/long.json" <<'PYTHON'
+import json, sys
+name, *files = sys.argv[1:]
+short, long = (json.load(open(file)) for file in files)
+def change(value):
+    row = value["end_to_end"]["metrics"][0]
+    part = lambda key: "none yet" if row[key] is None else "%+.2f" % row[key]
+    return "%s [%s, %s]" % (part("change_pct"), part("ci_low_pct"), part("ci_high_pct"))
+counts, share = short["instructions"], short["explained"]["share"]
+explained = "-" if not share or share["pct"] is None else "%.0f %%" % share["pct"]
+said = "-" if not counts else "%+.2f, %s" % (counts["change_pct"], counts["agreement"])
+cells = [name, short["verdict"], change(short), str(short["runs"]["pairs"]), explained, said,
+         change(long), str(long["runs"]["pairs"]), long["verdict"]]
+print("| " + " | ".join(cells) + " |")
+PYTHON

@@ -13,4 +13,5 @@ mod stops;
 mod symbolize;
 mod transforms;
 mod verdicts;
+mod witness;
 mod workloads;

@@ -5,13 +5,14 @@ use std::path::Path;
 use std::time::Duration;
 
 use hotproof_diff::{Comparison, Conclusion, Policy, Rule, Verdict, conclude};
+use hotproof_formats::import;
 use hotproof_lab::{
-    Adaptive, Build, ErrorClass, LabError, Options, Product, ProductKind, Workload, git,
+    Adaptive, Build, Counting, ErrorClass, LabError, Options, Product, ProductKind, Workload, git,
     workload::{candidates, only},
 };
 use hotproof_report::compare;
 
-use crate::compare_arguments::{Chosen, Compare, CompareOptions};
+use crate::compare_arguments::{Chosen, Compare, CompareOptions, Engine};
 use crate::failure::{Code, Exit, Failure, Outcome};
 use crate::observer::Screen;
 use crate::output::Voice;
@@ -63,14 +64,17 @@ fn joined(documents: &[String]) -> String {
 /// What several verdicts come to: one regression is one, whatever the others say; what is not
 /// decided keeps the whole open; then one gain is enough.
 fn over_all(verdicts: &[Verdict]) -> Verdict {
-    const BY_WEIGHT: [Verdict; 8] = [
+    const BY_WEIGHT: [Verdict; 11] = [
         Verdict::Refused,
         Verdict::Regression,
+        Verdict::MoreInstructions,
         Verdict::Inconclusive,
         Verdict::Keep,
         Verdict::KeepUnattributed,
         Verdict::KeepMicroOnly,
+        Verdict::FewerInstructions,
         Verdict::Discard,
+        Verdict::SameInstructions,
         Verdict::NotOnHotPath,
     ];
     let mut by_weight = BY_WEIGHT.into_iter();
@@ -184,12 +188,26 @@ pub(crate) fn options(
         seed: given.seed,
         stop: interrupt::flag()?,
         force: given.force,
+        counting: counting(given),
         adaptive: if given.fixed_work {
             Adaptive::Accept
         } else {
             Adaptive::Read
         },
         ..Options::new(directory, base, head, Vec::<OsString>::new())
+    })
+}
+
+/// Whether and how instructions are counted.
+fn counting(given: &CompareOptions) -> Option<Counting> {
+    let alone = given.engine == Engine::Callgrind;
+    (alone || given.witness).then_some(Counting {
+        alone,
+        read: |bytes| {
+            import::read_as(import::Format::Callgrind, bytes, import::Limits::default())
+                .map(|imported| imported.profile)
+                .map_err(|error| error.to_string())
+        },
     })
 }
 

@@ -19,6 +19,7 @@ Examples:
   hotproof compare v1.2 v1.3 --build 'make -s bench' -- ./bench
   hotproof compare main HEAD --script -- python3 times.py     it prints {\"parse\": 0.12}
   hotproof compare main HEAD -w all --policy cpu --test 'cargo test'
+  hotproof compare main HEAD --engine callgrind -- ./bench    instructions, the same in every run
 
 CMD runs in a checkout of each ref, in the folder that you stand in: a relative path means that
 ref's own file. {root} in CMD is your own checkout. Builds can ask git; CMD may not find a .git, so
@@ -164,9 +165,25 @@ pub(crate) struct CompareOptions {
     /// Build anew in a temporary folder, and keep nothing of it
     #[arg(long)]
     pub(crate) no_cache: bool,
+    /// What measures: pairs of sampled runs, or valgrind's callgrind in one run of each ref, which
+    /// counts instructions exactly and measures no time
+    #[arg(long, value_name = "ENGINE", default_value = "sampling")]
+    pub(crate) engine: Engine,
+    /// Count instructions under callgrind as well, and say whether they agree with the time
+    #[arg(long)]
+    pub(crate) witness: bool,
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// What measures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Engine {
+    /// Pairs of sampled runs
+    Sampling,
+    /// Instruction counts of valgrind's callgrind
+    Callgrind,
 }
 
 /// What can decide.

@@ -74,6 +74,12 @@ impl Observer for Screen {
                     clock(*elapsed)
                 )
             }),
+            Event::Counting { checkout } => self.ticker.say(|| {
+                format!(
+                    "counting the instructions of {}, some fifty times slower than a run",
+                    checkout.name()
+                )
+            }),
             Event::Run {
                 done,
                 at_most,

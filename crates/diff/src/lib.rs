@@ -33,6 +33,7 @@ mod conflict;
 pub mod statistics;
 mod values;
 mod verdict;
+mod witness;
 
 pub use attribution::{
     Attribution, AttributionKind, Decomposition, FunctionResult, Hot, ShareChange, TimeChange,
@@ -45,3 +46,4 @@ pub use conflict::{Conflict, conflict};
 pub use statistics::{Direction, PairedTest, Sequence, log_ratio, share_interval};
 pub use values::*;
 pub use verdict::{ExitCode, Verdict};
+pub use witness::{Agreement, Instructions, Testimony};

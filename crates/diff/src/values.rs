@@ -411,6 +411,73 @@ impl Policy {
     }
 }
 
+/// What an instruction counter says of one run of each ref: exact, the same in every run, and no
+/// time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Witness {
+    /// Who counted: `callgrind 3.19.0`.
+    pub engine: String,
+    /// Whether nothing else was measured, so that the verdict rests on it alone.
+    pub alone: bool,
+    /// The run of base.
+    pub base: InstructionCount,
+    /// The run of head.
+    pub head: InstructionCount,
+}
+
+/// What was counted of one run, children included.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct InstructionCount {
+    /// Instructions executed.
+    pub instructions: u64,
+    /// What else was counted, by callgrind's own names (`Dr`, `D1mr`), in its order.
+    pub events: Vec<CountedEvent>,
+    /// C: instructions whose inline chain holds a changed function.
+    pub changed_own: u64,
+    /// D: instructions in what changed functions call, C left out. What several call is shared out
+    /// by the cost of their calls.
+    pub changed_below: u64,
+    /// Functions that executed instructions, ordered by row.
+    pub functions: Vec<CountedFunction>,
+    /// Lines of changed functions, ordered by row and line.
+    pub lines: Vec<CountedLine>,
+}
+
+/// An event that was counted beside instructions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CountedEvent {
+    /// Its name.
+    pub name: String,
+    /// How often it happened.
+    pub count: u64,
+}
+
+/// The instructions of one function in one run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CountedFunction {
+    /// Which.
+    pub function: FunctionRow,
+    /// Its own, with those of library code inlined into it.
+    pub own: u64,
+    /// Those of it and of what it calls; `None` where that was not worked out: for functions that
+    /// the diff does not touch and that hold little. What several functions call is shared out by
+    /// the cost of their calls.
+    pub total: Option<u64>,
+    /// How often it was called; inlined copies are not called.
+    pub calls: u64,
+}
+
+/// The instructions of one line of a changed function.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CountedLine {
+    /// Whose.
+    pub function: FunctionRow,
+    /// The line in the function's file, at the ref that ran; 0 when unknown.
+    pub line: u32,
+    /// Its own instructions, with those of code that was inlined there.
+    pub instructions: u64,
+}
+
 /// Everything that was measured in one comparison; the verdict is a function of this value.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Comparison {
@@ -452,6 +519,15 @@ pub struct Comparison {
     pub warnings: Vec<String>,
     /// Whether the time budget ended the measurement.
     pub budget_used_up: bool,
+    /// Instructions, counted in a run of their own; `None` when nobody asked.
+    pub witness: Option<Witness>,
+}
+
+impl Comparison {
+    /// Whether instructions were counted and nothing else was measured.
+    pub fn is_counted_alone(&self) -> bool {
+        self.witness.as_ref().is_some_and(|witness| witness.alone)
+    }
 }
 
 /// The unit of an [`Estimate`].

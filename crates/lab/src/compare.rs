@@ -8,6 +8,7 @@ use hotproof_diff::changes::{Changed, Joiner};
 use hotproof_diff::{Comparison, Function, Metric, OutputCheck, RefFacts, Setup, Side, TestCheck};
 
 use crate::build::{self, Place};
+use crate::callgrind::Valgrind;
 use crate::error::LabError;
 use crate::event::{Event, Observer};
 use crate::harness::Harness;
@@ -47,6 +48,10 @@ pub fn compare_into(
     }
     if options.adaptive == Adaptive::Read && options.workload.product.is_none() {
         program::refuse_adaptive_command(&options.workload.command)?;
+    }
+    if options.counting.is_some_and(|counting| counting.alone) {
+        // Nobody should wait for builds to be told that it is missing.
+        Valgrind::find()?;
     }
     let mut question = Question::ask(options, observer)?;
     leftovers::remove(&question.top);
@@ -424,6 +429,7 @@ pub(crate) fn empty(options: &Options, refs: Vec<RefFacts>, seed: u64) -> Compar
         output: OutputCheck::Same,
         warnings: Vec::new(),
         budget_used_up: false,
+        witness: None,
     }
 }
 

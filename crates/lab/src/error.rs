@@ -214,6 +214,27 @@ pub enum LabError {
         /// What differs, one phrase each.
         differences: Vec<String>,
     },
+    /// There is no valgrind.
+    #[error(
+        "instructions are counted by valgrind, which does not start; install it (apt-get install valgrind, dnf install valgrind), or leave out --engine callgrind and --witness"
+    )]
+    NoValgrind,
+    /// What callgrind wrote is not what was expected.
+    #[error("{place}: callgrind was to write its counts, but {reason}")]
+    NoCounts {
+        /// Which checkout.
+        place: String,
+        /// What was read, and what was expected.
+        reason: String,
+    },
+    /// The instructions of a harness say nothing of its speed.
+    #[error(
+        "{harness} repeats its benchmarks until a time is over, so that its instructions say nothing of its speed; count those of a program that does a fixed amount of work (--example, --bin, or a command with --fixed-work)"
+    )]
+    UncountableHarness {
+        /// Whose.
+        harness: &'static str,
+    },
     /// What was asked to decide cannot be counted.
     #[error("cannot decide by {metric}: {reason}")]
     NoMetric {
@@ -289,8 +310,10 @@ impl LabError {
             | LabError::BuildTool { .. }
             | LabError::NoProduct { .. }
             | LabError::NoManifest { .. }
+            | LabError::UncountableHarness { .. }
             | LabError::AdaptiveHarness { .. } => ErrorClass::Usage,
             LabError::NoGit { .. }
+            | LabError::NoValgrind
             | LabError::NoSampling(_)
             | LabError::NoMetric { .. }
             | LabError::UnlikeFingerprints { .. } => ErrorClass::Environment,
@@ -300,9 +323,10 @@ impl LabError {
             | LabError::NoProgram { .. }
             | LabError::Run { .. }
             | LabError::Timeout { .. } => ErrorClass::Target,
-            LabError::Git { .. } | LabError::Recorder(_) | LabError::File { .. } => {
-                ErrorClass::Failure
-            }
+            LabError::Git { .. }
+            | LabError::Recorder(_)
+            | LabError::NoCounts { .. }
+            | LabError::File { .. } => ErrorClass::Failure,
         }
     }
 }

@@ -95,6 +95,11 @@ pub enum Event<'a> {
         /// an interval.
         interim: Option<Estimate>,
     },
+    /// A run under callgrind begins.
+    Counting {
+        /// Of which checkout.
+        checkout: Checkout,
+    },
     /// A run of [`crate::measure`] is done.
     Run {
         /// Runs so far.

@@ -22,6 +22,7 @@ mod ab;
 mod borrowed;
 mod build;
 mod cache;
+mod callgrind;
 mod cargo;
 mod changes;
 mod child;
@@ -58,5 +59,5 @@ pub use event::{Checkout, Event, Observer, Silent};
 pub use kept::{ClearedBuilds, KeptBuild, builds_limit_bytes, clear_builds, kept_builds};
 pub use measure::{Measured, MeasuredRun, measure};
 pub use options::{
-    Adaptive, Build, Measurement, Options, Product, ProductKind, Sampling, Workload,
+    Adaptive, Build, Counting, Measurement, Options, Product, ProductKind, Sampling, Workload,
 };

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use hotproof_diff::{Comparison, Metric, Policy, Rule};
+use hotproof_profile::Profile;
 
 use crate::error::LabError;
 
@@ -42,6 +43,15 @@ pub enum Adaptive {
     Read,
     /// Measure its process: the user says that it does fixed work.
     Accept,
+}
+
+/// That instructions are counted by callgrind.
+#[derive(Debug, Clone, Copy)]
+pub struct Counting {
+    /// Whether nothing else is measured; otherwise it is a second witness beside the pairs.
+    pub alone: bool,
+    /// Reads what callgrind wrote; the error says what was found and what was expected.
+    pub read: fn(&[u8]) -> Result<Profile, String>,
 }
 
 /// What cargo makes a workload of.
@@ -176,6 +186,8 @@ pub struct Options {
     pub adaptive: Adaptive,
     /// Whether to sample.
     pub sampling: Sampling,
+    /// Whether to count instructions.
+    pub counting: Option<Counting>,
 }
 
 impl Options {
@@ -210,6 +222,7 @@ impl Options {
             force: false,
             adaptive: Adaptive::Read,
             sampling: Sampling::WherePermitted,
+            counting: None,
         }
     }
 

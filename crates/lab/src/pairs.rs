@@ -4,18 +4,21 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use hotproof_diff::changes::Joiner;
-use hotproof_diff::{Comparison, Function, Metrics, ReportedTime, Run, Side, Tally};
+use hotproof_diff::{
+    Comparison, Function, InstructionCount, Metrics, ReportedTime, Run, Side, Tally, Witness,
+};
 use hotproof_profile::Profile;
 use hotproof_profile::transform::{Transform, keep};
 use hotproof_profiler::{DEFAULT_RATE_HZ, Refusal, Rung, Sampled, Sampling};
 use hotproof_symbolizer::Symbolizer;
 
 use crate::build::Place;
+use crate::callgrind::{self, Counted, Valgrind};
 use crate::error::LabError;
 use crate::event::{Checkout, Event, Observer};
 use crate::facts;
 use crate::naming::Naming;
-use crate::options::{self, Options};
+use crate::options::{self, Counting, Options};
 use crate::output::Outputs;
 use crate::resume;
 use crate::run::{Limit, Outcome, Runner, Task};
@@ -103,7 +106,15 @@ impl<'a> Pairs<'a> {
             placebo: self.placebo,
         };
         // What was measured before a failure is worth keeping, so it is completed all the same.
-        let ran = schedule::run(self, plan, comparison, observer, &mut tell_machine);
+        let alone = options.counting.is_some_and(|counting| counting.alone);
+        let mut ran = if alone {
+            Ok(())
+        } else {
+            schedule::run(self, plan, comparison, observer, &mut tell_machine)
+        };
+        if let (Some(counting), Ok(())) = (options.counting, &ran) {
+            ran = self.count(options, counting, comparison, observer);
+        }
         comparison.output = self.outputs.check();
         for warning in std::mem::take(&mut self.naming).into_warnings() {
             observer.event(&Event::Notice(&warning));
@@ -116,6 +127,79 @@ impl<'a> Pairs<'a> {
             Some(earlier) => resume::check_sampling(&earlier.machine, &comparison.machine),
             None => Ok(()),
         }
+    }
+
+    /// Counts the instructions of one run of each ref. Beside pairs, a failure is told and takes
+    /// nothing from them.
+    fn count(
+        &mut self,
+        options: &Options,
+        counting: Counting,
+        comparison: &mut Comparison,
+        observer: &mut dyn Observer,
+    ) -> Result<(), LabError> {
+        match self.counts(options, counting, observer) {
+            Ok(witness) => {
+                if counting.alone && options.workload.scope.is_some() {
+                    let text = "--scope is not applied to instructions: those of the whole run are counted".to_owned();
+                    observer.event(&Event::Notice(&text));
+                    comparison.warnings.push(text);
+                }
+                comparison.witness = Some(witness);
+                Ok(())
+            }
+            Err(error) if counting.alone || matches!(error, LabError::Interrupted) => Err(error),
+            Err(error) => {
+                let text = format!("instructions could not be counted: {error}");
+                observer.event(&Event::Notice(&text));
+                comparison.warnings.push(text);
+                Ok(())
+            }
+        }
+    }
+
+    fn counts(
+        &mut self,
+        options: &Options,
+        counting: Counting,
+        observer: &mut dyn Observer,
+    ) -> Result<Witness, LabError> {
+        if let Some(harness) = self.seats[0].task.harness {
+            return Err(LabError::UncountableHarness {
+                harness: harness.name(),
+            });
+        }
+        let valgrind = Valgrind::find()?;
+        let limit = Limit::asked(options.timeout);
+        let mut runner = Runner::new(Sampling::Off, limit, options.stop.clone());
+        let mut both = Vec::new();
+        for (checkout, side) in [(Checkout::Base, Side::Base), (Checkout::Head, Side::Head)] {
+            observer.event(&Event::Counting { checkout });
+            let [base, head, _] = &mut self.seats;
+            let seat = match side {
+                Side::Base => base,
+                Side::Head => head,
+            };
+            let counted = Counted {
+                task: &seat.task,
+                side,
+                symbolizer: &mut seat.symbolizer,
+            };
+            let (joiner, naming) = (&mut self.joiner, &mut self.naming);
+            let (count, outcome) =
+                callgrind::count(&valgrind, &counting, &mut runner, counted, joiner, naming)?;
+            if counting.alone {
+                self.outputs.see(side, outcome.output);
+            }
+            both.push(count);
+        }
+        let mut both = both.into_iter();
+        Ok(Witness {
+            engine: valgrind.engine,
+            alone: counting.alone,
+            base: both.next().unwrap_or_default(),
+            head: both.next().unwrap_or_default(),
+        })
     }
 
     fn seat(&mut self, checkout: Checkout) -> &mut Seat {
@@ -295,6 +379,14 @@ fn drop_unseen(comparison: &mut Comparison) {
     for entry in tallies.iter().flat_map(|tally| &tally.functions) {
         seen[entry.function] = true;
     }
+    let mut counts: Vec<&mut InstructionCount> = comparison
+        .witness
+        .iter_mut()
+        .flat_map(|witness| [&mut witness.base, &mut witness.head])
+        .collect();
+    for entry in counts.iter().flat_map(|count| &count.functions) {
+        seen[entry.function] = true;
+    }
     let mut kept: Vec<Function> = Vec::new();
     let mut moved = Vec::with_capacity(seen.len());
     for (function, seen) in comparison.functions.drain(..).zip(seen) {
@@ -306,6 +398,14 @@ fn drop_unseen(comparison: &mut Comparison) {
     for tally in &mut tallies {
         for entry in &mut tally.functions {
             entry.function = moved[entry.function];
+        }
+    }
+    for count in &mut counts {
+        for entry in &mut count.functions {
+            entry.function = moved[entry.function];
+        }
+        for line in &mut count.lines {
+            line.function = moved[line.function];
         }
     }
     comparison.functions = kept;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use hotproof_diff::{Comparison, FunctionRow, Machine, Pair, Tally};
+use hotproof_diff::{Comparison, FunctionRow, Machine, Pair, Tally, Witness};
 
 use crate::error::LabError;
 
@@ -60,6 +60,10 @@ impl Earlier {
             *new = old;
         }
         comparison.metric_reason = self.logged.metric_reason;
+        if comparison.witness.is_none() {
+            // Counted once, it holds for all pairs of the same commits.
+            comparison.witness = self.logged.witness.map(|witness| at_rows(witness, &moved));
+        }
         // What was said then is still so.
         for text in self.logged.warnings.into_iter().rev() {
             if !comparison.warnings.contains(&text) {
@@ -74,6 +78,20 @@ fn without_samples(pair: &Pair) -> Pair {
     pair.base.tally = None;
     pair.head.tally = None;
     pair
+}
+
+fn at_rows(mut witness: Witness, moved: &[FunctionRow]) -> Witness {
+    for count in [&mut witness.base, &mut witness.head] {
+        for entry in &mut count.functions {
+            entry.function = moved[entry.function];
+        }
+        for line in &mut count.lines {
+            line.function = moved[line.function];
+        }
+        count.functions.sort_by_key(|entry| entry.function);
+        count.lines.sort_by_key(|line| (line.function, line.line));
+    }
+    witness
 }
 
 fn move_rows(tally: &mut Tally, moved: &[FunctionRow]) {
@@ -209,6 +227,7 @@ mod tests {
             tests: TestCheck::NotRun,
             warnings: Vec::new(),
             budget_used_up: false,
+            witness: None,
         }
     }
 

@@ -542,6 +542,7 @@ mod tests {
             output: OutputCheck::Same,
             warnings: Vec::new(),
             budget_used_up: false,
+            witness: None,
         }
     }
 

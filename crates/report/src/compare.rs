@@ -2,6 +2,7 @@
 //! wrong; for people on a terminal or in Markdown, and for agents as JSON.
 
 mod facts;
+mod instructions;
 mod json;
 mod ledger;
 mod markdown;

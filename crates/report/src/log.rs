@@ -148,13 +148,17 @@ fn check(comparison: &Comparison) -> Result<(), LogError> {
     let tallies = pairs
         .flat_map(|pair| [&pair.base, &pair.head])
         .filter_map(|run| run.tally.as_ref());
-    for tally in tallies.flat_map(|tally| &tally.functions) {
-        if tally.function >= functions {
-            return Err(LogError::NoSuchFunction {
-                row: tally.function,
-                functions,
-            });
-        }
+    let witness = comparison.witness.iter();
+    let counts = witness.flat_map(|witness| [&witness.base, &witness.head]);
+    let counted = counts.flat_map(|count| {
+        let rows = count.functions.iter().map(|entry| entry.function);
+        rows.chain(count.lines.iter().map(|line| line.function))
+    });
+    let mut rows = tallies
+        .flat_map(|tally| tally.functions.iter().map(|entry| entry.function))
+        .chain(counted);
+    match rows.find(|&row| row >= functions) {
+        Some(row) => Err(LogError::NoSuchFunction { row, functions }),
+        None => Ok(()),
     }
-    Ok(())
 }

@@ -25,6 +25,18 @@ pub struct Examined {
     pub problems: Vec<Problem>,
 }
 
+/// The lowest loadable address of an ELF file as linked, from which the relative addresses of its
+/// locations count: tools that tell addresses as linked need it taken off.
+///
+/// # Errors
+/// When the file cannot be used.
+pub fn lowest_address(path: &Path) -> Result<u64, Problem> {
+    let image = ImageFile::open(path).map_err(|error| Problem::Unreadable {
+        detail: error.to_string(),
+    })?;
+    Ok(image.base_svma())
+}
+
 /// Looks at an image of a profile and for its debug file. An empty build-id is not compared.
 ///
 /// # Errors

@@ -91,7 +91,7 @@ mod writer;
 pub use answer::{NamedAddress, NamedFrame, NamedFunction, NamedSymbol};
 pub use cache::{Cache, CacheContent, CacheEntry, CacheError, Cleared};
 pub use demangle::{demangle, demangle_whole};
-pub use examine::{Examined, examine};
+pub use examine::{Examined, examine, lowest_address};
 pub use file_names::{FileNames, FrameRef};
 pub use files::Detail;
 pub use hotproof_image::{DebugPlaces, Debuginfod, HeldFiles};

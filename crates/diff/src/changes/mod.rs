@@ -29,6 +29,7 @@
 mod c;
 mod changed;
 mod choice;
+mod counting;
 mod cpp;
 mod dependencies;
 mod diff;
@@ -50,6 +51,7 @@ mod walk;
 
 pub use changed::{Changed, ChangedFunction, FileSources, Place, changed};
 pub use choice::{ChoiceError, FunctionChoice, choose, parse_function_list};
+pub use counting::{CallCost, Counts};
 pub use dependencies::Dependency;
 pub use diff::{
     Content, DiffError, FileDiff, GIT_DIFF_ARGUMENTS, Hunk, LineRange, RepoPath, parse_diff,

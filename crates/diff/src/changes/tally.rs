@@ -7,20 +7,20 @@ use crate::values::{FunctionRow, FunctionTally, Side, Tally};
 
 /// What a location means to the table of functions.
 #[derive(Clone)]
-struct Place {
+pub(super) struct Place {
     /// Its rows in `Counter::chains`, innermost first; never empty.
     chain: std::ops::Range<usize>,
     /// The innermost function of the user, else the outermost of all.
     own: FunctionRow,
     /// The innermost changed function.
-    changed: Option<FunctionRow>,
+    pub(super) changed: Option<FunctionRow>,
     placing: Placing,
     /// What its frames say of scripts, the least certain.
     script: Script,
 }
 
 /// Counts one profile; each location is joined once.
-struct Counter<'j, 'a, 'p> {
+pub(super) struct Counter<'j, 'a, 'p> {
     joiner: &'j mut Joiner<'a>,
     side: Side,
     profile: &'p Profile,
@@ -63,21 +63,12 @@ impl Joiner<'_> {
             stacks[stack.map_or(0, |id| id.index() + 1)] += 1;
         }
         let complete = |end: &&StackEnd| **end == StackEnd::Complete;
-        let mut counter = Counter {
-            side,
-            profile,
-            placed_images: placed_images(profile),
-            touches_scripts: self.touches_scripts(),
-            places: vec![None; profile.locations.len()],
-            chains: Vec::new(),
-            counts: vec![Count::default(); self.row_count()],
-            tally: Tally {
-                samples: samples.len() as u64,
-                complete: samples.end.iter().filter(complete).count() as u64,
-                lost: profile.meta.lost.samples,
-                ..Tally::default()
-            },
-            joiner: self,
+        let mut counter = Counter::new(self, side, profile);
+        counter.tally = Tally {
+            samples: samples.len() as u64,
+            complete: samples.end.iter().filter(complete).count() as u64,
+            lost: profile.meta.lost.samples,
+            ..Tally::default()
         };
         for (slot, &count) in stacks.iter().enumerate() {
             if count > 0 {
@@ -89,7 +80,40 @@ impl Joiner<'_> {
     }
 }
 
-impl Counter<'_, '_, '_> {
+impl<'j, 'a, 'p> Counter<'j, 'a, 'p> {
+    pub(super) fn new(joiner: &'j mut Joiner<'a>, side: Side, profile: &'p Profile) -> Self {
+        Counter {
+            side,
+            profile,
+            placed_images: placed_images(profile),
+            touches_scripts: joiner.touches_scripts(),
+            places: vec![None; profile.locations.len()],
+            chains: Vec::new(),
+            counts: vec![Count::default(); joiner.row_count()],
+            tally: Tally::default(),
+            joiner,
+        }
+    }
+
+    pub(super) fn profile(&self) -> &'p Profile {
+        self.profile
+    }
+
+    /// The rows of a place, innermost first.
+    pub(super) fn chain(&self, place: &Place) -> &[FunctionRow] {
+        &self.chains[place.chain.clone()]
+    }
+
+    pub(super) fn is_changed(&self, row: FunctionRow) -> bool {
+        self.joiner.is_changed(row)
+    }
+
+    /// What was counted as the own of each row so far, ordered by row; rows without are left out.
+    pub(super) fn own_by_row(&self) -> Vec<(FunctionRow, u64)> {
+        let counts = self.counts.iter().map(|count| count.own).enumerate();
+        counts.filter(|&(_, own)| own > 0).collect()
+    }
+
     /// Adds the samples of one stack; `mark` is its own number, above 0.
     fn stack(&mut self, mark: usize, stack: Option<StackId>, samples: u64) {
         let profile = self.profile;
@@ -144,7 +168,7 @@ impl Counter<'_, '_, '_> {
         row
     }
 
-    fn leaf(&mut self, place: &Place, samples: u64) {
+    pub(super) fn leaf(&mut self, place: &Place, samples: u64) {
         let innermost = self.chains[place.chain.start];
         self.count(innermost).physical_self += samples;
         self.count(place.own).own += samples;
@@ -169,7 +193,7 @@ impl Counter<'_, '_, '_> {
         &mut self.counts[row]
     }
 
-    fn place(&mut self, location: LocationId) -> Place {
+    pub(super) fn place(&mut self, location: LocationId) -> Place {
         if let Some(place) = &self.places[location.index()] {
             return place.clone();
         }

@@ -4,6 +4,7 @@ use super::{Noise, Quantity, SampleFacts};
 use crate::statistics::{hodges_lehmann, log_ratio, robust_sd, standard_deviation};
 use crate::values::{Comparison, CpuSource, Metric, Order, OutputCheck, Pair, Run, TestCheck};
 use crate::verdict::Facts;
+use crate::witness::Agreement;
 
 /// With fewer samples on a side the shares of small functions are hardly known.
 const FEW_SAMPLES: u64 = 2_000;
@@ -53,6 +54,7 @@ pub(super) fn warnings(facts: &Facts<'_>, samples: &SampleFacts) -> Vec<String> 
         unstable_output(comparison),
         different_output(comparison),
         mixed_reports(facts),
+        contradicted(facts),
     ];
     let mut all = comparison.warnings.clone();
     all.extend(found.into_iter().flatten());
@@ -63,11 +65,15 @@ pub(super) fn warnings(facts: &Facts<'_>, samples: &SampleFacts) -> Vec<String> 
 /// What nobody has looked at.
 pub(super) fn not_checked(comparison: &Comparison) -> Vec<String> {
     let runs = || comparison.pairs.iter().flat_map(|p| [&p.base, &p.head]);
-    let mut all = vec!["code layout".to_owned()];
+    let mut all = Vec::new();
+    if comparison.is_counted_alone() {
+        all.push("time (compare without --engine callgrind)".to_owned());
+    }
+    all.push("code layout".to_owned());
     if comparison.tests == TestCheck::NotRun {
         all.push("tests".to_owned());
     }
-    if runs().any(|run| run.metrics.instructions.is_none()) {
+    if comparison.witness.is_none() && runs().any(|run| run.metrics.instructions.is_none()) {
         all.push("instruction counts".to_owned());
     }
     if comparison.placebo.is_empty() && !comparison.pairs.is_empty() {
@@ -157,6 +163,16 @@ fn inexact(comparison: &Comparison) -> Option<String> {
         .then(|| {
             "CPU time comes from wait4, which misses processes that nobody waited for".to_owned()
         })
+}
+
+/// Whether the instructions say something else than the pairs.
+fn contradicted(facts: &Facts<'_>) -> Option<String> {
+    let testimony = facts.testimony?;
+    (testimony.agreement == Agreement::Disagrees).then(|| {
+        "the instruction counts do not move as the time does: time is trusted, but cache misses, \
+         branches, vector instructions or code layout may be what moved it"
+            .to_owned()
+    })
 }
 
 fn unmeasured(comparison: &Comparison) -> Option<String> {

@@ -7,6 +7,7 @@ use crate::attribution::{Sampled, attribute, function_results};
 use crate::statistics::Sequence;
 use crate::values::Comparison;
 use crate::verdict::{Facts, decide, sentence};
+use crate::witness::Testimony;
 
 /// The verdict and everything that is shown with it: a pure function of what was measured, so that
 /// a logged comparison gives the same verdict again.
@@ -28,6 +29,7 @@ pub fn conclude(comparison: &Comparison) -> Conclusion {
         projected_pairs: sequence.projected_pairs(),
         functions: &functions,
         attribution: &attribution,
+        testimony: Testimony::of(comparison, sequence.outcome()),
     };
     let (verdict, reason) = decide(&facts);
     Conclusion {
@@ -41,6 +43,7 @@ pub fn conclude(comparison: &Comparison) -> Conclusion {
         noise: facts.noise,
         warnings: warnings(&facts, &samples),
         not_checked: not_checked(comparison),
+        testimony: facts.testimony,
         samples,
         reported,
         metrics,

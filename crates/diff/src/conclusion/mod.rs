@@ -11,6 +11,7 @@ use crate::attribution::{Attribution, FunctionResult, Sampled, is_loose, is_open
 use crate::statistics::Sequence;
 use crate::values::{Comparison, Estimate, EstimateUnit, Metric};
 use crate::verdict::Verdict;
+use crate::witness::Testimony;
 
 /// What the end-to-end test says of the primary metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -190,6 +191,8 @@ pub struct Conclusion {
     pub attribution: Attribution,
     /// Samples.
     pub samples: SampleFacts,
+    /// What the instruction counts say; `None` when nobody asked.
+    pub testimony: Option<Testimony>,
     /// What could make it wrong, one sentence each: those of the comparison first.
     pub warnings: Vec<String>,
     /// What was not checked, and how to check it, one phrase each.

@@ -25,11 +25,17 @@ pub enum Verdict {
     NotOnHotPath,
     /// The machine or the setup cannot give a verdict.
     Refused,
+    /// Head executes fewer instructions; no time was measured.
+    FewerInstructions,
+    /// Head executes more instructions; no time was measured.
+    MoreInstructions,
+    /// Head executes as many instructions, within the margin; no time was measured.
+    SameInstructions,
 }
 
 impl Verdict {
     /// All verdicts, in the order of their documentation.
-    pub const ALL: [Verdict; 8] = [
+    pub const ALL: [Verdict; 11] = [
         Verdict::Keep,
         Verdict::KeepUnattributed,
         Verdict::KeepMicroOnly,
@@ -38,6 +44,9 @@ impl Verdict {
         Verdict::Inconclusive,
         Verdict::NotOnHotPath,
         Verdict::Refused,
+        Verdict::FewerInstructions,
+        Verdict::MoreInstructions,
+        Verdict::SameInstructions,
     ];
 
     /// The word that a person reads first.
@@ -51,6 +60,9 @@ impl Verdict {
             Verdict::Inconclusive => "INCONCLUSIVE",
             Verdict::NotOnHotPath => "NOT ON THE HOT PATH",
             Verdict::Refused => "REFUSED",
+            Verdict::FewerInstructions => "FEWER INSTRUCTIONS",
+            Verdict::MoreInstructions => "MORE INSTRUCTIONS",
+            Verdict::SameInstructions => "AS MANY INSTRUCTIONS",
         }
     }
 
@@ -65,15 +77,21 @@ impl Verdict {
             Verdict::Inconclusive => "inconclusive",
             Verdict::NotOnHotPath => "not_on_hot_path",
             Verdict::Refused => "refused",
+            Verdict::FewerInstructions => "fewer_instructions",
+            Verdict::MoreInstructions => "more_instructions",
+            Verdict::SameInstructions => "same_instructions",
         }
     }
 
     /// How the process ends.
     pub fn exit_code(self) -> ExitCode {
         match self {
-            Verdict::Keep | Verdict::KeepUnattributed | Verdict::KeepMicroOnly => ExitCode::Keep,
-            Verdict::Discard => ExitCode::Discard,
-            Verdict::Regression => ExitCode::Regression,
+            Verdict::Keep
+            | Verdict::KeepUnattributed
+            | Verdict::KeepMicroOnly
+            | Verdict::FewerInstructions => ExitCode::Keep,
+            Verdict::Discard | Verdict::SameInstructions => ExitCode::Discard,
+            Verdict::Regression | Verdict::MoreInstructions => ExitCode::Regression,
             Verdict::Inconclusive => ExitCode::Inconclusive,
             Verdict::NotOnHotPath => ExitCode::NotOnHotPath,
             Verdict::Refused => ExitCode::Refused,

@@ -5,6 +5,7 @@ use crate::attribution::{Attribution, AttributionKind, FunctionResult, Hot};
 use crate::conclusion::{MetricRow, Noise, Outcome, Quantity, ReportedRow};
 use crate::statistics::{FEWEST_PAIRS, PAIRS_FOR_PRIOR};
 use crate::values::{Comparison, FunctionRow, Metric, OutputCheck};
+use crate::witness::{Instructions, Testimony};
 
 /// Above this spread of the primary metric over the A/A pairs there is no verdict.
 const HOPELESS_SD: f64 = 0.3;
@@ -20,6 +21,7 @@ pub(crate) struct Facts<'a> {
     pub(crate) projected_pairs: Option<usize>,
     pub(crate) functions: &'a [FunctionResult],
     pub(crate) attribution: &'a Attribution,
+    pub(crate) testimony: Option<Testimony>,
 }
 
 /// Why the verdict is what it is.
@@ -47,10 +49,18 @@ pub(crate) enum Reason {
     NoEffect,
     TooFewPairs,
     Undecided,
+    InstructionsOfOtherWork,
+    Instructions,
+    InstructionsElsewhere,
 }
 
 /// The verdict and its reason, by the table of rules: the first row that fits.
 pub(crate) fn decide(facts: &Facts<'_>) -> (Verdict, Reason) {
+    if let Some(testimony) = facts.testimony
+        && facts.comparison.is_counted_alone()
+    {
+        return by_instructions(facts, &testimony);
+    }
     if let Some(noise) = facts.noise
         && noise.pairs >= PAIRS_FOR_PRIOR
         && noise.sd > HOPELESS_SD
@@ -66,13 +76,41 @@ pub(crate) fn decide(facts: &Facts<'_>) -> (Verdict, Reason) {
     }
 }
 
+/// The verdict of instructions alone. Fewer of them in code that the diff does not touch are no
+/// success of the diff.
+fn by_instructions(facts: &Facts<'_>, testimony: &Testimony) -> (Verdict, Reason) {
+    if outputs_differ(facts) {
+        return (Verdict::Inconclusive, Reason::InstructionsOfOtherWork);
+    }
+    let rule = &facts.comparison.rule;
+    let is_by_line = facts
+        .comparison
+        .functions
+        .iter()
+        .any(|f| f.change.is_some());
+    match testimony.direction {
+        Instructions::More => (Verdict::MoreInstructions, Reason::Instructions),
+        Instructions::Fewer if is_by_line && !testimony.is_explained(rule) => {
+            (Verdict::Inconclusive, Reason::InstructionsElsewhere)
+        }
+        Instructions::Fewer => (Verdict::FewerInstructions, Reason::Instructions),
+        Instructions::Same if is_by_line && testimony.changed_share < rule.hot_floor => {
+            (Verdict::NotOnHotPath, Reason::Instructions)
+        }
+        Instructions::Same => (Verdict::SameInstructions, Reason::Instructions),
+    }
+}
+
+fn outputs_differ(facts: &Facts<'_>) -> bool {
+    facts.comparison.output == OutputCheck::Different
+        && !facts.comparison.rule.allow_different_output
+}
+
 /// What stands in the way of any verdict.
 fn obstacle(facts: &Facts<'_>) -> Option<Reason> {
-    let differ = facts.comparison.output == OutputCheck::Different
-        && !facts.comparison.rule.allow_different_output;
     let time_ns = facts.metrics.first().map_or(0.0, |row| row.base);
     let timed = matches!(facts.comparison.metric, Metric::CpuTime | Metric::WallTime);
-    if differ {
+    if outputs_differ(facts) {
         Some(Reason::OutputsDiffer)
     } else if facts.pairs == 0 {
         Some(Reason::NothingMeasured)

@@ -6,6 +6,7 @@ use crate::changes::is_script;
 use crate::conclusion::{MetricRow, Quantity};
 use crate::statistics::FEWEST_PAIRS;
 use crate::values::{Comparison, Estimate, FunctionRow, Metric};
+use crate::witness::Instructions;
 
 /// The sentence, ready for a commit message; it does not repeat the verdict's word.
 pub(crate) fn sentence(facts: &Facts<'_>, reason: Reason) -> String {
@@ -103,6 +104,25 @@ pub(crate) fn sentence(facts: &Facts<'_>, reason: Reason) -> String {
             counted(facts.pairs)
         ),
         Reason::Undecided => undecided(facts),
+        Reason::InstructionsOfOtherWork => format!(
+            "base and head print different output, so their instructions are those of different work; {}.",
+            instructions(facts)
+        ),
+        Reason::Instructions => format!(
+            "{}{}; instruction counts are not time.",
+            instructions(facts),
+            instructions_where(facts)
+        ),
+        Reason::InstructionsElsewhere => format!(
+            "{}, but {} of the change lies in code that the diff does not touch; instruction counts are not time.",
+            instructions(facts),
+            percent(
+                1.0 - facts
+                    .testimony
+                    .and_then(|it| it.explained_share)
+                    .unwrap_or(1.0)
+            )
+        ),
     }
 }
 
@@ -112,6 +132,73 @@ fn effect(facts: &Facts<'_>) -> String {
         return "nothing was measured".to_owned();
     };
     effect_of(row, metric_word(facts))
+}
+
+/// `head executes 12.3 % fewer instructions (12,345 to 10,827)`.
+fn instructions(facts: &Facts<'_>) -> String {
+    let (Some(testimony), Some(witness)) = (facts.testimony, &facts.comparison.witness) else {
+        return "nothing was counted".to_owned();
+    };
+    let (base, head) = (witness.base.instructions, witness.head.instructions);
+    if base == head {
+        return format!(
+            "head executes exactly as many instructions ({})",
+            grouped(base)
+        );
+    }
+    let word = if head < base { "fewer" } else { "more" };
+    let digits = if testimony.change.abs() < 0.001 { 3 } else { 1 };
+    format!(
+        "head executes {} % {word} instructions ({} to {})",
+        number(testimony.change, digits),
+        grouped(base),
+        grouped(head)
+    )
+}
+
+/// `, and a explains all of it`; for what the changed functions hold, `; a holds 0.2 % of the run`.
+fn instructions_where(facts: &Facts<'_>) -> String {
+    let Some(testimony) = facts.testimony else {
+        return String::new();
+    };
+    if facts
+        .comparison
+        .functions
+        .iter()
+        .all(|f| f.change.is_none())
+    {
+        return format!(
+            ", though no function changed by line: {} did",
+            outside(facts)
+        );
+    }
+    let names = changed_names(facts);
+    match (testimony.direction, testimony.explained_share) {
+        (Instructions::Same, _) | (_, None) => format!(
+            "; {names} {} {} of them",
+            verb(facts, "holds", "hold"),
+            percent((testimony.changed_share * 1_000.0).ceil() / 1_000.0)
+        ),
+        (_, Some(share)) if share >= 0.05 => format!(
+            ", and {names} {} {} of it",
+            verb(facts, "explains", "explain"),
+            how_much(share)
+        ),
+        _ => format!(", though not in {names}"),
+    }
+}
+
+/// `1,234,567`.
+fn grouped(count: u64) -> String {
+    let digits = count.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index) % 3 == 0 {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
 }
 
 /// CPU time is what everyone means; wall time is named.

@@ -239,5 +239,6 @@ pub fn empty() -> Comparison {
         output: OutputCheck::Same,
         warnings: Vec::new(),
         budget_used_up: false,
+        witness: None,
     }
 }

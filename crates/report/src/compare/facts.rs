@@ -4,9 +4,9 @@ use hotproof_diff::{
     Attribution, AttributionKind, Comparison, Conclusion, Decomposition, FunctionRow,
 };
 
-use super::Options;
 use super::page::Fact;
 use super::tables::time_interval;
+use super::{Options, instructions};
 use crate::numbers::{TimeUnit, count, fixed, percent};
 
 /// Outside changes that are listed one by one.
@@ -25,7 +25,19 @@ pub(super) fn all(
             alarming: label == "Warning",
         }));
     };
-    add("Explained", explained(comparison, &conclusion.attribution));
+    let alone = comparison.is_counted_alone();
+    add(
+        "Explained",
+        match &conclusion.testimony {
+            Some(testimony) if alone => instructions::explained(comparison, testimony),
+            _ => explained(comparison, &conclusion.attribution),
+        },
+    );
+    if alone {
+        add("Engine", instructions::engine(comparison));
+    } else {
+        add("Witness", instructions::fact(comparison, conclusion));
+    }
     add("Changed by", causes(comparison));
     add("Outside", outside(comparison));
     add("Policy", policy(comparison));
@@ -37,8 +49,10 @@ pub(super) fn all(
         "Not checked",
         Some(not_checked).filter(|text| !text.is_empty()),
     );
-    add("Machine", Some(machine(comparison, conclusion)));
-    add("Pairs", Some(pairs(comparison, conclusion)));
+    if !alone {
+        add("Machine", Some(machine(comparison, conclusion)));
+        add("Pairs", Some(pairs(comparison, conclusion)));
+    }
     add("Samples", samples(comparison, conclusion));
     add("Record", options.record.map(record));
     list

@@ -7,6 +7,7 @@ use hotproof_diff::{
 };
 use serde::Serialize;
 
+use super::instructions::{self, Instructions};
 use crate::quantities::quantity_id;
 use crate::schema::{Schema, pretty};
 
@@ -26,6 +27,7 @@ struct Document<'a> {
     functions: Vec<FunctionRow<'a>>,
     outside: Vec<Outside<'a>>,
     explained: Explained<'a>,
+    instructions: Option<Instructions<'a>>,
     runs: Runs,
     machine: Machine<'a>,
     output: &'static str,
@@ -224,6 +226,7 @@ pub fn json(comparison: &Comparison, conclusion: &Conclusion) -> String {
             .collect(),
         outside: outside(comparison),
         explained: explained(comparison, conclusion),
+        instructions: instructions::json(comparison, conclusion),
         runs: runs(comparison, conclusion),
         machine: machine(comparison, conclusion),
         output: match comparison.output {

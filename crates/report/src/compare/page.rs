@@ -127,6 +127,10 @@ fn tone(verdict: Verdict) -> Tone {
     match verdict {
         Verdict::Keep | Verdict::KeepUnattributed | Verdict::KeepMicroOnly => Tone::Good,
         Verdict::Regression => Tone::Bad,
+        // Instructions are no time, so that even fewer of them are taken with caution.
+        Verdict::FewerInstructions | Verdict::MoreInstructions | Verdict::SameInstructions => {
+            Tone::Caution
+        }
         Verdict::Discard | Verdict::Inconclusive | Verdict::NotOnHotPath | Verdict::Refused => {
             Tone::Caution
         }

@@ -5,8 +5,8 @@ use hotproof_diff::{
     Quantity, ShareChange,
 };
 
-use super::Options;
 use super::page::{Heading, Row, Table, Weight};
+use super::{Options, instructions};
 use crate::numbers::{ByteUnit, TimeUnit, count, counted, fixed, percent, signed, with_sign};
 
 pub(super) const END_TO_END: &str = "End to End";
@@ -22,6 +22,9 @@ pub(super) fn all(
     conclusion: &Conclusion,
     options: &Options<'_>,
 ) -> Vec<Table> {
+    if let Some(witness) = comparison.witness.as_ref().filter(|witness| witness.alone) {
+        return instructions::tables(comparison, witness, options);
+    }
     let shown = Shown::of(comparison, conclusion, options);
     let mut tables = vec![end_to_end(conclusion)];
     if !conclusion.reported.is_empty() {

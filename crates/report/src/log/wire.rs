@@ -310,6 +310,35 @@ structs! {
         outputs: Vec<String>,
         functions: Option<String>,
     }
+    CountedEvent {
+        name: String,
+        count: u64,
+    }
+    CountedFunction {
+        function: usize,
+        own: u64,
+        total: Option<u64>,
+        calls: u64,
+    }
+    CountedLine {
+        function: usize,
+        line: u32,
+        instructions: u64,
+    }
+    InstructionCount {
+        instructions: u64,
+        events: Vec<CountedEvent>,
+        changed_own: u64,
+        changed_below: u64,
+        functions: Vec<CountedFunction>,
+        lines: Vec<CountedLine>,
+    }
+    Witness {
+        engine: String,
+        alone: bool,
+        base: InstructionCount,
+        head: InstructionCount,
+    }
     Comparison {
         command: Vec<String>,
         #[serde(default = "no_setup")]
@@ -333,5 +362,7 @@ structs! {
         tests: TestCheck,
         warnings: Vec<String>,
         budget_used_up: bool,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        witness: Option<Witness>,
     }
 }

@@ -1,0 +1,182 @@
+#!/usr/bin/env python3
+"""How often `hotproof compare` is right under a load that goes on and off.
+
+Compares commits of a small C program whose truth is known, again and again, while busy loops
+start and end at random: identical code (a local variable of the hot function is renamed, so that
+the machine code is the same, built twice), padding alone (a dead function more), and known changes
+of 2 % and 5 %. Each comparison appends a line to the results, and what stands there is not measured
+again, so that the script may be stopped at any time.
+
+Usage: scripts/noise.py RESULTS.tsv [--minutes M] [KIND=NUMBER...]
+Example: scripts/noise.py noise.tsv identical=300 padding=100 minus2=30 minus5=30 plus2=30
+         scripts/noise.py noise.tsv          what the results so far say
+HOTPROOF names the binary; without it a release build is made.
+"""
+import json, os, random, signal, subprocess, sys, tempfile, threading, time
+from pathlib import Path
+
+COLUMNS = ["kind", "seed", "verdict", "outcome", "pairs", "decided", "change_pct", "low_pct",
+           "high_pct", "identical_sd_pct", "pairs_sd_pct", "seconds"]
+# Turns of both loops, which take as long as each other: about 20 ms a run on the reference machine.
+TURNS = 2_500_000
+# By which fraction of the whole run each kind is slower.
+KINDS = {"identical": 0.0, "padding": 0.0, "minus2": -0.02, "minus5": -0.05, "plus2": 0.02}
+
+
+def program(turns, name, padding):
+    dead = ""
+    if padding:
+        dead = ('__attribute__((used, noinline)) static void dead(void) '
+                f'{{ __asm__ volatile(".skip {padding}, 0x90"); }}\n')
+    return f"""#include <stdio.h>
+static volatile unsigned sink;
+{dead}__attribute__((noinline)) static void hot(void) {{
+    for (unsigned {name} = 0; {name} < {turns}; {name}++) sink = sink * 31 + {name};
+}}
+__attribute__((noinline)) static void cold(void) {{
+    for (unsigned i = 0; i < {TURNS}; i++) sink = sink * 37 + i;
+}}
+int main(void) {{
+    hot();
+    cold();
+    puts("done");
+}}
+"""
+
+
+def git(folder, *words):
+    identity = ["-c", "user.name=noise", "-c", "user.email=noise@hotproof.invalid"]
+    subprocess.run(["git", *identity, *words], cwd=folder, check=True, capture_output=True)
+
+
+def repository(folder, kind, seed):
+    git(folder, "init", "--quiet", "-b", "main")
+    # The changed loop holds half the run.
+    turns = round(TURNS * (1 + 2 * KINDS[kind]))
+    padding = random.Random(seed).randrange(16, 4096) if kind == "padding" else 0
+    for text in (program(TURNS, "i", 0), program(turns, "turn", padding)):
+        (Path(folder) / "bench.c").write_text(text)
+        (Path(folder) / ".gitignore").write_text("/bench\n")
+        git(folder, "add", "--all")
+        git(folder, "commit", "--quiet", "-m", kind)
+
+
+def compare(hotproof, kind, seed):
+    with tempfile.TemporaryDirectory() as folder:
+        repository(folder, kind, seed)
+        started = time.monotonic()
+        ran = subprocess.run(
+            [hotproof, "compare", "main~1", "main", "--json", "--no-cache", "--quiet", "--seed",
+             str(seed), "--build", "cc -O2 -g -o bench bench.c", "--budget", "60", "--", "./bench"],
+            cwd=folder, capture_output=True, text=True)
+        seconds = time.monotonic() - started
+    if not ran.stdout:
+        sys.exit(f"{kind} {seed}: {ran.stderr}")
+    value = json.loads(ran.stdout)
+    end, runs = value["end_to_end"], value["runs"]
+    first = end["metrics"][0]
+    identical = value["machine"]["identical_builds"] or {}
+    ratios = sorted(r["head"]["cpu_ns"] / r["base"]["cpu_ns"] for r in runs["list"])
+    middle = ratios[len(ratios) // 2]
+    spread = sorted(abs(ratio / middle - 1) for ratio in ratios)[len(ratios) // 2] * 1.4826
+    row = [kind, seed, value["verdict"], end["outcome"], runs["pairs"],
+           end["decided_after_pairs"], first["change_pct"], first["ci_low_pct"],
+           first["ci_high_pct"], identical.get("sd_pct"), spread * 100, seconds]
+    return "\t".join("" if x is None else f"{x:.3f}" if isinstance(x, float) else str(x) for x in row)
+
+
+def load(stop):
+    """Busy loops, one for each CPU, on for 2 to 8 s and off for as long."""
+    dice = random.Random(1)
+    while not stop.is_set():
+        busy = [subprocess.Popen(["sh", "-c", "while :; do :; done"])
+                for _ in range(os.cpu_count() or 1)]
+        try:
+            stop.wait(dice.uniform(2, 8))
+        finally:
+            for process in busy:
+                process.kill()
+                process.wait()
+        stop.wait(dice.uniform(2, 8))
+
+
+def rows(path):
+    if not path.exists():
+        return []
+    lines = path.read_text().splitlines()[1:]
+    return [dict(zip(COLUMNS, line.split("\t"))) for line in lines]
+
+
+def median(values):
+    values = sorted(float(value) for value in values if value != "")
+    return values[len(values) // 2] if values else float("nan")
+
+
+def summary(path):
+    print("| kind | comparisons | kept | faster, slower, no effect, undecided | pairs to the outcome: median, 95 % | change: median | 99 % intervals that miss the truth | spread of pairs: median |")
+    print("|---|---|---|---|---|---|---|---|")
+    for kind, truth in KINDS.items():
+        own = [row for row in rows(path) if row["kind"] == kind]
+        if not own:
+            continue
+        kept = sum(row["verdict"].startswith("keep") for row in own)
+        outcomes = [sum(row["outcome"] == name for row in own)
+                    for name in ("faster", "slower", "no_effect", "undecided")]
+        decided = sorted(int(row["decided"]) for row in own if row["decided"])
+        late = decided[int(len(decided) * 0.95)] if decided else "-"
+        ends = [(row["low_pct"], row["high_pct"]) for row in own if row["low_pct"] and row["high_pct"]]
+        missed = sum(not float(low) <= truth * 100 <= float(high) for low, high in ends)
+        print(f"| {kind} | {len(own)} | {kept} | {', '.join(map(str, outcomes))} "
+              f"| {decided[len(decided) // 2] if decided else '-'}, {late} "
+              f"| {median(row['change_pct'] for row in own):+.2f} % | {missed} of {len(ends)} "
+              f"| {median(row['pairs_sd_pct'] for row in own):.2f} % |")
+
+
+def main():
+    words = sys.argv[1:]
+    if not words or words[0].startswith("-"):
+        sys.exit(__doc__)
+    path, minutes, wanted = Path(words[0]), None, {}
+    words = iter(words[1:])
+    for word in words:
+        if word == "--minutes":
+            minutes = float(next(words))
+        else:
+            kind, number = word.split("=")
+            wanted[kind] = int(number)
+            KINDS[kind]
+    if wanted:
+        top = Path(__file__).resolve().parent.parent
+        hotproof = os.environ.get("HOTPROOF")
+        if hotproof is None:
+            subprocess.run(["cargo", "build", "--locked", "--release", "--quiet"], cwd=top, check=True)
+            hotproof = str(top / "target/release/hotproof")
+        measure(path, hotproof, wanted, minutes)
+    summary(path)
+
+
+def measure(path, hotproof, wanted, minutes):
+    if not path.exists():
+        path.write_text("\t".join(COLUMNS) + "\n")
+    done = {(row["kind"], int(row["seed"])) for row in rows(path)}
+    # One of each kind in turn, as far as each goes.
+    order = [(kind, seed) for seed in range(1, max(wanted.values()) + 1) for kind in wanted
+             if seed <= wanted[kind] and (kind, seed) not in done]
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    loader = threading.Thread(target=load, args=(stop,))
+    loader.start()
+    until = time.monotonic() + minutes * 60 if minutes else float("inf")
+    try:
+        for kind, seed in order:
+            if time.monotonic() > until:
+                break
+            line = compare(hotproof, kind, seed)
+            with path.open("a") as results:
+                results.write(line + "\n")
+    finally:
+        stop.set()
+        loader.join()
+
+
+main()
