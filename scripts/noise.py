@@ -67,7 +67,7 @@ def compare(hotproof, kind, seed):
         started = time.monotonic()
         ran = subprocess.run(
             [hotproof, "compare", "main~1", "main", "--json", "--no-cache", "--quiet", "--seed",
-             str(seed), "--build", "cc -O2 -g -o bench bench.c", "--budget", "60", "--", "./bench"],
+             str(seed), "--build", "cc -O2 -g -o bench bench.c", "--budget", "60", "--precision", "5", "--", "./bench"],
             cwd=folder, capture_output=True, text=True)
         seconds = time.monotonic() - started
     if not ran.stdout:

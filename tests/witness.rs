@@ -90,7 +90,10 @@ fn instructions_are_the_same_in_every_run_and_belong_to_the_inlined_function() {
     let reason = json["reason"].as_str().unwrap();
     assert!(reason.contains("fewer instructions"), "{reason}");
     assert!(reason.contains("explains all of it"), "{reason}");
-    assert!(reason.ends_with("instruction counts are not time."), "{reason}");
+    assert!(
+        reason.ends_with("instruction counts are not time."),
+        "{reason}"
+    );
 
     let counts = &json["instructions"];
     let step = function(counts, "bench.c::step");
@@ -119,7 +122,12 @@ fn instructions_are_the_same_in_every_run_and_belong_to_the_inlined_function() {
     assert_eq!(logged, again);
     let text = hotproof(here, &["verdict"]).ends_with(0).stdout;
     assert!(text.starts_with("FEWER INSTRUCTIONS"), "{text}");
-    for part in ["Instructions by Function", "Instructions by Line", "step", "Not checked"] {
+    for part in [
+        "Instructions by Function",
+        "Instructions by Line",
+        "step",
+        "Not checked",
+    ] {
         assert!(text.contains(part), "{part} is missing:\n{text}");
     }
     let resumed = hotproof(here, &["verdict", "--resume"]).ends_with(2);
@@ -190,7 +198,13 @@ fn a_missing_valgrind_is_named_before_anything_is_built() {
         .expect("git is installed");
     std::os::unix::fs::symlink(git, empty.path().join("git")).unwrap();
     let arguments = [
-        "compare", "main~1", "main", "--engine", "callgrind", "--", "./bench",
+        "compare",
+        "main~1",
+        "main",
+        "--engine",
+        "callgrind",
+        "--",
+        "./bench",
     ];
     let mut compare = command(folder.path(), &arguments);
     finish(compare.env("PATH", empty.path()))

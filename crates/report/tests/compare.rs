@@ -33,7 +33,8 @@ fn headers() {
 
 #[test]
 fn every_screen_has_the_three_tables_and_begins_with_the_verdict() {
-    for (name, comparison) in pairs::all() {
+    let timed = |(_, comparison): &(_, hotproof_diff::Comparison)| !comparison.is_counted_alone();
+    for (name, comparison) in pairs::all().into_iter().filter(timed) {
         let conclusion = conclude(&comparison);
         let options = Options::default();
         let text = fixture::strip(&screen(&comparison, &conclusion, &options));
@@ -67,6 +68,43 @@ fn changed_functions_that_no_sample_saw_are_counted_not_listed() {
     assert!(text.matches("tests::case_").count() <= 5, "{text}");
     assert!(text.contains("changed, but in no sample:"), "{text}");
     assert!(text.contains("more"), "{text}");
+}
+
+/// GitHub refuses comments above 65,536 characters.
+#[test]
+fn a_comment_is_never_too_long_and_says_what_it_leaves_out() {
+    let mut comparison = pairs::keep();
+    let template = comparison.functions[0].clone();
+    let entry = comparison.pairs[0].base.tally.clone().unwrap().functions[0];
+    for index in 0..3_000 {
+        let function = comparison.functions.len();
+        comparison.functions.push(hotproof_diff::Function {
+            name: format!("generated::case_{index}::<impl Fn(u8) | Option<u8>>"),
+            key: format!("src/generated.rs::case_{index}"),
+            ..template.clone()
+        });
+        for run in comparison
+            .pairs
+            .iter_mut()
+            .flat_map(|pair| [&mut pair.base, &mut pair.head])
+        {
+            let tally = run.tally.as_mut().unwrap();
+            tally
+                .functions
+                .push(hotproof_diff::FunctionTally { function, ..entry });
+        }
+    }
+    comparison.pairs.truncate(11);
+    let conclusion = conclude(&comparison);
+    let page = markdown(&comparison, &conclusion, &Options::default());
+    assert!(page.chars().count() < 65_536, "{}", page.chars().count());
+    assert!(page.contains("more rows are too many for a comment"));
+    assert!(page.contains(r"impl Fn(u8) \| Option"), "pipes are escaped");
+
+    comparison.warnings = vec!["w".repeat(1_000); 100];
+    let page = markdown(&comparison, &conclude(&comparison), &Options::default());
+    assert!(page.chars().count() < 65_536, "{}", page.chars().count());
+    assert!(page.contains("the rest is too long for a comment"));
 }
 
 #[test]

@@ -15,13 +15,13 @@ const BASE_ROOT: &str = "/tmp/w/base";
 const HEAD_ROOT: &str = "/tmp/w/head";
 
 /// A profile that is made by hand.
-struct Made {
-    profile: Profile,
+pub(crate) struct Made {
+    pub(crate) profile: Profile,
     thread: ThreadId,
 }
 
 impl Made {
-    fn new() -> Made {
+    pub(crate) fn new() -> Made {
         let mut profile = Profile {
             weights: vec![Weight {
                 name: "samples".into(),
@@ -54,7 +54,7 @@ impl Made {
         Made { profile, thread }
     }
 
-    fn function(&mut self, name: &str, place: Option<(&str, u32)>) -> FunctionId {
+    pub(crate) fn function(&mut self, name: &str, place: Option<(&str, u32)>) -> FunctionId {
         let strings = &mut self.profile.strings;
         let row = Function {
             name: strings.intern(name),
@@ -68,7 +68,7 @@ impl Made {
     }
 
     /// A place in the code with these functions, innermost first; unnamed without any.
-    fn location(&mut self, functions: &[FunctionId]) -> LocationId {
+    pub(crate) fn location(&mut self, functions: &[FunctionId]) -> LocationId {
         let address = self.profile.locations.len() as u64;
         let image = Some(hotproof_profile::ImageId(0));
         let row = Location::unresolved(image, address, AddressKind::Ip);
@@ -124,12 +124,12 @@ impl Made {
 }
 
 /// Paths and texts of one ref.
-type Files<'t> = &'t [(&'t str, &'t str)];
+pub(crate) type Files<'t> = &'t [(&'t str, &'t str)];
 
 /// Names with declared files and lines.
 type Functions<'t> = &'t [(&'t str, Option<(&'t str, u32)>)];
 
-fn joiner(changed: &Changed, base: Files<'_>, head: Files<'_>) -> Joiner<'static> {
+pub(crate) fn joiner(changed: &Changed, base: Files<'_>, head: Files<'_>) -> Joiner<'static> {
     let mut joiner = Joiner::new(changed);
     for (side, root, files) in [(Side::Base, BASE_ROOT, base), (Side::Head, HEAD_ROOT, head)] {
         let owned = |&(path, text): &(&str, &str)| (path.to_owned(), text.as_bytes().to_vec());

@@ -6,6 +6,7 @@
 mod choosing;
 mod commit;
 mod corpus;
+mod counting;
 mod generated;
 mod hostile;
 mod joining;

@@ -68,6 +68,28 @@ fn row(comparison: &Comparison, conclusion: &Conclusion) -> [String; COLUMNS.len
         .find(|row| row.quantity == Quantity::PeakMemory);
     let share = conclusion.attribution.parts.as_ref();
     let share = share.and_then(|parts| parts.explained_share);
+    let counted = comparison.witness.as_ref().filter(|witness| witness.alone);
+    if let (Some(witness), Some(testimony)) = (counted, &conclusion.testimony) {
+        let explained = testimony.explained_share.map(|share| share * 100.0);
+        return [
+            comparison.base.commit.clone(),
+            comparison.head.commit.clone(),
+            workload(comparison),
+            conclusion.verdict.id().to_owned(),
+            conclusion.exit_code().to_string(),
+            quantity_id(Quantity::Instructions).to_owned(),
+            witness.base.instructions.to_string(),
+            witness.head.instructions.to_string(),
+            number(Some(testimony.change * 100.0), 3),
+            String::new(),
+            String::new(),
+            "0".to_owned(),
+            number(explained, 1),
+            String::new(),
+            comparison.policy.clone(),
+            conclusion.reason.clone(),
+        ];
+    }
     [
         comparison.base.commit.clone(),
         comparison.head.commit.clone(),

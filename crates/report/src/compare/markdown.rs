@@ -5,14 +5,62 @@ use hotproof_diff::{Comparison, Conclusion};
 use super::Options;
 use super::page::{Kind, Page, Table, Weight};
 use crate::names::clean;
+use crate::numbers::count;
 
-/// The whole result as GitHub-flavoured Markdown.
+/// Characters that a comment on a pull request may have, with room for what stands around.
+const MOST_CHARACTERS: usize = 65_000;
+
+/// The whole result as GitHub-flavoured Markdown, short enough for a comment on a pull request:
+/// where there is too much, tables lose their last rows and say how many.
 pub fn markdown(comparison: &Comparison, conclusion: &Conclusion, options: &Options<'_>) -> String {
     let page = Page::of(comparison, conclusion, options);
+    let longest = page.tables.iter().map(|table| table.rows.len()).max();
+    let mut rows = longest.unwrap_or(0);
+    loop {
+        let out = render(&page, rows);
+        if out.chars().count() <= MOST_CHARACTERS {
+            return out;
+        }
+        if rows == 0 {
+            return cut(&out);
+        }
+        rows /= 2;
+    }
+}
+
+/// The first lines that fit, and that others are missing.
+fn cut(text: &str) -> String {
+    let mut out = String::new();
+    let mut left = MOST_CHARACTERS;
+    for line in text.lines() {
+        let length = line.chars().count() + 1;
+        if length > left {
+            break;
+        }
+        left -= length;
+        out.push_str(line);
+        out.push('\n');
+    }
+    out + "\n- **Cut**: the rest is too long for a comment; the record has all of it\n"
+}
+
+/// With at most so many rows in each table.
+fn render(page: &Page, rows: usize) -> String {
     let mut out = format!("**{}** {}\n", page.verdict, escape(&page.reason));
     for table in &page.tables {
         out.push('\n');
-        push_table(&mut out, table);
+        let mut table = table.clone();
+        if let Some(left_out) = table.rows.len().checked_sub(rows).filter(|&out| out > 0) {
+            table.rows.truncate(rows);
+            table.notes.insert(
+                0,
+                format!(
+                    "{} more rows are too many for a comment; the record has all of them",
+                    count(left_out as u64)
+                ),
+            );
+        }
+        push_table(&mut out, &table);
     }
     out.push('\n');
     for fact in &page.facts {
