@@ -69,14 +69,14 @@ fn main() -> Result<(), Box<dyn Error>> {
         named: 0,
     };
     let mut svmas = Vec::new();
-    for line in std::io::stdin().lock().lines() {
-        svmas.push(u64::from_str_radix(
-            line?.trim().trim_start_matches("0x"),
-            16,
-        )?);
+    let (mut line, mut input) = (String::new(), std::io::stdin().lock());
+    while input.read_line(&mut line)? > 0 {
+        let digits = line.trim().trim_start_matches("0x");
+        svmas.push(u64::from_str_radix(digits, 16)?);
+        line.clear();
     }
     match reader.as_str() {
-        "ours" => ours(Path::new(file), &svmas, &mut output)?,
+        "ours" => ours(Path::new(file), svmas, &mut output)?,
         "cached" => cached(Path::new(file), &svmas, &mut output)?,
         "addr2line" => reference(Path::new(file), &svmas, &mut output)?,
         other => return Err(format!("no reader is called {other}").into()),
@@ -87,10 +87,15 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn ours(path: &Path, svmas: &[u64], output: &mut Output) -> Result<(), Box<dyn Error>> {
-    let names = FileNames::read(path, &relative(path, svmas)?)?;
-    for (place, &svma) in svmas.iter().enumerate() {
-        output.begin(svma);
+fn ours(path: &Path, svmas: Vec<u64>, output: &mut Output) -> Result<(), Box<dyn Error>> {
+    // One list, as the other reader has one.
+    let (base, mut addresses) = (ImageFile::open(path)?.base_svma(), svmas);
+    for address in &mut addresses {
+        *address = address.wrapping_sub(base);
+    }
+    let names = FileNames::read(path, &addresses)?;
+    for (place, &address) in addresses.iter().enumerate() {
+        output.begin(address.wrapping_add(base));
         // Printed are frames of DWARF alone: the other reader has no other names.
         let frames = names.frames(place);
         for frame in frames.filter(|frame| frame.function.source == Source::Dwarf) {
@@ -116,16 +121,13 @@ fn ours(path: &Path, svmas: &[u64], output: &mut Output) -> Result<(), Box<dyn E
     Ok(())
 }
 
-/// Linked addresses as our reader takes them.
-fn relative(path: &Path, svmas: &[u64]) -> Result<Vec<u64>, ImageError> {
-    let base = ImageFile::open(path)?.base_svma();
-    Ok(svmas.iter().map(|svma| svma.wrapping_sub(base)).collect())
-}
-
 fn cached(path: &Path, svmas: &[u64], output: &mut Output) -> Result<(), Box<dyn Error>> {
     let cache = Cache::from_environment().ok_or("HOTPROOF_CACHE must name a folder")?;
     let mut symbolizer = Symbolizer::new().with_cache(cache);
-    let named = symbolizer.symbolize_addresses(path, &relative(path, svmas)?)?;
+    let base = ImageFile::open(path)?.base_svma();
+    let addresses = svmas.iter().map(|svma| svma.wrapping_sub(base));
+    let addresses: Vec<u64> = addresses.collect();
+    let named = symbolizer.symbolize_addresses(path, &addresses)?;
     for (address, &svma) in named.iter().zip(svmas) {
         output.begin(svma);
         let frames = address.frames.iter();

@@ -241,7 +241,7 @@ impl<'a> DwarfNames<'a> {
         let mut accept = |hit: &Hit, mut answers: UnitAnswers<'a>| {
             let frames = std::mem::take(&mut answers.answers);
             let numbers = take(answers, is_alone);
-            for (&row, frame) in hit.rows.iter().zip(frames) {
+            for (row, frame) in hit.rows().zip(frames) {
                 if frame != NONE && rivals.accept(row, hit.unit) {
                     known[row as usize] = numbers.of(frame);
                 }
@@ -288,7 +288,7 @@ impl<'a> DwarfNames<'a> {
     }
 
     fn ask(&self, hit: &Hit, svmas: &[u64]) -> UnitAnswers<'a> {
-        let addresses: Vec<u64> = hit.rows.iter().map(|&row| svmas[row as usize]).collect();
+        let addresses: Vec<u64> = hit.rows().map(|row| svmas[row as usize]).collect();
         let unit = match self.main.unit(hit.unit) {
             Ok(unit) => unit,
             Err(error) => {

@@ -125,7 +125,7 @@ impl FileNames {
 }
 
 /// So many bits of an address are sorted at a time.
-const DIGIT_BITS: u32 = 11;
+const DIGIT_BITS: u32 = 12;
 
 /// Addresses ascending, each once, and for each place where its address is among them; without
 /// places, they were so before.

@@ -1,5 +1,7 @@
 //! Which units are asked for which addresses.
 
+use std::ops::Range;
+
 use rustc_hash::FxHashMap;
 
 use super::units::{UnitAt, UnitRange};
@@ -14,8 +16,15 @@ const NONE: u32 = u32::MAX;
 /// The addresses that one unit is asked for.
 pub(crate) struct Hit {
     pub(crate) unit: UnitAt,
+    /// Rows of the addresses, ascending: runs, because they may be as many as addresses.
+    runs: Vec<Range<u32>>,
+}
+
+impl Hit {
     /// Rows of the addresses, ascending.
-    pub(crate) rows: Vec<u32>,
+    pub(crate) fn rows(&self) -> impl Iterator<Item = u32> {
+        self.runs.iter().cloned().flatten()
+    }
 }
 
 /// Addresses that several units claim, by row.
@@ -74,7 +83,7 @@ impl Rivals {
 /// order of the addresses.
 pub(crate) fn find(ranges: &[UnitRange], svmas: &[u64], open: &[u32]) -> (Vec<Hit>, Rivals) {
     let mut rivals = Rivals::default();
-    let mut by_unit: FxHashMap<UnitAt, Vec<u32>> = FxHashMap::default();
+    let mut by_unit: FxHashMap<UnitAt, Vec<Range<u32>>> = FxHashMap::default();
     // The first range that holds each address.
     let mut claims = vec![NONE; open.len()];
     for (number, range) in ranges.iter().enumerate() {
@@ -92,17 +101,24 @@ pub(crate) fn find(ranges: &[UnitRange], svmas: &[u64], open: &[u32]) -> (Vec<Hi
                 Some(known) => rivals.add(row, *known, *range),
             };
             if is_new {
-                by_unit.entry(range.unit).or_default().push(row);
+                add(by_unit.entry(range.unit).or_default(), row);
             }
         }
     }
-    let hits = by_unit.into_iter().map(|(unit, mut rows)| {
-        rows.sort_unstable();
-        // There may be as many rows in all as addresses, and they stay until the end.
-        rows.shrink_to_fit();
-        Hit { unit, rows }
+    let hits = by_unit.into_iter().map(|(unit, mut runs)| {
+        // A unit claims each row once, so runs do not overlap.
+        runs.sort_unstable_by_key(|run| run.start);
+        Hit { unit, runs }
     });
     let mut hits: Vec<Hit> = hits.collect();
     hits.sort_unstable_by_key(|hit| hit.unit);
     (hits, rivals)
+}
+
+/// Adds a row to runs of them.
+fn add(runs: &mut Vec<Range<u32>>, row: u32) {
+    match runs.last_mut() {
+        Some(last) if last.end == row => last.end += 1,
+        _ => runs.push(row..row + 1),
+    }
 }
