@@ -12,8 +12,19 @@ use std::io;
 
 use perf_event::Counter;
 
-/// Bytes of stack that are copied with each sample at first: enough for most programs.
-pub(crate) const FIRST_STACK_BYTES: u32 = 8_192;
+/// The least and the most that is copied of a stack with each sample at first: enough for most
+/// programs.
+const FEWEST_BYTES: u64 = 8_192;
+const MOST_BYTES: u64 = 32_768;
+/// At first, copies of a second take no more room than this, so that rings stay small: at the usual
+/// rate the first size is the most.
+const BYTES_A_SECOND: u64 = 35 << 20;
+
+/// Bytes of stack to copy with each sample at first, at so many samples a second.
+pub(crate) fn first_stack_bytes(rate_hz: u64) -> u32 {
+    let bytes = (BYTES_A_SECOND / rate_hz.max(1)).clamp(FEWEST_BYTES, MOST_BYTES);
+    (bytes - bytes % 8) as u32
+}
 
 /// The sampling events of a recording whose copies may grow.
 #[derive(Debug)]
@@ -60,5 +71,18 @@ impl Growth {
     pub(crate) fn events(&self) -> impl Iterator<Item = &Counter> {
         let larger = self.larger.iter().map(|(_, event)| event);
         self.small.iter().chain(larger)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// First copies are large at usual rates and small at high ones, in whole words.
+    #[test]
+    fn first_copies_follow_the_rate() {
+        let rates = [0, 1, 997, 2_999, 9_999, u64::MAX];
+        let sizes = [32_768, 32_768, 32_768, 12_232, 8_192, 8_192];
+        assert_eq!(rates.map(first_stack_bytes), sizes);
     }
 }

@@ -80,7 +80,7 @@ pub use recording::{
     Counts, CpuSource, Ended, Ladder, Progress, Recording, Refusal, Rung, Sampled,
 };
 pub use request::{
-    Attach, CounterSet, DEFAULT_RATE_HZ, DEFAULT_STOPS_RATE_HZ, Environment, Group, Request,
-    Sampling, StackMode, Stderr, Stdin, Stdout, Tail, Unsampled,
+    Attach, CounterSet, DEFAULT_RATE_HZ, DEFAULT_STOPS_RATE_HZ, Environment, Group,
+    LARGEST_STACK_BYTES, Request, Sampling, StackMode, Stderr, Stdin, Stdout, Tail, Unsampled,
 };
 pub use sys::keep_children_waitable;

@@ -3,11 +3,14 @@
 use std::time::Duration;
 
 use crate::observer::Observer;
+use crate::sampler::Watch;
 
 /// The first wait: the earlier it is seen that stacks are cut, the fewer are.
 const FIRST: Duration = Duration::from_millis(2);
 /// While stacks reach beyond the largest copies: the rest of each is read while it still is there.
 const PROMPT: Duration = Duration::from_millis(4);
+/// While copies of the stack may have to grow: at the usual rate so many samples may be cut by then.
+const WATCHFUL: Duration = Duration::from_millis(10);
 /// When nothing is pressing: rings wake the recorder when they fill.
 const SLOWEST: Duration = Duration::from_millis(100);
 
@@ -28,8 +31,9 @@ impl Pace {
     }
 
     /// How long to wait at most this time.
-    pub(crate) fn next(&mut self, observer: &Observer<'_>) -> Duration {
-        self.after(observer.beyond_copy)
+    pub(crate) fn next(&mut self, observer: &Observer<'_>, watch: &Watch) -> Duration {
+        let slowest = if watch.can_grow() { WATCHFUL } else { SLOWEST };
+        self.after(observer.beyond_copy).min(slowest)
     }
 
     fn after(&mut self, beyond_copy: u64) -> Duration {

@@ -339,7 +339,9 @@ impl Run {
                     rows.map(|row| PollFd::from_borrowed_fd(row.descriptor(), PollFlags::IN)),
                 );
             }
-            let timeout = next_tick.saturating_sub(wall).min(pace.next(observer));
+            let timeout = next_tick
+                .saturating_sub(wall)
+                .min(pace.next(observer, &self.watch));
             target.wait(readable, timeout).map_err(system("poll"))?;
         }
     }

@@ -92,7 +92,9 @@ impl Attach {
             period: None,
             rate_hz: DEFAULT_RATE_HZ,
             stops_rate_hz: DEFAULT_STOPS_RATE_HZ,
-            stacks: StackMode::Adaptive { tail: Tail::Cut },
+            stacks: StackMode::Dwarf {
+                bytes: LARGEST_STACK_BYTES,
+            },
             duration: None,
             stop: Arc::new(AtomicBool::new(false)),
         }
@@ -106,6 +108,13 @@ pub const DEFAULT_RATE_HZ: u64 = 997;
 /// The rate at which threads are stopped when nobody asks for another: a stop costs its thread some
 /// tens of microseconds.
 pub const DEFAULT_STOPS_RATE_HZ: u64 = 397;
+
+/// Bytes of stack that are copied with each sample when nobody asks for another way: the kernel's
+/// ceiling. Only the part of a stack that is in use is copied.
+///
+/// A copy that has to grow first cuts some stacks of each program, which [`StackMode::Adaptive`]
+/// takes for what it saves; a comparison, whose runs are many and alike, should not.
+pub const LARGEST_STACK_BYTES: u32 = 65_528;
 
 impl Request {
     /// A request with the defaults: everything inherited, sampled at [`DEFAULT_RATE_HZ`], stacks
@@ -124,7 +133,9 @@ impl Request {
             rate_hz: DEFAULT_RATE_HZ,
             stops_rate_hz: DEFAULT_STOPS_RATE_HZ,
             unsampled: Unsampled::Run,
-            stacks: StackMode::Adaptive { tail: Tail::Cut },
+            stacks: StackMode::Dwarf {
+                bytes: LARGEST_STACK_BYTES,
+            },
             counters: CounterSet::Basic,
             timeout: None,
             group: Group::Own,

@@ -9,7 +9,7 @@ use crate::attach::Running;
 use crate::cgroup::TargetGroup;
 use crate::event_name::EventName;
 use crate::events::{self, EventKind, EventPlan, Permitted, Role, Scope};
-use crate::growth::{FIRST_STACK_BYTES, Growth, Stage};
+use crate::growth::{Growth, Stage, first_stack_bytes};
 use crate::launch::HeldChild;
 use crate::machine;
 use crate::recording::{Refusal, Rung, Sampled};
@@ -301,9 +301,12 @@ impl Sampler {
         let grows = matches!(plan.stacks, StackMode::Adaptive { .. })
             && copies == Copies::Growing
             && !self.grown;
-        plan.stack_bytes = if grows { FIRST_STACK_BYTES } else { most };
-        let record_bytes = SAMPLE_BYTES_WITHOUT_STACK + u64::from(plan.stack_bytes);
         let rate_hz = rate_of(plan);
+        plan.stack_bytes = match grows {
+            true => first_stack_bytes(rate_hz),
+            false => most,
+        };
+        let record_bytes = SAMPLE_BYTES_WITHOUT_STACK + u64::from(plan.stack_bytes);
         self.rings.prepare(&self.cpus, rate_hz, record_bytes)?;
         plan.larger_stack_bytes = None;
         if grows {

@@ -109,7 +109,11 @@ fn copies_grow_when_stacks_are_cut() {
     if !sampling_works() {
         return;
     }
-    let deep = sampled(CUTTING, c_program("tree.c"), &["deep", TREE_ROUNDS]);
+    let deep = sampled(
+        CUTTING,
+        c_program("tree.c"),
+        &["deeper", TREE_ROUNDS, "500"],
+    );
     let ends = &deep.profile.samples.end;
     let cut = ends
         .iter()
