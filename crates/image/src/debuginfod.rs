@@ -88,7 +88,7 @@ impl Debuginfod {
             cache: cache_folder(&value_of)?,
             largest_bytes: most.unwrap_or(u64::MAX).min(LARGEST_FILE_BYTES),
             file_time: seconds.map_or(FILE_TIME, Duration::from_secs).min(ALL_TIME),
-            trust: Trust::from_variables(&value_of),
+            trust: Trust::from_variables(value_of),
             left: Mutex::new(ALL_TIME),
         })
     }

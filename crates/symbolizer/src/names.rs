@@ -31,6 +31,10 @@ struct Name<'a> {
 
 impl<'a> Names<'a> {
     /// The number of a text.
+    #[expect(
+        clippy::ptr_arg,
+        reason = "a text that lies in a file is kept without a copy"
+    )]
     pub(crate) fn id(&mut self, text: &Cow<'a, [u8]>) -> u32 {
         let Cow::Borrowed(bytes) = text else {
             return self.id_of_content(text);
@@ -44,6 +48,10 @@ impl<'a> Names<'a> {
         id
     }
 
+    #[expect(
+        clippy::ptr_arg,
+        reason = "a text that lies in a file is kept without a copy"
+    )]
     fn id_of_content(&mut self, text: &Cow<'a, [u8]>) -> u32 {
         if let Some(&known) = self.ids.get(text) {
             return known;
