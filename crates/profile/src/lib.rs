@@ -46,6 +46,7 @@ mod id;
 mod labels;
 mod profile;
 mod rows;
+mod send;
 mod sink;
 mod stitched;
 mod table;
@@ -62,9 +63,9 @@ pub use id::{
 pub use labels::{Label, LabelValue, Labels};
 pub use profile::{InvalidProfile, Profile};
 pub use rows::{
-    AddressKind, Counter, Exit, Frame, Function, Host, Image, ImageKind, Location, LocationState,
-    Lost, Mapping, Meta, Process, Sample, Samples, Source, Stack, StackEnd, Symbol, Thread, Unit,
-    Weight,
+    AddressKind, BLOCKED, Counter, Exit, Frame, Function, Host, Image, ImageKind, Location,
+    LocationState, Lost, Mapping, Meta, PREEMPTED, Process, RUN_QUEUE, Sample, Samples, Source,
+    Stack, StackEnd, Symbol, Thread, Unit, Weight,
 };
 pub use sink::{Sink, SinkError};
 pub use table::{Strings, Table};

@@ -129,6 +129,15 @@ pub struct Weight {
     pub unit: Unit,
 }
 
+/// Name of the weight that is time in which a thread waited for something, in recordings that hold
+/// time off the CPU.
+pub const BLOCKED: &str = "blocked";
+/// Name of the weight that is time in which a thread could run and waited for a CPU.
+pub const PREEMPTED: &str = "preempted";
+
+/// Name of the counter of the time that the main thread could run and waited for a CPU.
+pub const RUN_QUEUE: &str = "run-queue-main-thread";
+
 /// One exec image of a process: a new row after each exec.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Process {

@@ -35,14 +35,16 @@ pub struct CodeTotal {
 
 impl Profile {
     /// How many samples each row of the sample table stands for: one in a recording; in a format
-    /// that adds equal samples up, what the weight `samples` says, and one at least.
+    /// that adds equal samples up, what the weight `samples` says, and one at least. A row of time
+    /// off the CPU is no sample.
     pub fn row_samples(&self) -> impl Fn(usize) -> u64 + '_ {
         let is_count = |row: &Weight| row.name == "samples" && row.unit == Unit::Count;
         let column = self.weights.iter().position(is_count);
+        let least = u64::from(!crate::transform::holds_off_cpu(self));
         let counts = column.and_then(|column| self.samples.weights.get(column));
         move |row| {
             let count = counts.and_then(|counts| counts.get(row)).copied();
-            count.map_or(1, |count| u64::try_from(count).unwrap_or(0).max(1))
+            count.map_or(1, |count| u64::try_from(count).unwrap_or(0).max(least))
         }
     }
 
@@ -59,7 +61,7 @@ impl Profile {
     /// # Panics
     /// Panics when the profile has no weight column `weight`.
     pub fn stack_weights(&self, weight: usize) -> Vec<StackWeight> {
-        let mut sums = vec![(0i64, 0u64); self.stacks.len() + 1];
+        let mut sums = vec![(0i64, 0u64, false); self.stacks.len() + 1];
         let column = self
             .samples
             .weights
@@ -74,11 +76,12 @@ impl Profile {
             let slot = &mut sums[stack.map_or(0, |id| id.index() + 1)];
             slot.0 += value;
             slot.1 = slot.1.saturating_add(row_samples(row));
+            slot.2 = true;
         }
         let ids = std::iter::once(None).chain(self.stacks.ids().map(Some));
         ids.zip(sums)
-            .filter(|&(_, (_, samples))| samples > 0)
-            .map(|(stack, (weight, samples))| StackWeight {
+            .filter(|&(_, (_, _, seen))| seen)
+            .map(|(stack, (weight, samples, _))| StackWeight {
                 stack,
                 weight,
                 samples,

@@ -15,6 +15,7 @@ mod frames;
 mod group;
 mod matching;
 mod merge;
+mod off_cpu;
 mod paths;
 mod reverse;
 mod select;
@@ -26,6 +27,7 @@ use crate::code::Inline;
 use crate::profile::Profile;
 
 pub use merge::{MergeError, merge};
+pub use off_cpu::{OFF_CPU, WALL, holds_off_cpu, on_cpu};
 pub use select::{keep, within};
 
 /// Whether a name is meant.
@@ -79,7 +81,8 @@ pub enum Paths {
 /// What is done to a profile; the default changes nothing.
 #[derive(Clone, Copy)]
 pub struct Transform<'a> {
-    /// Keeps the one weight of this name.
+    /// Keeps the one weight of this name, and the samples that have some of it; of a recording of
+    /// time off the CPU also [`OFF_CPU`] and [`WALL`], which are sums of its weights.
     pub weight: Option<&'a str>,
     /// Keeps the samples taken in it.
     pub window: Option<Window>,

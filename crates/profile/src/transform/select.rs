@@ -34,9 +34,20 @@ pub(super) fn select(
 
 /// The profile with one weight.
 fn with_weight(mut profile: Profile, name: &str) -> Result<Profile, TransformError> {
+    if super::holds_off_cpu(&profile) {
+        profile = match super::off_cpu::with_weight(profile, name) {
+            Ok(profile) => return Ok(profile),
+            Err(profile) => profile,
+        };
+    }
     let found = profile.weights.iter().position(|row| row.name == name);
     let Some(column) = found else {
         let known = profile.weights.iter().map(|row| row.name.as_str());
+        let sums = match super::holds_off_cpu(&profile) {
+            true => &[super::OFF_CPU, super::WALL][..],
+            false => &[],
+        };
+        let known = known.chain(sums.iter().copied());
         return Err(TransformError::NoWeight {
             asked: name.to_owned(),
             known: list(known),
@@ -139,6 +150,15 @@ pub fn keep(mut profile: Profile, mask: &[bool], why: &str) -> Profile {
     if kept == mask.len() {
         return profile;
     }
+    retain(&mut profile, mask);
+    profile.meta.cpu_time_ns = None;
+    let note = format!("{why} keeps {kept} of {} samples", mask.len());
+    profile.meta.notes.push(note);
+    profile
+}
+
+/// Keeps the samples whose flag is set, one flag a sample, without a word.
+pub(super) fn retain(profile: &mut Profile, mask: &[bool]) {
     let samples = &mut profile.samples;
     filter(&mut samples.thread, mask);
     filter(&mut samples.time_ns, mask);
@@ -149,10 +169,6 @@ pub fn keep(mut profile: Profile, mask: &[bool], why: &str) -> Profile {
     for column in &mut samples.weights {
         filter(column, mask);
     }
-    profile.meta.cpu_time_ns = None;
-    let note = format!("{why} keeps {kept} of {} samples", mask.len());
-    profile.meta.notes.push(note);
-    profile
 }
 
 fn filter<T>(column: &mut Vec<T>, mask: &[bool]) {
