@@ -173,7 +173,7 @@ impl Runner {
         let mut tail = || child::tail(stderr, TAIL_LINES);
         let how = match (recording.ended, recording.exit) {
             (Ended::Interrupted, _) => return Err(LabError::Interrupted),
-            (Ended::TimedOut, _) => {
+            (Ended::TimedOut | Ended::Watched, _) => {
                 return Err(LabError::Timeout {
                     place: task.place.clone(),
                     after: self.limit.after,
@@ -243,7 +243,9 @@ fn metrics(counts: &Counts) -> Metrics {
         cpu_ns: counts.cpu_ns,
         cpu_source: match counts.cpu_source {
             hotproof_profiler::CpuSource::TaskClock => CpuSource::TaskClock,
-            hotproof_profiler::CpuSource::Wait4 => CpuSource::Wait4,
+            hotproof_profiler::CpuSource::Wait4 | hotproof_profiler::CpuSource::Machine => {
+                CpuSource::Wait4
+            }
         },
         wall_ns: counts.wall_ns,
         user_ns: counts.user_ns,

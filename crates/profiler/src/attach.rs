@@ -14,7 +14,7 @@ use crate::decode::Mmap;
 use crate::error::RecordError;
 use crate::machine;
 use crate::recording::Ended;
-use crate::request::Attach;
+use crate::request::{Attach, Whom};
 use crate::target::{Subject, poll};
 
 /// One process of those that are attached to, as `/proc` tells it.
@@ -50,6 +50,25 @@ pub(crate) fn find_running(pids: &[u32]) -> Result<Vec<Running>, RecordError> {
     wanted.sort_unstable();
     wanted.dedup();
     Ok(wanted.into_iter().map(running).collect())
+}
+
+/// One thread of a process.
+pub(crate) fn one_thread(pids: &[u32], tid: u32) -> Result<Vec<Running>, RecordError> {
+    let found = find_running(pids)?.into_iter();
+    let mut own: Vec<Running> = found
+        .filter(|process| pids.contains(&process.pid))
+        .collect();
+    for process in &mut own {
+        process.threads.retain(|thread| thread.0 == tid);
+    }
+    Ok(own)
+}
+
+/// All processes that there are, by number, the kernel's threads among them.
+pub(crate) fn everything() -> Vec<Running> {
+    let mut pids: Vec<u32> = numbers(Path::new("/proc")).collect();
+    pids.sort_unstable();
+    pids.into_iter().map(running).collect()
 }
 
 fn running(pid: u32) -> Running {
@@ -156,13 +175,18 @@ pub(crate) struct Attached {
     /// Each becomes readable when its process ends.
     alive: Vec<OwnedFd>,
     started: Instant,
+    duration: Option<Duration>,
     deadline: Option<Instant>,
     ended: Option<Ended>,
+    /// Whether it goes on although none of the processes is left, because there was none.
+    endless: bool,
+    /// What it is when it is stopped from outside.
+    stopped: Ended,
 }
 
 impl Attached {
-    /// Watches the processes that were asked for.
-    pub(crate) fn new(attach: &Attach, started: Instant) -> Result<Attached, RecordError> {
+    /// Watches the processes that were asked for; its time begins with [`Attached::begin`].
+    pub(crate) fn new(attach: &Attach) -> Result<Attached, RecordError> {
         let open = |&pid: &u32| {
             let missing = |errno: rustix::io::Errno| RecordError::NoProcess {
                 pid,
@@ -173,10 +197,25 @@ impl Attached {
         };
         Ok(Attached {
             alive: attach.pids.iter().map(open).collect::<Result<_, _>>()?,
-            started,
-            deadline: attach.duration.and_then(|most| started.checked_add(most)),
+            started: Instant::now(),
+            duration: attach.duration,
+            deadline: None,
             ended: None,
+            endless: attach.whom == Whom::Everything && attach.pids.is_empty(),
+            stopped: match attach.whom {
+                // Whoever runs the thread says when it has done what was to be watched.
+                Whom::Thread(_) => Ended::Watched,
+                Whom::Descendants | Whom::Everything => Ended::Interrupted,
+            },
         })
+    }
+
+    /// Watching begins now.
+    pub(crate) fn begin(&mut self) {
+        self.started = Instant::now();
+        self.deadline = self
+            .duration
+            .and_then(|most| self.started.checked_add(most));
     }
 
     /// Why watching ended.
@@ -202,12 +241,12 @@ impl Subject for Attached {
             }
         }
         self.alive = still;
-        Ok(self.alive.is_empty())
+        Ok(self.alive.is_empty() && !self.endless)
     }
 
     fn press(&mut self, stop: &AtomicBool) {
         if stop.load(Ordering::Relaxed) {
-            self.ended = Some(Ended::Interrupted);
+            self.ended = Some(self.stopped);
         } else if self.deadline.is_some_and(|end| Instant::now() >= end) {
             self.ended = Some(Ended::TimedOut);
         }

@@ -187,9 +187,24 @@ impl Counters {
         sum
     }
 
+    /// What the whole machine used.
+    pub(crate) fn of_machine(busy_ns: u64, wall_ns: u64) -> Counts {
+        Counts {
+            cpu_ns: busy_ns,
+            cpu_source: CpuSource::Machine,
+            ..Counters::sum(&[], Used::default(), wall_ns)
+        }
+    }
+
     /// Reads all counters; what did not open is taken from `wait4`.
     pub(crate) fn read(&self, elsewhere: &Elsewhere) -> Counts {
         totals(self.counts().collect(), elsewhere)
+    }
+
+    /// CPU time so far; `None` where nobody counts it.
+    pub(crate) fn cpu_ns(&self) -> Option<u64> {
+        let mut counts = self.counts();
+        Some(counts.find(|count| count.name == TASK_CLOCK)?.value)
     }
 
     fn counts(&self) -> impl Iterator<Item = Count> {

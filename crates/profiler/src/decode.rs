@@ -17,6 +17,14 @@ use crate::ring::{Body, Header};
 const PROT_EXEC: u32 = 4;
 /// Size of the fields of [`Format::SAMPLE`] that come before the callchain.
 const FIXED_BYTES: usize = 40;
+/// Size of `struct sample_id` behind every other record: pid and tid, time, cpu.
+const SAMPLE_ID_BYTES: usize = 24;
+/// Both are larger by this much when records name their event.
+const EVENT_ID_BYTES: usize = 8;
+/// Flags of a record of a switch, `PERF_RECORD_MISC_SWITCH_OUT` and `_PREEMPT` of
+/// `linux/perf_event.h`.
+const SWITCH_OUT: u16 = 1 << 13;
+const SWITCH_OUT_PREEMPT: u16 = 1 << 14;
 
 /// Which fields the samples of a recording have.
 #[derive(Debug, Clone, Copy)]
@@ -24,6 +32,16 @@ pub(crate) struct Format {
     /// The `sample_type` to ask the kernel for.
     pub(crate) sample: SampleFormat,
     parse: RecordParseInfo,
+    names: Names,
+}
+
+/// Whether records name the event that they come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Names {
+    /// There is only one.
+    None,
+    /// By the number that the kernel has given it.
+    Event,
 }
 
 /// What is copied of the target's state with each sample.
@@ -78,8 +96,26 @@ pub(crate) enum Record<'a> {
     },
     /// The kernel paused the event because it fired too often.
     Throttle,
+    /// A thread was switched in or out.
+    Switch {
+        /// Its thread; the process comes with its other records.
+        tid: u32,
+        /// Which of them.
+        to: Switch,
+    },
     /// Something else.
     Other,
+}
+
+/// What became of a thread that was switched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Switch {
+    /// It runs.
+    In,
+    /// It could have run on.
+    Preempted,
+    /// It waits for something.
+    Blocked,
 }
 
 /// Executable memory that was mapped.
@@ -110,6 +146,8 @@ pub(crate) struct Sample<'a> {
     pub(crate) cpu: u32,
     /// Events that it stands for.
     pub(crate) period: u64,
+    /// The kernel's number of the event, where the format has it.
+    pub(crate) event_id: Option<u64>,
     /// What was executed.
     pub(crate) ip: u64,
     /// Whether that was the kernel's code.
@@ -173,32 +211,56 @@ impl Format {
         .union(SampleFormat::CALLCHAIN);
 
     /// Samples with a callchain and, when `copies` says so, registers and a copy of the stack.
-    pub(crate) fn new(copies: Copies) -> Format {
-        let sample = match copies {
+    pub(crate) fn new(copies: Copies, names: Names) -> Format {
+        let mut sample = match copies {
             Copies::None => Self::SAMPLE,
             Copies::RegistersAndStack => {
                 Self::SAMPLE | SampleFormat::REGS_USER | SampleFormat::STACK_USER
             }
         };
-        // Sizes of `struct sample_id` behind every other record: pid and tid, time, cpu.
+        let id_bytes = match names {
+            Names::None => 0,
+            Names::Event => EVENT_ID_BYTES,
+        };
+        if names == Names::Event {
+            sample |= SampleFormat::ID;
+        }
+        // What follows the time in `struct sample_id`: the event's number, the cpu.
+        let time_from_end = 16 + id_bytes;
         let parse = RecordParseInfo {
             endian: Endianness::NATIVE,
             sample_format: sample,
             branch_sample_format: BranchSampleFormat::empty(),
             read_format: ReadFormat::empty(),
-            common_data_offset_from_end: Some(24),
+            common_data_offset_from_end: Some((SAMPLE_ID_BYTES + id_bytes) as u8),
             sample_regs_user: registers::MASK,
             user_regs_count: registers::MASK.count_ones() as u8,
             sample_regs_intr: 0,
             intr_regs_count: 0,
-            nonsample_record_time_offset_from_end: Some(16),
+            nonsample_record_time_offset_from_end: Some(time_from_end as u8),
             sample_record_time_offset_from_start: Some(16),
             id_parse_info: RecordIdParseInfo {
                 nonsample_record_id_offset_from_end: None,
                 sample_record_id_offset_from_start: None,
             },
         };
-        Format { sample, parse }
+        Format {
+            sample,
+            parse,
+            names,
+        }
+    }
+
+    fn id_bytes(&self) -> usize {
+        match self.names {
+            Names::None => 0,
+            Names::Event => EVENT_ID_BYTES,
+        }
+    }
+
+    /// Where the callchain of a sample begins: with the number of its words.
+    fn chain_at(&self) -> usize {
+        FIXED_BYTES + self.id_bytes()
     }
 
     /// When a record was written, nanoseconds on the event's clock; `None` when it is too short.
@@ -206,7 +268,7 @@ impl Format {
         let at = if RecordType(header.kind) == RecordType::SAMPLE {
             16
         } else {
-            body.len().checked_sub(16)?
+            body.len().checked_sub(16 + self.id_bytes())?
         };
         let bytes = body.get(at..at.checked_add(8)?)?;
         Some(u64::from_ne_bytes(bytes.try_into().ok()?))
@@ -222,7 +284,7 @@ impl Format {
         if !sampled {
             return None;
         }
-        let size_at = stack_size_offset(|offset| body.word(offset))?;
+        let size_at = stack_size_offset(self.chain_at(), |offset| body.word(offset))?;
         let size = body.word(size_at)?;
         let used_at = size_at.checked_add(8 + usize::try_from(size).ok()?)?;
         let used = body.word(used_at)?;
@@ -235,7 +297,11 @@ impl Format {
 
     /// The fields of a sample that other records have too, behind their own.
     pub(crate) fn of_other_records(&self) -> SampleFormat {
-        SampleFormat::TID | SampleFormat::TIME | SampleFormat::CPU
+        let common = SampleFormat::TID | SampleFormat::TIME | SampleFormat::CPU;
+        match self.names {
+            Names::None => common,
+            Names::Event => common | SampleFormat::ID,
+        }
     }
 
     /// Decodes a record; `None` when its bytes make no sense.
@@ -243,6 +309,9 @@ impl Format {
         let kind = RecordType(record.kind);
         if kind == RecordType::SAMPLE {
             return self.decode_sample(record);
+        }
+        if kind == RecordType::SWITCH || kind == RecordType::SWITCH_CPU_WIDE {
+            return self.decode_switch(record);
         }
         if kind == RecordType::MMAP2 && record.misc & PERF_RECORD_MISC_MMAP_BUILD_ID != 0 {
             // The length of the build-id is the first byte behind five words; at most 20.
@@ -289,12 +358,32 @@ impl Format {
         }
     }
 
+    /// Who was switched stands in the `struct sample_id` at its end; a record of a whole CPU has
+    /// the other task before it.
+    fn decode_switch<'a>(&self, record: RawRecord<'_>) -> Option<Record<'a>> {
+        let at = record.body.len();
+        let id_at = at.checked_sub(SAMPLE_ID_BYTES + self.id_bytes())?;
+        let (_pid, tid) = Fields(record.body.get(id_at..)?).halves()?;
+        Some(Record::Switch {
+            tid,
+            to: match record.misc {
+                misc if misc & SWITCH_OUT == 0 => Switch::In,
+                misc if misc & SWITCH_OUT_PREEMPT != 0 => Switch::Preempted,
+                _ => Switch::Blocked,
+            },
+        })
+    }
+
     /// Takes a sample apart in the order of `perf_output_sample` in `kernel/events/core.c`.
     fn decode_sample<'a>(&self, record: RawRecord<'a>) -> Option<Record<'a>> {
         let mut fields = Fields(record.body);
         let ip = fields.word()?;
         let (pid, tid) = fields.halves()?;
         let _time = fields.word()?;
+        let event_id = match self.names {
+            Names::None => None,
+            Names::Event => Some(fields.word()?),
+        };
         let (cpu, _reserved) = fields.halves()?;
         let period = fields.word()?;
         let chain_words = fields.word()?;
@@ -309,6 +398,7 @@ impl Format {
             tid,
             cpu,
             period,
+            event_id,
             ip,
             in_kernel: CpuMode::from_misc(record.misc) == CpuMode::Kernel,
             callchain,
@@ -320,9 +410,9 @@ impl Format {
 }
 
 /// The offset of the word that holds the size of the stack's copy.
-fn stack_size_offset(word: impl Fn(usize) -> Option<u64>) -> Option<usize> {
-    let chain_words = usize::try_from(word(FIXED_BYTES)?).ok()?;
-    let abi_at = chain_words.checked_mul(8)?.checked_add(FIXED_BYTES + 8)?;
+fn stack_size_offset(chain_at: usize, word: impl Fn(usize) -> Option<u64>) -> Option<usize> {
+    let chain_words = usize::try_from(word(chain_at)?).ok()?;
+    let abi_at = chain_words.checked_mul(8)?.checked_add(chain_at + 8)?;
     let register_bytes = match word(abi_at)? {
         0 => 0,
         _ => 8 * registers::MASK.count_ones() as usize,
@@ -340,7 +430,12 @@ mod tests {
         Some(u64::from_ne_bytes(bytes.try_into().ok()?))
     }
 
-    const COPIES: [Copies; 2] = [Copies::None, Copies::RegistersAndStack];
+    const FORMATS: [(Copies, Names); 4] = [
+        (Copies::None, Names::None),
+        (Copies::RegistersAndStack, Names::None),
+        (Copies::None, Names::Event),
+        (Copies::RegistersAndStack, Names::Event),
+    ];
 
     fn sample_body(chain: &[u64], stack: &[u8]) -> Vec<u8> {
         let mut words = vec![0x40_1000, 12 | 13 << 32, 99, 1, 1_003_009];
@@ -358,7 +453,7 @@ mod tests {
     /// A sample laid out as the kernel's header `perf_event.h` says comes out field by field.
     #[test]
     fn a_sample_is_decoded_field_by_field() {
-        let format = Format::new(Copies::RegistersAndStack);
+        let format = Format::new(Copies::RegistersAndStack, Names::None);
         let stack: Vec<u8> = (0..16).collect();
         let body = sample_body(&[0xffff_ffff_ffff_ff80, 0xffff_8000_0000_1234], &stack);
         let record = RawRecord {
@@ -391,12 +486,70 @@ mod tests {
         assert_eq!(format.time(header, &body), Some(99));
     }
 
+    /// Where records name their event, everything behind the name lies eight bytes further on.
+    #[test]
+    fn samples_that_name_their_event_are_decoded() {
+        let format = Format::new(Copies::RegistersAndStack, Names::Event);
+        let mut body = sample_body(&[1, 2, 3], &[5; 32]);
+        body.splice(24..24, 77u64.to_ne_bytes());
+        let record = RawRecord {
+            kind: 9,
+            misc: 2,
+            body: &body,
+            stack: StackBytes::Slice(&[]),
+            reserved_stack_bytes: 0,
+        };
+        let Some(Record::Sample(sample)) = format.decode(record) else {
+            panic!("no sample");
+        };
+        assert_eq!((sample.event_id, sample.cpu), (Some(77), 1));
+        assert_eq!(sample.period, 1_003_009);
+        assert!(sample.registers.is_some());
+        let at = stack_size_offset(format.chain_at(), |offset| word(&body, offset));
+        assert_eq!(word(&body, at.unwrap()), Some(32));
+    }
+
+    /// Who was switched, when and how, in records of a task and of a whole CPU, which name the
+    /// other task first.
+    #[test]
+    fn switches_are_decoded() {
+        for (names, id) in [(Names::None, &[][..]), (Names::Event, &[77])] {
+            let format = Format::new(Copies::None, names);
+            let of_task = [&[12 | 13 << 32, 99][..], id, &[1]].concat();
+            let of_cpu = [&[55 | 56 << 32][..], &of_task].concat();
+            for (kind, words) in [(14, of_task), (15, of_cpu)] {
+                let body: Vec<u8> = words.into_iter().flat_map(u64::to_ne_bytes).collect();
+                for (misc, to) in [
+                    (2, Switch::In),
+                    (1 << 13, Switch::Blocked),
+                    (3 << 13, Switch::Preempted),
+                ] {
+                    let record = RawRecord {
+                        kind,
+                        misc,
+                        body: &body,
+                        stack: StackBytes::Slice(&[]),
+                        reserved_stack_bytes: 0,
+                    };
+                    let expected = Record::Switch { tid: 13, to };
+                    assert_eq!(format.decode(record), Some(expected));
+                    let header = Header {
+                        kind,
+                        misc,
+                        size: 0,
+                    };
+                    assert_eq!(format.time(header, &body), Some(99));
+                }
+            }
+        }
+    }
+
     /// The place of the stack's size follows from the lengths before it.
     #[test]
     fn the_stack_is_found_behind_any_callchain() {
         for chain in [&[][..], &[1], &[1, 2, 3]] {
             let body = sample_body(chain, &[7; 24]);
-            let at = stack_size_offset(|offset| word(&body, offset)).unwrap();
+            let at = stack_size_offset(FIXED_BYTES, |offset| word(&body, offset)).unwrap();
             assert_eq!(word(&body, at), Some(24));
             assert_eq!(word(&body, at + 8 + 24), Some(24));
         }
@@ -408,13 +561,13 @@ mod tests {
         fn arbitrary_bytes_are_decoded_or_refused(
             kind in 0u32..24, misc: u16, body in prop::collection::vec(any::<u8>(), 0..300)
         ) {
-            for copies in COPIES {
-                let format = Format::new(copies);
+            for (copies, names) in FORMATS {
+                let format = Format::new(copies, names);
                 let record = RawRecord { kind, misc, body: &body, stack: StackBytes::Slice(&[]), reserved_stack_bytes: 0 };
                 let _ = format.decode(record);
                 let header = Header { kind, misc, size: 8 };
                 let _ = format.time(header, &body);
-                let _ = stack_size_offset(|offset| word(&body, offset));
+                let _ = stack_size_offset(FIXED_BYTES, |offset| word(&body, offset));
             }
         }
 
@@ -427,7 +580,7 @@ mod tests {
             body[at.min(last)] = value;
             body.truncate(body.len().saturating_sub(cut));
             let record = RawRecord { kind: 9, misc: 2, body: &body, stack: StackBytes::Slice(&[]), reserved_stack_bytes: 0 };
-            let _ = Format::new(Copies::RegistersAndStack).decode(record);
+            let _ = Format::new(Copies::RegistersAndStack, Names::None).decode(record);
         }
     }
 }

@@ -7,7 +7,7 @@ use perf_event::events::{Event, Hardware, Software};
 use perf_event::{Builder, Clock, Counter};
 use rustix::io::Errno;
 
-use crate::decode::{Copies, Format};
+use crate::decode::{Copies, Format, Names};
 use crate::event_name::EventName;
 use crate::recording::{Ladder, Rung, Sampled};
 use crate::refusal::Facts;
@@ -124,7 +124,23 @@ pub(crate) struct EventPlan {
     pub(crate) stack_bytes: u32,
     /// Bytes to copy once stacks come back cut.
     pub(crate) larger_stack_bytes: Option<u32>,
+    /// What it tells beside its samples.
+    pub(crate) tells: Tells,
+    /// Whether samples name their event, because there are two.
+    pub(crate) names: Names,
 }
+
+/// What an event tells beside its samples, unless it only samples.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Tells {
+    /// Forks, execs, names, mappings and ends.
+    Tasks,
+    /// And every switch of a thread.
+    TasksAndSwitches,
+}
+
+/// The most stack that is copied at a switch: there may be many more switches than samples.
+const SWITCH_STACK_BYTES: u32 = 16_384;
 
 /// What an event is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -140,6 +156,23 @@ pub(crate) enum Role {
 }
 
 impl EventPlan {
+    /// The event beside this one that samples where threads are switched out; `None` where that is
+    /// not permitted, or no stacks are wanted.
+    pub(crate) fn of_switches(&self) -> Option<EventPlan> {
+        let wanted = self.tells == Tells::TasksAndSwitches && self.stacks != StackMode::None;
+        (wanted && self.permitted.rung == Rung::KernelAndUser).then(|| EventPlan {
+            permitted: Permitted {
+                kind: EventKind::ContextSwitches,
+                rung: Rung::KernelAndUser,
+            },
+            wanted: None,
+            fixed_period: Some(1),
+            stack_bytes: self.stack_bytes.min(SWITCH_STACK_BYTES),
+            larger_stack_bytes: None,
+            ..self.clone()
+        })
+    }
+
     /// Events between samples; `None` where the kernel adapts the period to the rate, and for stops.
     pub(crate) fn period(&self) -> Option<u64> {
         if self.permitted.rung == Rung::Stops {
@@ -187,12 +220,13 @@ impl EventPlan {
 
     /// Which fields the samples have.
     pub(crate) fn format(&self) -> Format {
-        Format::new(match self.stacks {
+        let copies = match self.stacks {
             StackMode::None => Copies::None,
             StackMode::Adaptive { .. } | StackMode::Dwarf { .. } | StackMode::FramePointer => {
                 Copies::RegistersAndStack
             }
-        })
+        };
+        Format::new(copies, self.names)
     }
 
     /// Bytes of stack to copy when they are never changed.
@@ -233,10 +267,17 @@ impl EventPlan {
                 builder
             }
             Scope::Group(directory) => builder.observe_cgroup(directory),
+            Scope::Everything => {
+                let mut builder = builder.any_pid();
+                builder.exclude_idle(true);
+                builder
+            }
         };
         if matches!(role, Role::Whole | Role::Tracking) {
             let builder = builder.mmap(true).mmap2(true);
             builder.comm(true).comm_exec(true).task(true);
+            let switches = u64::from(self.tells == Tells::TasksAndSwitches);
+            builder.attrs_mut().set_context_switch(switches);
         }
         let sample_type = match role {
             Role::Tracking => self.format().of_other_records(),
@@ -295,6 +336,8 @@ pub(crate) enum Scope<'a> {
     Thread(i32),
     /// Everything in the control group of this directory; from when it is enabled.
     Group(&'a File),
+    /// Everything that runs; from when it is enabled.
+    Everything,
 }
 
 /// An event that counts nothing: it only holds a ring for one CPU.

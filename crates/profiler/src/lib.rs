@@ -6,7 +6,9 @@
 //! images, mappings, addresses, stacks, samples. It can also attach to processes that run already,
 //! which go on when it ends ([`Recorder::attach`]). [`probe`] tells what the machine permits.
 //!
-//! [`replay`] reads recordings of perf through the same state.
+//! [`replay`] reads recordings of perf through the same state, and [`record_closure`] samples a
+//! piece of the program that calls it. All of them are a [`Sampler`], behind which other backends can
+//! stand.
 //!
 //! Where perf events are refused, as Debian and containers refuse them to ordinary users, it stops
 //! running threads for a moment by ptrace and looks at them ([`Rung::Stops`]); what it tells of
@@ -38,19 +40,23 @@
 //! ```
 
 mod attach;
+mod backend;
 mod batch;
 mod binary;
 mod cgroup;
+mod closure;
 mod counters;
 mod decode;
 mod error;
 mod event_name;
 mod events;
 mod growth;
+mod jitter;
 mod launch;
 mod machine;
 mod notes;
 mod observer;
+mod off_cpu;
 mod pace;
 mod recorder;
 mod recording;
@@ -71,6 +77,8 @@ mod target;
 mod unwind;
 mod world;
 
+pub use backend::{OfCommand, OfRunning, Replay, Sampler, TakeError};
+pub use closure::{Recorded, record_closure};
 pub use error::RecordError;
 pub use event_name::{EventName, UnknownEvent};
 pub use events::probe;
@@ -81,6 +89,7 @@ pub use recording::{
 };
 pub use request::{
     Attach, CounterSet, DEFAULT_RATE_HZ, DEFAULT_STOPS_RATE_HZ, Environment, Group,
-    LARGEST_STACK_BYTES, Request, Sampling, StackMode, Stderr, Stdin, Stdout, Tail, Unsampled,
+    LARGEST_STACK_BYTES, OffCpu, Request, Sampling, StackMode, Stderr, Stdin, Stdout, Tail,
+    Unsampled, Whom,
 };
 pub use sys::keep_children_waitable;

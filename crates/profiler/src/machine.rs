@@ -50,6 +50,27 @@ pub(crate) fn run_queue_ns(pid: Pid) -> Option<u64> {
     text.split_ascii_whitespace().nth(1)?.parse().ok()
 }
 
+/// CPU time that all CPUs have spent on anything but idling since the boot, by ticks; `None` when
+/// it cannot be read.
+pub(crate) fn busy_ns() -> Option<u64> {
+    busy_of(&std::fs::read_to_string("/proc/stat").ok()?)
+}
+
+/// From the line `cpu user nice system idle iowait irq softirq ...` (proc(5)).
+fn busy_of(stat: &str) -> Option<u64> {
+    let line = stat.lines().find_map(|line| line.strip_prefix("cpu "))?;
+    let fields = line.split_ascii_whitespace().take(7);
+    let ticks: Vec<u64> = fields.map(str::parse).collect::<Result<_, _>>().ok()?;
+    let [user, nice, system, _idle, _iowait, irq, softirq] = ticks[..] else {
+        return None;
+    };
+    let tick_ns = 1_000_000_000 / rustix::param::clock_ticks_per_second().max(1);
+    let busy = [user, nice, system, irq, softirq];
+    busy.iter()
+        .try_fold(0u64, |sum, ticks| sum.checked_add(*ticks))?
+        .checked_mul(tick_ns)
+}
+
 /// The largest resident set that a process has had since its exec, or its fork: `VmHWM` of
 /// `/proc/PID/status`. `None` when it has no memory any more or cannot be read.
 pub(crate) fn peak_rss_bytes(pid: Pid) -> Option<u64> {

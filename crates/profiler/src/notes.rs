@@ -1,7 +1,7 @@
 //! What a reader of a recording has to know, in sentences.
 
 use crate::growth::Stage;
-use crate::observer::Observer;
+use crate::observer::{Observer, Waits};
 use crate::recording::{Counts, CpuSource, Ended, Recording, Rung, Sampled};
 use crate::request::StackMode;
 use crate::sampler::{ScopeKind, Watch};
@@ -19,6 +19,8 @@ pub(crate) fn notes(recording: &Recording, watch: &Watch, observer: &Observer<'_
         Ended::Exited => {}
         Ended::TimedOut if watch.attached => {}
         Ended::TimedOut => notes.push("The target ran into its time limit and was killed.".into()),
+        Ended::Watched if watch.attached => {}
+        Ended::Watched => notes.push("Its time was up, and the command was ended.".into()),
         Ended::Interrupted => notes.push("The recording was interrupted.".into()),
     }
     let Sampled::Yes { .. } = recording.sampled else {
@@ -44,6 +46,7 @@ pub(crate) fn notes(recording: &Recording, watch: &Watch, observer: &Observer<'_
             recording.lost.records
         ));
     }
+    notes.extend(observer.waits.as_ref().and_then(waits_note));
     if !watch.attached {
         // The target itself is reaped by now, so that it is none of them.
         let alive = observer.live_processes().filter(|&pid| runs(pid)).count();
@@ -84,6 +87,27 @@ fn stops_notes(watch: &Watch) -> Vec<String> {
     notes.extend(watch.stops.iter().flat_map(Stops::notes));
     notes
 }
+
+/// Says how much of the time off the CPU has a stack that is not its own.
+fn waits_note(waits: &Waits) -> Option<String> {
+    let totals = waits.totals();
+    let all_ns = totals.blocked_ns + totals.preempted_ns;
+    let share = totals.borrowed_ns as f64 / all_ns.max(1) as f64;
+    let why = match waits.have_stacks() {
+        true => "they began before any stack was seen, or their records were lost",
+        false => "the kernel's switches may not be sampled here",
+    };
+    (share > BORROWED_WORTH_A_WORD).then(|| {
+        format!(
+            "{:.0} % of the time off the CPU has the stack of the thread's nearest sample or none: \
+             {why}.",
+            share * 100.0
+        )
+    })
+}
+
+/// Above this share of the time off the CPU, stacks that are not its own are worth a word.
+const BORROWED_WORTH_A_WORD: f64 = 0.01;
 
 /// Whether a process is there and no zombie. The record of an end may have been lost, and the end of
 /// one thread may be told later than that of its process, so `/proc` has the last word.
@@ -189,6 +213,7 @@ fn coverage_note(recording: &Recording, watch: &Watch, period_sum: u64) -> Optio
                 "the rest ran in threads that ended, or began to wait, before they were stopped"
             }
             (Rung::UserOnly, _) => "the rest ran in the kernel or in tasks shorter than a period",
+            (_, ScopeKind::Everything) => "the rest was lost, or is the kernel's own accounting",
             (_, ScopeKind::Tasks | ScopeKind::Attached) => {
                 "tasks shorter than a sampling period are mostly missed"
             }

@@ -8,6 +8,7 @@ use crate::attach::{Running, executable_maps};
 use crate::batch::RawRecord;
 use crate::binary::Binaries;
 use crate::decode::{Format, Record, Sample};
+use crate::jitter::Periods;
 use crate::registers::Registers;
 use crate::request::Tail;
 use crate::space::AddressSpace;
@@ -17,6 +18,9 @@ use crate::unwind::{Code, StackCopy, StackUnwinder, Walk};
 use crate::world::{Exec, Owner, Task, World};
 
 mod stopped;
+mod waits;
+
+pub(crate) use waits::Waits;
 
 /// Context markers in a callchain are the highest numbers (`PERF_CONTEXT_MAX`).
 const FIRST_MARKER: u64 = -4095_i64 as u64;
@@ -59,6 +63,12 @@ pub(crate) struct Observer<'k> {
     tail: Vec<u8>,
     /// When the mappings of a process were read without finding anything new.
     maps_read: FxHashMap<u32, u64>,
+    /// By CPU, what samples weigh where the period changes within the run.
+    pub(crate) periods: FxHashMap<u32, Periods>,
+    /// Samples from before this time are left out.
+    pub(crate) sampled_from_ns: u64,
+    /// Time off the CPU, where it is recorded.
+    pub(crate) waits: Option<Waits>,
     /// Samples so far.
     pub(crate) samples: u64,
     /// Of them, those whose stack is whole.
@@ -72,6 +82,9 @@ pub(crate) struct Observer<'k> {
     /// What was lost so far.
     pub(crate) lost: Lost,
 }
+
+/// What runs on a CPU that has nothing to do.
+const IDLE: u32 = 0;
 
 /// How many words stand before the addresses of a raw chain.
 const CHAIN_HEAD: usize = 2;
@@ -94,6 +107,9 @@ impl<'k> Observer<'k> {
             roots: Roots::default(),
             tail: Vec::new(),
             maps_read: FxHashMap::default(),
+            periods: FxHashMap::default(),
+            sampled_from_ns: 0,
+            waits: None,
             samples: 0,
             complete_samples: 0,
             beyond_copy: 0,
@@ -129,6 +145,9 @@ impl<'k> Observer<'k> {
             self.world.fork(task(*tid), pid, pid, sink)?;
             self.world.comm(task(*tid), name, Exec::No, sink)?;
         }
+        for (tid, _) in &process.threads {
+            self.waits_of_found(task(*tid));
+        }
         for mmap in executable_maps(pid) {
             let binaries = &mut self.knowledge.binaries;
             self.world.mmap(time_ns, &mmap, binaries, sink)?;
@@ -152,10 +171,15 @@ impl<'k> Observer<'k> {
                 tid,
                 parent_pid,
                 parent_tid,
-            }) => self
-                .world
-                .fork(task(pid, tid), parent_pid, parent_tid, sink)?,
-            Some(Record::Exit { pid, tid }) => self.world.exit(task(pid, tid), sink)?,
+            }) => {
+                self.world
+                    .fork(task(pid, tid), parent_pid, parent_tid, sink)?;
+                self.waits_of_new(task(pid, tid));
+            }
+            Some(Record::Exit { pid, tid }) => {
+                self.end_waits(task(pid, tid), sink)?;
+                self.world.exit(task(pid, tid), sink)?;
+            }
             Some(Record::Comm {
                 pid,
                 tid,
@@ -163,6 +187,9 @@ impl<'k> Observer<'k> {
                 name,
             }) => {
                 let exec = if exec { Exec::Yes } else { Exec::No };
+                if exec == Exec::Yes {
+                    self.end_waits(task(pid, tid), sink)?;
+                }
                 self.world.comm(task(pid, tid), &name, exec, sink)?;
             }
             Some(Record::Mmap(mmap)) => {
@@ -172,6 +199,7 @@ impl<'k> Observer<'k> {
             }
             Some(Record::Lost { count }) => self.lost.samples += count,
             Some(Record::Throttle) => self.lost.throttled += 1,
+            Some(Record::Switch { tid, to }) => self.switched(time_ns, tid, to, sink)?,
             Some(Record::Other) => {}
             None => self.lost.records += 1,
         }
@@ -189,14 +217,25 @@ impl<'k> Observer<'k> {
             // ours and not the target's.
             return Ok(());
         }
+        if time_ns < self.sampled_from_ns || sample.pid == IDLE {
+            return Ok(());
+        }
         let task = Task {
             pid: sample.pid,
             tid: sample.tid,
             time_ns,
         };
         let owner = self.world.owner(task, &self.knowledge.binaries, sink)?;
+        if self.is_of_switches(sample) {
+            return self.leaves(sample, &owner, sink);
+        }
         let end = self.fill_chain(sample, &owner);
-        self.store(time_ns, &owner, Some(sample.cpu), sample.period, end, sink)
+        let mut period = sample.period;
+        if let Some(periods) = self.periods.get_mut(&sample.cpu) {
+            periods.samples += 1;
+            period = periods.at(time_ns).unwrap_or(period);
+        }
+        self.store(time_ns, &owner, Some(sample.cpu), period, end, sink)
     }
 
     /// Sends the sample whose chain is in `self.chain`.
@@ -209,16 +248,21 @@ impl<'k> Observer<'k> {
         end: StackEnd,
         sink: &mut dyn Sink,
     ) -> Result<(), SinkError> {
-        let stack = match self.stacks.find(&self.chain) {
-            Some(stack) => stack,
-            None => self.intern(owner, sink)?,
-        };
+        let stack = self.stack(owner, sink)?;
         let weight = i64::try_from(period).unwrap_or(i64::MAX);
+        let weights = [1, weight, 0, 0];
+        let columns = match &mut self.waits {
+            Some(waits) => {
+                waits.sampled(owner.thread, stack, end);
+                4
+            }
+            None => 2,
+        };
         sink.sample(&Row {
             thread: owner.thread,
             time_ns,
             stack,
-            weights: &[1, weight],
+            weights: &weights[..columns],
             cpu,
             end,
             labels: None,
@@ -228,6 +272,14 @@ impl<'k> Observer<'k> {
         self.stitched_samples += u64::from(end == StackEnd::Stitched);
         self.period_sum = self.period_sum.saturating_add(period);
         Ok(())
+    }
+
+    /// The stack whose chain is in `self.chain`.
+    fn stack(&mut self, owner: &Owner, sink: &mut dyn Sink) -> Result<Option<StackId>, SinkError> {
+        match self.stacks.find(&self.chain) {
+            Some(stack) => Ok(stack),
+            None => self.intern(owner, sink),
+        }
     }
 
     /// Puts the address space, the number of the kernel's frames and all addresses, leaf first,

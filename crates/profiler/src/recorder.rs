@@ -4,23 +4,27 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use hotproof_image::HeldFiles;
-use hotproof_profile::{Exit, Host, Lost, Meta, Sink, SinkError, Unit, Weight};
+use hotproof_profile::{
+    BLOCKED, Counter, Exit, Host, Lost, Meta, PREEMPTED, RUN_QUEUE, Sink, SinkError, Unit, Weight,
+};
 use rustix::event::{PollFd, PollFlags};
 use rustix::time::{ClockId, clock_gettime};
 
-use crate::attach::{Attached, Used, find_running, used};
+use crate::attach::{Attached, Used, everything, find_running, one_thread, used};
 use crate::batch::{Batch, SLACK_NS};
 use crate::counters::{Counters, Elsewhere};
 use crate::error::RecordError;
-use crate::events::{EventKind, EventPlan};
+use crate::events::{EventKind, EventPlan, Tells};
+use crate::jitter::Jitter;
 use crate::launch::HeldChild;
 use crate::machine;
 use crate::notes;
-use crate::observer::{Knowledge, Observer, UserStacks};
+use crate::observer::{Knowledge, Observer, UserStacks, Waits};
 use crate::pace::Pace;
 use crate::recording::{Counts, Ended, Progress, Recording, Sampled};
 use crate::refusal::Facts;
-use crate::request::{Attach, Request, StackMode, Tail, Unsampled};
+use crate::request::{Attach, Request, StackMode, Tail, Unsampled, Whom};
+use crate::rings::Rings;
 use crate::sampler::{Sampler, Watch, threads_of};
 use crate::stops::{Failed, Sight, Stops};
 use crate::sys::Usage;
@@ -110,10 +114,18 @@ impl Recorder {
         let plan = &run.watch.plan;
         let format = plan.format();
         let mut observer = Observer::new(&mut self.knowledge, format, user_stacks(plan));
+        observer.waits = waits(&run.watch);
+        let mut delay = request.delay.map(|at| Delay::new(at, &counters));
+        if let Some(delay) = &delay {
+            observer.sampled_from_ns = clock_ns(ClockId::Monotonic) + duration_ns(delay.at);
+        }
         let finished = run.follow(
             target,
             &request.stop,
-            &mut self.sampler,
+            &mut Reading {
+                sampler: &mut self.sampler,
+                delay: delay.as_mut(),
+            },
             &mut observer,
             sink,
             progress,
@@ -123,7 +135,7 @@ impl Recorder {
         let ended = target.ended();
         let run_queue_ns = machine::run_queue_ns(target.pid());
         let reaped = target.reap().map_err(system("wait4"))?;
-        let counts = counters.read(&Elsewhere {
+        let mut counts = counters.read(&Elsewhere {
             usage: reaped.usage,
             group_cpu_ns: group_after_ns
                 .zip(group_before_ns)
@@ -131,6 +143,15 @@ impl Recorder {
             wall_ns: duration_ns(finished.wall),
             run_queue_ns,
         });
+        if let Some(delay) = &delay {
+            delay.leave_out(&mut counts);
+        }
+        counts.counters.extend(run_queue_ns.map(|value| Counter {
+            name: RUN_QUEUE.to_owned(),
+            unit: Unit::Nanoseconds,
+            value,
+            counted: 1.0,
+        }));
         let outcome = Outcome {
             exit: exit_of(reaped.status),
             ended,
@@ -156,28 +177,38 @@ impl Recorder {
         progress: &mut dyn FnMut(&Progress),
     ) -> Result<Recording, RecordError> {
         let cpu_before_ns = clock_ns(ClockId::ThreadCPUTime);
-        let processes = find_running(&attach.pids)?;
-        let started = Instant::now();
-        let attached = Attached::new(attach, started)?;
+        let processes = match attach.whom {
+            Whom::Descendants => find_running(&attach.pids)?,
+            Whom::Thread(tid) => one_thread(&attach.pids, tid)?,
+            Whom::Everything => everything(),
+        };
+        let mut attached = Attached::new(attach)?;
         let mut watch = self
             .sampler
             .attach(attach, &processes)
             .map_err(RecordError::CannotAttach)?;
-        let counters = match watch.stops {
-            Some(_) => Vec::new(),
-            None => Counters::attach(&threads_of(&processes))
+        let counters = match (&watch.stops, attach.whom) {
+            (Some(_), _) | (_, Whom::Everything) => Vec::new(),
+            (None, _) => Counters::attach(&threads_of(&processes))
                 .map_err(|errno| RecordError::CannotAttach(Facts::read(errno).refusal()))?,
         };
         sink.weights(&weights(&watch.plan))
             .map_err(RecordError::Sink)?;
         let host = self.host.get_or_insert_with(machine::host).clone();
         let before = used(&processes);
+        let busy_before_ns = machine::busy_ns();
         let adopted_ns = clock_ns(ClockId::Monotonic);
         watch
             .enable()
             .map_err(system("enabling the sampling event"))?;
+        attached.begin();
         let mut run = Run {
-            command: attach.pids.iter().map(|pid| format!("pid {pid}")).collect(),
+            command: match attach.whom {
+                Whom::Descendants | Whom::Thread(_) => {
+                    attach.pids.iter().map(|pid| format!("pid {pid}")).collect()
+                }
+                Whom::Everything => vec!["whole system".to_owned()],
+            },
             watch,
             host,
             cpu_before_ns,
@@ -187,6 +218,7 @@ impl Recorder {
         let plan = &run.watch.plan;
         let format = plan.format();
         let mut observer = Observer::new(&mut self.knowledge, format, user_stacks(plan));
+        observer.waits = waits(&run.watch);
         // Mappings are read after the events have begun to tell of new ones, so that none is missed.
         for process in &processes {
             observer
@@ -196,7 +228,10 @@ impl Recorder {
         let finished = run.follow(
             attached,
             &attach.stop,
-            &mut self.sampler,
+            &mut Reading {
+                sampler: &mut self.sampler,
+                delay: None,
+            },
             &mut observer,
             sink,
             progress,
@@ -207,10 +242,17 @@ impl Recorder {
             system_ns: after.system_ns.saturating_sub(before.system_ns),
             peak_rss_bytes: after.peak_rss_bytes.max(before.peak_rss_bytes),
         };
+        let wall_ns = duration_ns(finished.wall);
+        let busy_ns = machine::busy_ns()
+            .zip(busy_before_ns)
+            .map(|(after, before)| after.saturating_sub(before));
         let outcome = Outcome {
             exit: None,
             ended: finished.subject.ended(),
-            counts: Counters::sum(&counters, used, duration_ns(finished.wall)),
+            counts: match attach.whom {
+                Whom::Descendants | Whom::Thread(_) => Counters::sum(&counters, used, wall_ns),
+                Whom::Everything => Counters::of_machine(busy_ns.unwrap_or(0), wall_ns),
+            },
             note: None,
             broken_rings: finished.broken_rings,
         };
@@ -247,26 +289,73 @@ struct Outcome {
     broken_rings: u64,
 }
 
+/// What a recording reads from, and from when on.
+struct Reading<'r, 'd> {
+    sampler: &'r mut Sampler,
+    delay: Option<&'r mut Delay<'d>>,
+}
+
+/// The time before sampling begins.
+struct Delay<'c> {
+    at: Duration,
+    counters: &'c Counters,
+    /// What was used before, when that time is over.
+    before: Option<(Duration, Option<u64>)>,
+}
+
+impl Delay<'_> {
+    fn new(at: Duration, counters: &Counters) -> Delay<'_> {
+        Delay {
+            at,
+            counters,
+            before: None,
+        }
+    }
+
+    /// Reads what was used when the time has come.
+    fn look(&mut self, wall: Duration) {
+        if self.before.is_none() && wall >= self.at {
+            self.before = Some((wall, self.counters.cpu_ns()));
+        }
+    }
+
+    /// How long it still takes; `None` when it is over.
+    fn rest(&self, wall: Duration) -> Option<Duration> {
+        (self.before.is_none()).then(|| self.at.saturating_sub(wall))
+    }
+
+    /// Takes what was used before out of the counts; all of it when the target ended before.
+    fn leave_out(&self, counts: &mut Counts) {
+        let (wall, cpu_ns) = match self.before {
+            Some((wall, cpu_ns)) => (duration_ns(wall), cpu_ns.unwrap_or(0)),
+            None => (counts.wall_ns, counts.cpu_ns),
+        };
+        counts.wall_ns = counts.wall_ns.saturating_sub(wall);
+        counts.cpu_ns = counts.cpu_ns.saturating_sub(cpu_ns);
+    }
+}
+
 impl Run {
     /// Watches the subject until it has ended.
     fn follow<S: Subject>(
         &mut self,
         mut target: S,
         stop: &AtomicBool,
-        sampler: &mut Sampler,
+        reading: &mut Reading<'_, '_>,
         observer: &mut Observer<'_>,
         sink: &mut dyn Sink,
         progress: &mut dyn FnMut(&Progress),
     ) -> Result<Finished<S>, RecordError> {
         let Some(stops) = &mut self.watch.stops else {
-            return self.drain(target, stop, sampler, observer, sink, progress);
+            return self.drain(target, stop, reading, observer, sink, progress);
         };
         let mut sight = Sight {
             observer,
             sink,
             now_ns: || clock_ns(ClockId::Monotonic),
         };
-        let watched = follow_stops(stops, &mut target, stop, &mut sight, progress);
+        let delay = &mut reading.delay;
+        let watched = follow_stops(stops, &mut target, stop, delay, &mut sight, progress);
         // Before the target is reaped or killed: a thread that is watched has to be reaped first.
         stops.let_go();
         Ok(Finished {
@@ -281,7 +370,7 @@ impl Run {
         &mut self,
         mut target: S,
         stop: &AtomicBool,
-        sampler: &mut Sampler,
+        reading: &mut Reading<'_, '_>,
         observer: &mut Observer<'_>,
         sink: &mut dyn Sink,
         progress: &mut dyn FnMut(&Progress),
@@ -290,16 +379,27 @@ impl Run {
         let sampling = !self.watch.events.is_empty();
         let mut batch = Batch::default();
         let mut broken_rings = 0;
-        let mut next_tick = TICK;
+        let mut next_tick = Duration::ZERO;
         let mut next_secure = SECURE;
+        let seed = clock_ns(ClockId::Monotonic) ^ u64::from(std::process::id()) << 32;
+        let mut jitter = self.watch.jittered_period().map(|nominal| {
+            let events = self.watch.events.len();
+            Jitter::new(nominal, self.watch.plan.rate_hz, events, seed)
+        });
         let mut pace = Pace::new(observer);
         loop {
             // Asked before the rings are read, so that the last reading finds everything.
             let ended = target.has_ended().map_err(system("waitid"))?;
             let wall = target.elapsed();
+            if let Some(delay) = &mut reading.delay {
+                delay.look(wall);
+            }
+            if let Some(jitter) = &mut jitter {
+                self.change_periods(jitter, &reading.sampler.rings, observer)?;
+            }
             if sampling {
                 let now_ns = clock_ns(ClockId::Monotonic);
-                broken_rings += sampler.rings.read(&mut batch, &format);
+                broken_rings += reading.sampler.rings.read(&mut batch, &format);
                 let horizon_ns = if ended {
                     u64::MAX
                 } else {
@@ -313,10 +413,15 @@ impl Run {
                 sampler.rings.release(&batch);
                 if observer.beyond_copy > 0 && self.watch.can_grow() && !ended {
                     let cut = observer.beyond_copy;
-                    sampler.grow(&mut self.watch, duration_ns(wall), cut);
+                    reading
+                        .sampler
+                        .grow(&mut self.watch, duration_ns(wall), cut);
                 }
             }
             if ended {
+                observer
+                    .end_all_waits(clock_ns(ClockId::Monotonic), sink)
+                    .map_err(RecordError::Sink)?;
                 return Ok(Finished {
                     wall,
                     subject: target,
@@ -334,16 +439,50 @@ impl Run {
             target.press(stop);
             let mut readable = Vec::new();
             if sampling {
-                let rows = sampler.rings.all();
+                let rows = reading.sampler.rings.all();
                 readable.extend(
                     rows.map(|row| PollFd::from_borrowed_fd(row.descriptor(), PollFlags::IN)),
                 );
             }
-            let timeout = next_tick
+            let mut timeout = next_tick
                 .saturating_sub(wall)
                 .min(pace.next(observer, &self.watch));
+            if let Some(delay) = &reading.delay {
+                timeout = timeout.min(delay.rest(wall).unwrap_or(timeout));
+            }
             target.wait(readable, timeout).map_err(system("poll"))?;
         }
+    }
+}
+
+impl Run {
+    /// Gives events another period whose time for that has come.
+    fn change_periods(
+        &self,
+        jitter: &mut Jitter,
+        rings: &Rings,
+        observer: &mut Observer<'_>,
+    ) -> Result<(), RecordError> {
+        let cpus = rings.rows().iter().map(|row| row.cpu);
+        if self.watch.events.len() != cpus.len() {
+            // A CPU has no event, so that it is not known which one has which.
+            return Ok(());
+        }
+        for (event, cpu) in cpus.enumerate() {
+            let Ok(cpu) = u32::try_from(cpu) else {
+                continue;
+            };
+            let periods = observer.periods.entry(cpu).or_default();
+            let Some(period) = jitter.change(event, periods.samples) else {
+                continue;
+            };
+            let now_ns = clock_ns(ClockId::Monotonic);
+            self.watch
+                .set_period(event, period)
+                .map_err(system("changing the sampling period"))?;
+            periods.changed(now_ns, period);
+        }
+        Ok(())
     }
 }
 
@@ -352,6 +491,7 @@ fn follow_stops(
     stops: &mut Stops,
     target: &mut impl Subject,
     stop: &AtomicBool,
+    delay: &mut Option<&mut Delay<'_>>,
     sight: &mut Sight<'_, '_>,
     progress: &mut dyn FnMut(&Progress),
 ) -> Result<Duration, RecordError> {
@@ -360,6 +500,9 @@ fn follow_stops(
     loop {
         let ended = target.has_ended().map_err(system("waitid"))?;
         let wall = target.elapsed();
+        if let Some(delay) = delay {
+            delay.look(wall);
+        }
         if ended {
             return Ok(wall);
         }
@@ -389,6 +532,7 @@ fn observer_progress(elapsed: Duration, observer: &Observer<'_>) -> Progress {
         samples: observer.samples,
         lost: observer.lost.samples,
         threads: observer.threads(),
+        processes: u32::try_from(observer.live_processes().count()).unwrap_or(u32::MAX),
     }
 }
 
@@ -497,7 +641,16 @@ fn user_stacks(plan: &EventPlan) -> UserStacks {
     }
 }
 
-fn weights(plan: &EventPlan) -> [Weight; 2] {
+/// What is to be seen of time off the CPU.
+fn waits(watch: &Watch) -> Option<Waits> {
+    let plan = &watch.plan;
+    (plan.tells == Tells::TasksAndSwitches).then(|| {
+        let events = watch.switches.iter().map(perf_event::Counter::id).collect();
+        Waits::new(1_000_000_000 / plan.rate_hz.max(1), events)
+    })
+}
+
+fn weights(plan: &EventPlan) -> Vec<Weight> {
     let named = plan.name();
     let (name, unit) = match plan.permitted.kind {
         kind if kind.is_clock() => ("cpu", Unit::Nanoseconds),
@@ -509,7 +662,12 @@ fn weights(plan: &EventPlan) -> [Weight; 2] {
         name: name.to_owned(),
         unit,
     };
-    [weight("samples", Unit::Count), weight(name, unit)]
+    let mut weights = vec![weight("samples", Unit::Count), weight(name, unit)];
+    if plan.tells == Tells::TasksAndSwitches {
+        weights.push(weight(BLOCKED, Unit::Nanoseconds));
+        weights.push(weight(PREEMPTED, Unit::Nanoseconds));
+    }
+    weights
 }
 
 fn clock_ns(clock: ClockId) -> u64 {

@@ -15,6 +15,8 @@ pub struct Progress {
     pub lost: u64,
     /// Threads seen so far.
     pub threads: u32,
+    /// Processes that are there.
+    pub processes: u32,
 }
 
 /// What came of a run. The samples themselves went to the sink.
@@ -49,6 +51,8 @@ pub enum Ended {
     Exited,
     /// Its time was up: a target of ours was killed, processes attached to go on.
     TimedOut,
+    /// It was watched for as long as it should be, and then made to end.
+    Watched,
     /// The stop flag was set.
     Interrupted,
 }
@@ -95,6 +99,8 @@ pub enum CpuSource {
     TaskClock,
     /// `wait4`: without descendants that nobody waited for.
     Wait4,
+    /// The machine's own sum over all CPUs, by ticks (`/proc/stat`), of a recording of everything.
+    Machine,
 }
 
 /// Whether and how a run was sampled.

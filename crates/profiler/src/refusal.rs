@@ -145,6 +145,34 @@ pub(crate) fn of_event(name: &str, refusal: Option<Refusal>) -> Refusal {
     }
 }
 
+/// Why not everything that runs may be watched.
+pub(crate) fn of_everything(refusal: Refusal) -> Refusal {
+    Refusal {
+        what: format!("the whole system may not be watched: {}", refusal.what),
+        remedy:
+            "run as root or with CAP_PERFMON, or run `sudo sysctl kernel.perf_event_paranoid=0`, \
+                 outside of containers that filter perf_event_open; or record a command, or -p PID"
+                .to_owned(),
+        ..refusal
+    }
+}
+
+/// Why time off the CPU cannot be recorded.
+pub(crate) fn of_off_cpu(refusal: Option<Refusal>) -> Refusal {
+    match refusal {
+        Some(refusal) => Refusal {
+            what: format!("time off the CPU cannot be recorded: {}", refusal.what),
+            remedy: format!("{}; or record without --off-cpu", refusal.remedy),
+            ..refusal
+        },
+        None => Refusal {
+            what: "time off the CPU cannot be recorded by ptrace".to_owned(),
+            read: "the kernel tells of switches by perf events alone".to_owned(),
+            remedy: "leave out --off-cpu, or use perf events".to_owned(),
+        },
+    }
+}
+
 /// Why threads cannot be stopped either, behind why perf events were refused.
 pub(crate) fn of_stops(error: &std::io::Error, before: Option<Refusal>) -> Refusal {
     let scope = std::fs::read_to_string("/proc/sys/kernel/yama/ptrace_scope");

@@ -42,11 +42,20 @@ pub struct Request {
     pub unsampled: Unsampled,
     /// How stacks are taken.
     pub stacks: StackMode,
+    /// Whether time off the CPU is recorded too.
+    pub off_cpu: OffCpu,
     /// What is counted exactly.
     pub counters: CounterSet,
     /// Kills the target after this time; with [`Group::Own`] together with everything that it
     /// started in its process group.
     pub timeout: Option<Duration>,
+    /// Ends the recording, and with it the target, when it has been watched for this time: politely
+    /// at first (SIGTERM), as timeout(1) does. What the target started and does not end with it
+    /// goes on, which a note says.
+    pub duration: Option<Duration>,
+    /// The target runs for this time before sampling begins; what it does before is neither sampled
+    /// nor a part of what [`crate::Counts`] has as CPU and wall time.
+    pub delay: Option<Duration>,
     /// Whether the target gets a process group of its own.
     pub group: Group,
     /// Set from outside (a signal handler) to end the recording properly and early.
@@ -56,14 +65,13 @@ pub struct Request {
     pub stop_now: Arc<AtomicBool>,
 }
 
-/// Which running processes to watch, and how.
-///
-/// All their threads and descendants are watched, also those that they start later. They go on
-/// when the recording ends.
+/// Which running processes to watch, and how. They go on when the recording ends.
 #[derive(Debug)]
 pub struct Attach {
-    /// Their numbers.
+    /// The processes that the recording ends with.
     pub pids: Vec<u32>,
+    /// Who is watched.
+    pub whom: Whom,
     /// How to sample; [`Sampling::Off`] is taken for [`Sampling::Events`].
     pub sampling: Sampling,
     /// As [`Request::event`].
@@ -76,7 +84,10 @@ pub struct Attach {
     pub stops_rate_hz: u64,
     /// How stacks are taken.
     pub stacks: StackMode,
-    /// How long to watch; `None` until all of `pids` have ended.
+    /// As [`Request::off_cpu`].
+    pub off_cpu: OffCpu,
+    /// How long to watch; `None` until all of `pids` have ended, and without any of them until the
+    /// stop flag is set.
     pub duration: Option<Duration>,
     /// Set from outside (a signal handler) to end the recording properly and early.
     pub stop: Arc<AtomicBool>,
@@ -87,6 +98,7 @@ impl Attach {
     pub fn new(pids: impl IntoIterator<Item = u32>) -> Attach {
         Attach {
             pids: pids.into_iter().collect(),
+            whom: Whom::Descendants,
             sampling: Sampling::Events,
             event: None,
             period: None,
@@ -95,10 +107,25 @@ impl Attach {
             stacks: StackMode::Dwarf {
                 bytes: LARGEST_STACK_BYTES,
             },
+            off_cpu: OffCpu::Leave,
             duration: None,
             stop: Arc::new(AtomicBool::new(false)),
         }
     }
+}
+
+/// Who is watched of what runs already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Whom {
+    /// The processes that were named with all their threads, and what they start: also children
+    /// that they had before.
+    #[default]
+    Descendants,
+    /// This thread of the one process that was named, and what it starts from now on.
+    Thread(u32),
+    /// Everything that runs on the machine, the kernel's threads included; a CPU that idles is not
+    /// sampled. It needs perf events of whole CPUs.
+    Everything,
 }
 
 /// The rate that is used when nobody asks for another: close to 1,000 a second, and prime, so
@@ -136,13 +163,30 @@ impl Request {
             stacks: StackMode::Dwarf {
                 bytes: LARGEST_STACK_BYTES,
             },
+            off_cpu: OffCpu::Leave,
             counters: CounterSet::Basic,
             timeout: None,
+            duration: None,
+            delay: None,
             group: Group::Own,
             stop: Arc::new(AtomicBool::new(false)),
             stop_now: Arc::new(AtomicBool::new(false)),
         }
     }
+}
+
+/// Whether the time that threads spend off the CPU is recorded too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OffCpu {
+    /// Samples stand for time on the CPU alone.
+    #[default]
+    Leave,
+    /// Every switch of a thread is recorded, and the time between two is told to the nanosecond:
+    /// rows of the weights `blocked` (the thread waited for something) and `preempted` (it could
+    /// run and waited for a CPU). Their stacks are those at the switch where the kernel's events
+    /// may be sampled, and those of the thread's nearest sample, labelled `stack: borrowed`,
+    /// elsewhere. It needs perf events.
+    Record,
 }
 
 /// What is counted exactly over a run, beside its CPU time.

@@ -7,14 +7,15 @@ use rustix::io::Errno;
 
 use crate::attach::Running;
 use crate::cgroup::TargetGroup;
+use crate::decode::Names;
 use crate::event_name::EventName;
-use crate::events::{self, EventKind, EventPlan, Permitted, Role, Scope};
+use crate::events::{self, EventKind, EventPlan, Permitted, Role, Scope, Tells};
 use crate::growth::{Growth, Stage, first_stack_bytes};
 use crate::launch::HeldChild;
 use crate::machine;
 use crate::recording::{Refusal, Rung, Sampled};
 use crate::refusal::{self, Facts};
-use crate::request::{Attach, Request, Sampling, StackMode};
+use crate::request::{Attach, OffCpu, Request, Sampling, StackMode, Whom};
 use crate::rings::Rings;
 use crate::stops::Stops;
 
@@ -23,6 +24,12 @@ const SAMPLE_BYTES_WITHOUT_STACK: u64 = 300;
 
 /// Events that are counted come as they like; rings are made for as many a second.
 const BURST_HZ: u64 = 50_000;
+
+/// Switches of threads come as they like, too; rings have room for as many more samples a second.
+const SWITCHES_HZ: u64 = 5_000;
+
+/// So many times as much room is there when everything is watched.
+const EVERYBODY: u64 = 10;
 
 /// A ring that holds fewer samples is too small to wait for a recorder that waits for a CPU.
 const FEWEST_SAMPLES_IN_RING: usize = 24;
@@ -50,6 +57,9 @@ enum Copies {
     Growing,
     /// Threads that run already take one event each and CPU: three would be too many.
     Fixed,
+    /// As `Fixed`, of everything: reading what every process has mapped takes time, in which the
+    /// rings fill.
+    FixedOfEverybody,
 }
 
 /// The control group for targets.
@@ -73,6 +83,8 @@ pub(crate) enum ScopeKind {
     Attached,
     /// Whoever is in the control group; enabled by [`Watch::enable`].
     Group,
+    /// Everything that runs; enabled by [`Watch::enable`].
+    Everything,
     /// Threads that are stopped again and again; there are no events.
     Stopped,
 }
@@ -84,6 +96,7 @@ impl ScopeKind {
             ScopeKind::Tasks => "inherited from task to task",
             ScopeKind::Attached => "attached to running threads, inherited from task to task",
             ScopeKind::Group => "per CPU within a control group",
+            ScopeKind::Everything => "per CPU, the whole system",
             ScopeKind::Stopped => "followed from task to task",
         }
     }
@@ -96,6 +109,9 @@ pub(crate) struct Watch {
     pub(crate) plan: EventPlan,
     /// One event for each CPU; empty when nothing is sampled.
     pub(crate) events: Vec<Counter>,
+    /// Beside them, one that samples where threads are switched out; empty where time off the CPU
+    /// is not wanted, or stacks of it are not permitted.
+    pub(crate) switches: Vec<Counter>,
     /// The events that sample, when those in `events` do not.
     pub(crate) growth: Option<Growth>,
     /// What to tell the caller.
@@ -115,9 +131,10 @@ impl Watch {
         Watch {
             plan,
             events: Vec::new(),
+            switches: Vec::new(),
             growth: None,
             sampled: Sampled::Off,
-            attached: scope == ScopeKind::Attached,
+            attached: matches!(scope, ScopeKind::Attached | ScopeKind::Everything),
             scope,
             stops: None,
             refusal: None,
@@ -135,6 +152,9 @@ impl Watch {
         if !self.plan.is_cpu_time() {
             // Stops know of CPU time alone.
             return Err(refusal::of_event(&self.plan.name(), refusal));
+        }
+        if self.plan.tells == Tells::TasksAndSwitches {
+            return Err(refusal::of_off_cpu(refusal));
         }
         let begin = || {
             let mut stops = Stops::new(rate_hz)?;
@@ -196,6 +216,7 @@ impl Sampler {
         let plan = EventPlan {
             wanted: request.event.clone(),
             fixed_period: request.period,
+            tells: tells(request.off_cpu),
             ..plan_of(request.rate_hz, request.stacks)
         };
         let mut watch = Watch::new(plan, ScopeKind::Tasks);
@@ -248,6 +269,7 @@ impl Sampler {
         let plan = &watch.plan;
         if plan.larger_stack_bytes.is_none() {
             watch.events = self.open_all(plan, scope)?;
+            watch.switches = self.open_switches(plan, scope);
             return Ok(());
         }
         let attached = |role| self.open_each(plan, scope, role, true);
@@ -293,15 +315,23 @@ impl Sampler {
 
     /// Settles what is permitted, and has rings of the size that it needs.
     fn prepare(&mut self, plan: &mut EventPlan, copies: Copies) -> Result<(), Errno> {
-        plan.permitted = self.climb(plan.wanted.as_ref().map(EventName::kind))?;
+        let wanted = plan.wanted.as_ref().map(EventName::kind);
+        // Time off the CPU is to be added to time on it, not to cycles.
+        let by_default = (plan.tells == Tells::TasksAndSwitches).then_some(EventKind::CpuClock);
+        plan.permitted = self.climb(wanted.or(by_default))?;
         if self.cpus.is_empty() {
             self.cpus = machine::online_cpus();
         }
         let most = plan.fixed_stack_bytes();
         let grows = matches!(plan.stacks, StackMode::Adaptive { .. })
             && copies == Copies::Growing
+            // Two kinds of samples are enough.
+            && plan.tells == Tells::Tasks
             && !self.grown;
-        let rate_hz = rate_of(plan);
+        let rate_hz = match copies {
+            Copies::Growing | Copies::Fixed => rate_of(plan),
+            Copies::FixedOfEverybody => rate_of(plan).saturating_mul(EVERYBODY),
+        };
         plan.stack_bytes = match grows {
             true => first_stack_bytes(rate_hz),
             false => most,
@@ -319,6 +349,9 @@ impl Sampler {
         ) {
             plan.stack_bytes = fitting(most, self.rings.smallest_bytes());
         }
+        if plan.of_switches().is_some() {
+            plan.names = Names::Event;
+        }
         Ok(())
     }
 
@@ -331,8 +364,12 @@ impl Sampler {
         let plan = EventPlan {
             wanted: attach.event.clone(),
             fixed_period: attach.period,
+            tells: tells(attach.off_cpu),
             ..plan_of(attach.rate_hz, attach.stacks)
         };
+        if attach.whom == Whom::Everything {
+            return self.watch_everything(attach, plan);
+        }
         let mut watch = Watch::new(plan, ScopeKind::Attached);
         let by_stops = |watch: &mut Watch, refusal| {
             watch.stop_instead(attach.stops_rate_hz, refusal, |stops| {
@@ -350,13 +387,35 @@ impl Sampler {
         Ok(watch)
     }
 
+    fn watch_everything(&mut self, attach: &Attach, plan: EventPlan) -> Result<Watch, Refusal> {
+        if attach.sampling == Sampling::Stops {
+            return Err(refusal::of_everything(refusal::of_stops(
+                &io::ErrorKind::Unsupported.into(),
+                None,
+            )));
+        }
+        let refused = |errno| refusal::of_everything(Facts::read(errno).refusal());
+        let mut watch = Watch::new(plan, ScopeKind::Everything);
+        self.prepare(&mut watch.plan, Copies::FixedOfEverybody)
+            .map_err(refused)?;
+        let events = self.open_all(&watch.plan, Scope::Everything);
+        watch.events = events.map_err(refused)?;
+        watch.switches = self.open_switches(&watch.plan, Scope::Everything);
+        watch.sampled = watch.plan.sampled();
+        Ok(watch)
+    }
+
     fn try_attach(&mut self, processes: &[Running], watch: &mut Watch) -> Result<(), Refusal> {
         let refused = |errno| Facts::read(errno).refusal();
         self.prepare(&mut watch.plan, Copies::Fixed)
             .map_err(refused)?;
         for tid in threads_of(processes) {
             match self.open_all(&watch.plan, Scope::Thread(tid)) {
-                Ok(events) => watch.events.extend(events),
+                Ok(events) => {
+                    watch.events.extend(events);
+                    let switches = self.open_switches(&watch.plan, Scope::Thread(tid));
+                    watch.switches.extend(switches);
+                }
                 Err(Errno::SRCH) => {}
                 Err(errno) => return Err(refused(errno)),
             }
@@ -365,6 +424,21 @@ impl Sampler {
             return Err(refused(Errno::SRCH));
         }
         Ok(())
+    }
+
+    /// Opens what samples switches, where that is wanted and permitted; without it, stacks of time
+    /// off the CPU are borrowed.
+    fn open_switches(&self, plan: &EventPlan, scope: Scope<'_>) -> Vec<Counter> {
+        let Some(plan) = plan.of_switches() else {
+            return Vec::new();
+        };
+        match self.open_each(&plan, scope, Role::Small, true) {
+            Ok(events) => events.into_iter().map(|(_, event)| event).collect(),
+            Err(errno) => {
+                tracing::debug!("switches cannot be sampled: {errno}");
+                Vec::new()
+            }
+        }
     }
 
     fn open_all(&self, plan: &EventPlan, scope: Scope<'_>) -> Result<Vec<Counter>, Errno> {
@@ -428,12 +502,25 @@ fn plan_of(rate_hz: u64, stacks: StackMode) -> EventPlan {
         stacks,
         stack_bytes: 0,
         larger_stack_bytes: None,
+        tells: Tells::Tasks,
+        names: Names::None,
+    }
+}
+
+fn tells(off_cpu: OffCpu) -> Tells {
+    match off_cpu {
+        OffCpu::Leave => Tells::Tasks,
+        OffCpu::Record => Tells::TasksAndSwitches,
     }
 }
 
 /// How many samples a second a ring has to hold.
 fn rate_of(plan: &EventPlan) -> u64 {
-    plan.asked_rate_hz().unwrap_or(BURST_HZ)
+    let samples_hz = plan.asked_rate_hz().unwrap_or(BURST_HZ);
+    match plan.tells {
+        Tells::Tasks => samples_hz,
+        Tells::TasksAndSwitches => samples_hz + SWITCHES_HZ,
+    }
 }
 
 /// No larger copies of the stack than leave room for enough samples in a ring.
@@ -454,10 +541,29 @@ impl Watch {
         events.map(events::lost_records).sum()
     }
 
+    /// The period that may change within the run; `None` where one was asked for, the kernel adapts
+    /// it, or tasks inherit their events.
+    pub(crate) fn jittered_period(&self) -> Option<u64> {
+        let of_cpus = matches!(self.scope, ScopeKind::Group | ScopeKind::Everything);
+        let by_clock = self.plan.permitted.kind.is_clock() && self.plan.fixed_period.is_none();
+        (of_cpus && by_clock).then(|| self.plan.period())?
+    }
+
+    /// Gives the events of one CPU another period from now on, by its place among the CPUs.
+    pub(crate) fn set_period(&self, cpu: usize, period: u64) -> io::Result<()> {
+        let Some(growth) = &self.growth else {
+            return crate::sys::set_period(&self.events[cpu], period);
+        };
+        // One of them is off, and takes over at this period.
+        let larger = growth.larger.get(cpu).map(|(_, event)| event);
+        let mut both = growth.small.get(cpu).into_iter().chain(larger);
+        both.try_for_each(|event| crate::sys::set_period(event, period))
+    }
+
     /// Enables events that no exec enables; called just before the target is released.
     pub(crate) fn enable(&mut self) -> io::Result<()> {
         if self.scope != ScopeKind::Tasks {
-            for event in &mut self.events {
+            for event in self.events.iter_mut().chain(&mut self.switches) {
                 event.enable()?;
             }
             if let Some(growth) = &mut self.growth {

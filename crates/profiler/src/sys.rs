@@ -1,5 +1,5 @@
 //! System calls that have no safe wrapper: fork with a child that waits, wait4, ptrace, a
-//! timer, one perf ioctl.
+//! timer, two perf ioctls.
 #![allow(unsafe_code)]
 
 mod fork;
@@ -21,6 +21,9 @@ pub(crate) use tick::Tick;
 /// `PERF_EVENT_IOC_SET_OUTPUT`, `_IO('$', 5)` in `linux/perf_event.h`.
 const IOC_SET_OUTPUT: libc::Ioctl = 0x2405;
 
+/// `PERF_EVENT_IOC_PERIOD`, `_IOW('$', 4, __u64)` there.
+const IOC_PERIOD: libc::Ioctl = 0x4008_2404;
+
 /// A counter's descriptor, borrowed.
 pub(crate) fn borrow(counter: &Counter) -> BorrowedFd<'_> {
     // SAFETY: the counter owns the descriptor and keeps it open while it is borrowed.
@@ -37,6 +40,16 @@ pub(crate) fn redirect_output(event: &Counter, ring_holder: &Counter) -> io::Res
             ring_holder.as_raw_fd() as libc::c_ulong,
         )
     };
+    if result < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
+
+/// Gives an event another period, which begins now.
+pub(crate) fn set_period(event: &Counter, period: u64) -> io::Result<()> {
+    // SAFETY: it is an open perf event, and the kernel reads one u64, which outlives the call.
+    let result = unsafe { libc::ioctl(event.as_raw_fd(), IOC_PERIOD, &raw const period) };
     if result < 0 {
         return Err(io::Error::last_os_error());
     }

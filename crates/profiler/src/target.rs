@@ -30,6 +30,10 @@ pub(crate) struct Target {
     group: Group,
     started: Instant,
     deadline: Option<Instant>,
+    /// When it has been watched for long enough.
+    watched: Option<Instant>,
+    /// Why it was asked to end, if it was.
+    why: Ended,
     stage: Stage,
     /// Asks for the target's end without patience.
     stop_now: Arc<AtomicBool>,
@@ -87,6 +91,11 @@ impl Target {
             group: request.group,
             started,
             deadline: request.timeout.and_then(|limit| started.checked_add(limit)),
+            watched: request.duration.and_then(|most| {
+                let delay = request.delay.unwrap_or_default();
+                started.checked_add(delay.saturating_add(most))
+            }),
+            why: Ended::Interrupted,
             stage: Stage::Running,
             stop_now: Arc::clone(&request.stop_now),
             reaped: false,
@@ -120,7 +129,7 @@ impl Target {
     pub(crate) fn ended(&self) -> Ended {
         match self.stage {
             Stage::Running => Ended::Exited,
-            Stage::Asked { .. } | Stage::Terminated { .. } => Ended::Interrupted,
+            Stage::Asked { .. } | Stage::Terminated { .. } => self.why,
             Stage::Killed(why) => why,
         }
     }
@@ -150,7 +159,7 @@ impl Subject for Target {
             )),
             None => timeout = timeout.min(Duration::from_millis(5)),
         }
-        let deadlines = [self.deadline, self.stage.until()];
+        let deadlines = [self.deadline, self.watched, self.stage.until()];
         for deadline in deadlines.into_iter().flatten() {
             timeout = timeout.min(deadline.saturating_duration_since(Instant::now()));
         }
@@ -188,6 +197,11 @@ impl Subject for Target {
                 self.deadline = None;
                 Stage::Killed(Ended::TimedOut)
             }
+            Stage::Running if self.watched.is_some_and(|end| now >= end) => {
+                self.why = Ended::Watched;
+                self.watched = None;
+                self.terminate(now)
+            }
             Stage::Running if stop.load(Ordering::Relaxed) => match self.group {
                 Group::Inherit => Stage::Asked {
                     until: now + GRACE_SHARED,
@@ -197,7 +211,7 @@ impl Subject for Target {
             Stage::Asked { until } if now >= until => self.terminate(now),
             Stage::Terminated { until } if now >= until => {
                 self.signal(Signal::KILL);
-                Stage::Killed(Ended::Interrupted)
+                Stage::Killed(self.why)
             }
             waiting => waiting,
         };

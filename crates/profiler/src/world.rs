@@ -72,6 +72,16 @@ impl World {
         self.processes.keys().copied()
     }
 
+    /// The row of a thread that is there; `None` for one that no record told of, or that ended.
+    pub(crate) fn find_thread(&self, tid: u32) -> Option<ThreadId> {
+        self.threads.get(&tid).map(|thread| thread.row)
+    }
+
+    /// The rows of all threads that are there, in no order.
+    pub(crate) fn live_threads(&self) -> impl Iterator<Item = ThreadId> {
+        self.threads.values().map(|thread| thread.row)
+    }
+
     /// A new process or thread.
     pub(crate) fn fork(
         &mut self,

@@ -28,6 +28,10 @@ use tempfile::TempDir;
 
 #[path = "live/depth.rs"]
 mod depth;
+#[path = "live/off_cpu.rs"]
+mod off_cpu;
+#[path = "live/whom.rs"]
+mod whom;
 
 /// Rounds of `split` that take about a second.
 const SPLIT_ROUNDS: &str = "9000";
@@ -300,6 +304,34 @@ fn a_forked_child_is_followed() {
     let coverage = profile.total_weight(1) as f64 / recording.counts.cpu_ns as f64;
     if profile.meta.event == "cpu-clock" {
         assert_near("coverage", coverage, 1.0, 0.05);
+    }
+}
+
+/// A program whose rounds are exactly as long as the period is not seen at one moment of each round:
+/// where the events are those of whole CPUs, the period changes within the run. The rate stays.
+#[test]
+fn the_period_does_not_beat_against_the_program() {
+    if !sampling_works() {
+        return;
+    }
+    let folder = TempDir::new().unwrap();
+    let program = build(&folder, "gcc", &["-O2"], "periodic.c");
+    // One CPU, so that nothing but the recorder moves the phase.
+    let words = ["taskset", "-c", "0", program.to_str().unwrap(), "2000"];
+    let mut request = request(words);
+    request.event = Some("cpu-clock".parse().unwrap());
+    let (recording, profile) = record(&request);
+    let names = Names::of(&program);
+    let [first, second] =
+        ["first", "second"].map(|part| share(&names, &profile, |stack| has(stack, part)));
+    let seen = first / (first + second);
+    let rate = recording.samples as f64 * 1e9 / recording.counts.cpu_ns as f64;
+    println!("{seen:.3} of 0.300, {rate:.1} samples a second of CPU time");
+    if profile.meta.rung.contains("control group") {
+        // Five standard errors at 2,000 samples; without the change it may be anything up to 1.
+        assert_near("the share of its first part", seen, 0.3, 0.051);
+        // Two standard deviations of the losses at changes, and of what runs before the exec.
+        assert_near("the rate", rate, 997.0, 10.0);
     }
 }
 
@@ -849,7 +881,7 @@ fn descendants_of_an_attached_process_are_seen() {
     }
     let folder = TempDir::new().unwrap();
     let program = build(&folder, "gcc", &["-O2", "-pthread"], "tree.c");
-    let script = "$0 threads 1000000000 & old=$!; sleep 0.5; $0 signal 20000; kill $old";
+    let script = "$0 threads 1000000000 & old=$!; sleep 1.5; $0 signal 20000; kill $old";
     let started = Started::new(Command::new("sh").args(["-c", script]).arg(&program));
     std::thread::sleep(Duration::from_millis(250));
     let (recording, profile) = attach(&Attach::new([started.0.id()]));
@@ -1071,6 +1103,7 @@ fn as_user() {
         "{:?}",
         recording.sampled
     );
+    off_cpu::as_user(program.to_str().unwrap());
     println!("recorded as an ordinary user");
 }
 

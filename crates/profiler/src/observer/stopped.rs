@@ -55,6 +55,9 @@ impl Observer<'_> {
         stack: &mut impl StackMemory,
         sink: &mut dyn Sink,
     ) -> Result<(), SinkError> {
+        if task.time_ns < self.sampled_from_ns {
+            return Ok(());
+        }
         let mut owner = self.world.owner(task, &self.knowledge.binaries, sink)?;
         let mut end = self.fill_from_stop(registers, stack, &owner.space);
         if self.stacks.find(&self.chain).is_none()
