@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use hotproof_profile::{Code, Id, Inline, LocationState, Profile, Source, StackEnd, Unit};
+use hotproof_profile::{
+    Code, Id, Inline, LocationState, Profile, RUN_QUEUE, Source, StackEnd, Unit,
+};
 
 use crate::census::counted_event;
 use crate::names::clean;
@@ -12,6 +14,10 @@ use crate::numbers::{counted, percent};
 const LOW_COVERAGE: f64 = 0.9;
 /// Above this share of the counted CPU time samples stand for more than there was.
 const HIGH_COVERAGE: f64 = 1.1;
+/// Below this share of its wall time on the CPU a run mostly waits.
+const MOSTLY_WAITING: f64 = 0.5;
+/// Shorter runs are all start and end.
+const FEWEST_NS: u64 = 100_000_000;
 /// Above this share of incomplete stacks the totals of callers are doubtful.
 const MANY_INCOMPLETE: f64 = 0.01;
 /// Above this share of frames without a name the table needs a word.
@@ -37,6 +43,9 @@ pub struct Quality {
     /// CPU time that the samples stand for, of the counted CPU time; `None` when either is
     /// unknown.
     pub coverage: Option<f64>,
+    /// CPU time of all threads together, of the wall time in which there was a CPU for it; `None` when either is unknown, or the
+    /// run was too short for it to say anything.
+    pub busy: Option<f64>,
     /// Where the frames without a name lie, with their share of all frames, largest first.
     pub unnamed: Vec<(String, f64)>,
 }
@@ -53,6 +62,7 @@ impl Quality {
             stitched: profile.stitched_count(),
             symbolized,
             coverage: coverage(profile),
+            busy: busy(profile),
             unnamed,
         }
     }
@@ -79,6 +89,7 @@ impl Quality {
             stitched: runs.iter().map(|run| run.stitched).sum(),
             symbolized: averaged(&runs, |run| run.symbolized),
             coverage: averaged(&runs, |run| run.coverage),
+            busy: averaged(&runs, |run| run.busy),
             unnamed: largest_first(unnamed),
         }
     }
@@ -93,9 +104,19 @@ impl Quality {
         }
     }
 
+    /// Says that the run mostly waits, which is to be known before anything else is read.
+    pub fn waiting(&self) -> Option<String> {
+        let busy = self.busy.filter(|&busy| busy < MOSTLY_WAITING)?;
+        Some(format!(
+            "the run mostly waits: it was on a CPU for {} of the time in which it could have one, and samples of CPU time do not show the rest (hotproof record --off-cpu, then report --weight wall)",
+            percent(busy)
+        ))
+    }
+
     /// What a reader of the figures has to know, one sentence each, the gravest first.
     pub fn warnings(&self) -> Vec<String> {
         let mut list = Vec::new();
+        list.extend(self.waiting());
         if self.lost_samples > 0 {
             list.push(format!(
                 "{} lost ({} of all): the kernel dropped them because they were not read in time; record with a lower rate (-F)",
@@ -188,6 +209,16 @@ fn complete_share(profile: &Profile) -> Option<f64> {
         .iter()
         .filter(|&&end| matches!(end, StackEnd::Complete | StackEnd::Stitched));
     (all > 0).then(|| complete.count() as f64 / all as f64)
+}
+
+/// The share of the wall time that was spent on a CPU, above 1 for several threads. Time in which
+/// the main thread waited for a CPU that others had is left out: the run would have used it.
+fn busy(profile: &Profile) -> Option<f64> {
+    let meta = &profile.meta;
+    let queue = meta.counters.iter().find(|one| one.name == RUN_QUEUE);
+    let queued_ns = queue.map_or(0, |one| one.value);
+    let wall_ns = Some(meta.duration_ns.saturating_sub(queued_ns)).filter(|&ns| ns >= FEWEST_NS)?;
+    Some(meta.cpu_time_ns? as f64 / wall_ns as f64)
 }
 
 /// Samples times period, as time, against the CPU time that was counted exactly.

@@ -142,7 +142,12 @@ fn confirmation(
     let total = estimate(&shares);
     let (heaviest_path, heaviest_path_share) = shape.heaviest_path().unwrap_or_default();
     let cut = cut_share(&profiles, samples);
-    let decision = decide(&total, cut, samples, floor);
+    let quality = Quality::of_runs(&profiles);
+    let lossy = quality.lost_share() > MOST_LOST;
+    let decision = match lossy {
+        true => Decision::Undecided,
+        false => decide(&total, cut, samples, floor),
+    };
     Confirmation {
         pattern: pattern.to_owned(),
         decision,
@@ -155,13 +160,25 @@ fn confirmation(
         inlined_into: shape.inlined_into(),
         heaviest_path,
         heaviest_path_share,
-        samples_needed: samples_needed(decision, &total, cut, samples, floor),
+        samples_needed: (!lossy)
+            .then(|| samples_needed(decision, &total, cut, samples, floor))
+            .flatten(),
         total,
-        warnings: Quality::of_runs(&profiles).warnings(),
+        warnings: lossy
+            .then(|| REFUSED.to_owned())
+            .into_iter()
+            .chain(quality.warnings())
+            .collect(),
         name: target.name,
         place: target.place,
     }
 }
+
+/// When more than this share of the samples was lost, those that are there decide nothing: what is
+/// lost is lost in bursts, when the machine was busiest.
+const MOST_LOST: f64 = 0.005;
+/// What is said then.
+const REFUSED: &str = "no answer is given where less than 99.5 % of the samples were captured: record with a lower rate (-F), or on a machine that is less busy";
 
 /// The share of the samples whose stacks were cut or could not be unwound: their missing frames
 /// are callers. Formats that do not tell are taken at their word, as everywhere.

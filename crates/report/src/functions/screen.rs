@@ -23,6 +23,15 @@ const HEAVY_SELF: f64 = 0.05;
 /// When the samples carry no weight.
 pub fn table(profile: &Profile, options: &Options) -> Result<String, FunctionsError> {
     let mut out = header(profile, options.width);
+    if let Some(waiting) = Quality::of(profile).waiting() {
+        out.push_str(&styled_paragraph(
+            "  warning",
+            CAUTION,
+            12,
+            &waiting,
+            options.width,
+        ));
+    }
     if profile.samples.is_empty() {
         out.push_str(&empty(profile, options.width));
         return Ok(out);
@@ -296,7 +305,10 @@ fn folded(others: &Others, width: usize) -> String {
 /// Warnings, how it was recorded, and what the recorder noted.
 fn notes(profile: &Profile, width: usize) -> String {
     let mut out = String::new();
-    for warning in Quality::of(profile).warnings() {
+    let quality = Quality::of(profile);
+    // That it mostly waits stands at the top already.
+    let told = usize::from(quality.waiting().is_some());
+    for warning in quality.warnings().into_iter().skip(told) {
         out.push_str(&styled_paragraph("  warning", CAUTION, 12, &warning, width));
     }
     for note in &profile.meta.notes {
