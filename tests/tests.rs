@@ -13,5 +13,6 @@ mod stops;
 mod symbolize;
 mod transforms;
 mod verdicts;
+mod whom;
 mod witness;
 mod workloads;

@@ -83,7 +83,11 @@ Examples:
   hotproof record -- ./bench data.json
   hotproof record -F 4999 -o parse.hotproof -- python3 bench.py
   hotproof record -e page-faults -c 1 -- ./bench
-  hotproof record -p 4242 -d 10")]
+  hotproof record --off-cpu -- ./server && hotproof report profile.hotproof --weight off-cpu
+  hotproof record --repeat 20 -- ./short-bench
+  hotproof record --delay 3 -d 10 -- ./server
+  hotproof record -p 4242 -p 4243 -d 10
+  hotproof record -a -d 5")]
 pub(crate) struct Record {
     /// Samples a second of CPU time, or max, what the kernel permits [default: 997 by perf events,
     /// 397 by ptrace]
@@ -110,6 +114,10 @@ pub(crate) struct Record {
     #[arg(short = 'g', long = "call-graph", value_name = "MODE", default_value = "dwarf",
           value_parser = crate::record::stack_mode)]
     pub(crate) stacks: hotproof_profiler::StackMode,
+    /// Record the time that threads wait as well; needs perf events. Reports show time on the CPU
+    /// unless they are given --weight wall, off-cpu, blocked or preempted
+    #[arg(long)]
+    pub(crate) off_cpu: bool,
     /// End with the target's own exit status (128 + the signal that killed it)
     #[arg(long)]
     pub(crate) forward_exit: bool,
@@ -121,11 +129,22 @@ pub(crate) struct Record {
         conflicts_with = "command"
     )]
     pub(crate) pids: Vec<u32>,
-    /// End after so many seconds; the processes go on
-    #[arg(short = 'd', long, value_name = "S", requires = "pids", value_parser = seconds)]
+    /// Record everything that runs on the machine, as long as the command runs or until Ctrl-C
+    #[arg(short = 'a', long = "all", conflicts_with = "pids")]
+    pub(crate) everything: bool,
+    /// End after so many seconds of recording: a command is ended too (by SIGTERM, then SIGKILL),
+    /// processes of -p and -a go on
+    #[arg(short = 'd', long, value_name = "S", value_parser = seconds)]
     pub(crate) duration: Option<f64>,
+    /// Begin to record after so many seconds; a command runs from the beginning
+    #[arg(short = 'D', long, value_name = "S", value_parser = seconds)]
+    pub(crate) delay: Option<f64>,
+    /// Run the command so many times, into one profile
+    #[arg(short = 'r', long, value_name = "N", default_value_t = 1,
+          value_parser = clap::value_parser!(u32).range(1..=10_000), conflicts_with_all = ["pids", "everything"])]
+    pub(crate) repeat: u32,
     /// The command to record
-    #[arg(last = true, required_unless_present = "pids", value_name = "CMD")]
+    #[arg(last = true, required_unless_present_any = ["pids", "everything"], value_name = "CMD")]
     pub(crate) command: Vec<OsString>,
 }
 

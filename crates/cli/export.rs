@@ -26,7 +26,12 @@ pub(crate) fn run(arguments: &Export) -> Outcome {
         true => Look::Stacks,
         false => Look::Samples,
     };
-    let profile = arguments.transform.read(&arguments.profiles, look)?;
+    let formats = targets.iter().map(|(_, format)| *format);
+    let transform = &arguments.transform;
+    let profile = match formats.clone().all(has_all_weights) {
+        true => transform.read_all_weights(&arguments.profiles, look)?,
+        false => transform.read(&arguments.profiles, look)?,
+    };
     for note in &profile.meta.notes {
         output::aside(note);
     }
@@ -37,6 +42,14 @@ pub(crate) fn run(arguments: &Export) -> Outcome {
     };
     output::write_outputs(&targets, |format, out| write(&profile, format, layout, out))?;
     Ok(Exit::SUCCESS)
+}
+
+/// Whether a format has room for several weights, so that its reader chooses one.
+fn has_all_weights(format: Format) -> bool {
+    matches!(
+        format,
+        Format::Pprof | Format::Json | Format::Parquet | Format::Callgrind
+    )
 }
 
 fn write(

@@ -132,6 +132,12 @@ fn replayed(
 
 fn unreadable(name: &str, error: &io::Error) -> Failure {
     let failure = Failure::new(Code::Usage, format!("cannot read {name}: {error}"));
+    let part = format!("{name}.part");
+    if error.kind() == io::ErrorKind::NotFound && Path::new(&part).exists() {
+        return failure.remedy(format!(
+            "a recording that goes on, or was killed, has left {part}: read that"
+        ));
+    }
     failure.remedy("name a profile, as `hotproof record` writes it (profile.hotproof)")
 }
 

@@ -21,6 +21,8 @@ pub(crate) struct PendingFile {
 enum Place {
     /// Written beside the file, which it becomes by rename.
     Beside(PathBuf, NamedTempFile),
+    /// As above, of which nothing is there yet.
+    Later(PathBuf, Permissions),
     /// A device or a pipe: there is nothing to rename, and replacing it would destroy it.
     Stream(File),
 }
@@ -49,6 +51,19 @@ impl PendingFile {
         })
     }
 
+    /// Removes what is written beside the file until there are contents: work that takes long may be
+    /// killed.
+    pub(crate) fn until_later(self) -> PendingFile {
+        let place = match self.place {
+            Place::Beside(path, scratch) => match scratch.as_file().metadata() {
+                Ok(facts) => Place::Later(path, facts.permissions()),
+                Err(_) => Place::Beside(path, scratch),
+            },
+            place => place,
+        };
+        PendingFile { place, ..self }
+    }
+
     /// Whether it is a device or a pipe.
     pub(crate) fn is_stream(&self) -> bool {
         matches!(self.place, Place::Stream(_))
@@ -67,7 +82,11 @@ impl PendingFile {
         mut self,
         contents: impl FnOnce(&mut dyn Write) -> WriteResult,
     ) -> Result<FilledFile, Failure> {
-        match fill(self.place.file(), contents) {
+        let filled = match self.place.file() {
+            Ok(file) => fill(file, contents),
+            Err(error) => Err(error.into()),
+        };
+        match filled {
             Ok(()) => Ok(FilledFile(self)),
             Err(error) => Err(cannot_write(&self.shown, error.as_ref())),
         }
@@ -151,10 +170,16 @@ fn beside(path: PathBuf, permissions: Permissions) -> io::Result<Place> {
 }
 
 impl Place {
-    fn file(&mut self) -> &mut File {
+    /// Where contents go, begun if it was not.
+    fn file(&mut self) -> io::Result<&mut File> {
+        if let Place::Later(path, permissions) = self {
+            let begun = beside(path.clone(), permissions.clone());
+            *self = begun.map_err(|error| without_path(&error))?;
+        }
         match self {
-            Place::Beside(_, scratch) => scratch.as_file_mut(),
-            Place::Stream(file) => file,
+            Place::Beside(_, scratch) => Ok(scratch.as_file_mut()),
+            Place::Stream(file) => Ok(file),
+            Place::Later(..) => Err(io::ErrorKind::NotFound.into()),
         }
     }
 
@@ -162,6 +187,8 @@ impl Place {
         match self {
             Place::Beside(path, scratch) => scratch.persist(path).map_err(|error| error.error),
             Place::Stream(file) => Ok(file),
+            // Nobody has written anything.
+            Place::Later(..) => Err(io::ErrorKind::NotFound.into()),
         }
     }
 }
@@ -176,7 +203,7 @@ fn write_to(
     mut place: Place,
     contents: impl FnOnce(&mut dyn Write) -> WriteResult,
 ) -> Result<u64, Box<dyn Error + Send + Sync>> {
-    fill(place.file(), contents)?;
+    fill(place.file()?, contents)?;
     Ok(place.publish()?.metadata()?.len())
 }
 

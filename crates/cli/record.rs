@@ -1,14 +1,19 @@
 //! `hotproof record`: from a command to a profile.
 
+use std::ffi::OsString;
 use std::io;
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
+use std::process::Child;
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
+use hotproof_profile::transform::{merge, on_cpu};
 use hotproof_profile::{Exit as TargetExit, Profile, Sink};
 use hotproof_profiler::{
-    Attach, DEFAULT_RATE_HZ, DEFAULT_STOPS_RATE_HZ, Ended, Group, Progress, RecordError, Recorder,
-    Recording, Request, Sampled, Sampling, StackMode, Tail, Unsampled,
+    Attach, DEFAULT_RATE_HZ, DEFAULT_STOPS_RATE_HZ, Ended, Group, OffCpu, Progress, RecordError,
+    Recorder, Recording, Request, Sampled, Sampling, StackMode, Tail, Unsampled, Whom,
 };
 use hotproof_report::record::RecordFacts;
 use hotproof_symbolizer::Summary;
@@ -21,30 +26,26 @@ use crate::progress::Ticker;
 use crate::{interrupt, output, terminal};
 
 pub(crate) fn run(arguments: &Record, voice: Voice) -> Outcome {
-    if arguments.duration.is_some() && arguments.pids.is_empty() {
-        let what = "--duration is for running processes (-p), and a command runs to its end";
-        return Err(Failure::new(Code::Usage, what)
-            .remedy("press Ctrl-C to end earlier, or run it under timeout(1)"));
-    }
     if arguments.output == Path::new("-") {
         let what = "a profile cannot be written to standard output, which is the target's own";
         return Err(Failure::new(Code::Usage, what).remedy("name a file with -o"));
     }
-    if arguments.rate_hz.is_some_and(|rate| rate > DISTURBING_HZ) {
+    if let Some(rate) = arguments.rate_hz.filter(|&rate| rate > DISTURBING_HZ) {
         voice.notice(&format!(
-            "  note     above {DISTURBING_HZ} Hz the kernel's work for the samples is a large part of what is measured"
+            "  warning  at {rate} Hz a thread is interrupted every {:.0} microseconds, and a sample takes some twenty: expect it to run several times slower, and times to be those of the recording (-F 9973 costs about a quarter)",
+            1e6 / rate as f64
         ));
     }
     let file = PendingFile::create(&arguments.output)?;
+    let into = match file.is_stream() {
+        true => Into::Memory,
+        false => Into::Part,
+    };
+    // The file appears when it is whole; until then nothing lies beside it but what is recorded.
+    let file = file.until_later();
     let mut recorder = Recorder::new();
     let flags = interrupt::flags()?;
-    let (recording, mut profile) = if file.is_stream() {
-        let mut profile = Profile::default();
-        let recording = sample(arguments, &mut recorder, flags, &mut profile, voice);
-        (recording.map_err(|error| cannot_record(&error))?, profile)
-    } else {
-        sample_into_part(arguments, &mut recorder, flags, voice)?
-    };
+    let (recording, mut profile) = all_runs(arguments, &mut recorder, &flags, into, voice)?;
     if let Sampled::No(refusal) = &recording.sampled {
         return Err(refused(refusal));
     }
@@ -54,6 +55,7 @@ pub(crate) fn run(arguments: &Record, voice: Voice) -> Outcome {
     let file_bytes =
         file.finish_or_rescue(|out| Ok(hotproof_formats::native::write(&profile, out)?))?;
 
+    let profile = on_cpu(profile);
     let summary = hotproof_report::record::summary(&RecordFacts {
         profile: &profile,
         file: &arguments.output.to_string_lossy(),
@@ -69,6 +71,52 @@ pub(crate) fn run(arguments: &Record, voice: Voice) -> Outcome {
 
 /// From here on the target is interrupted more often than every 50 microseconds.
 const DISTURBING_HZ: u64 = 20_000;
+
+/// Where a recording goes while it lasts.
+#[derive(Debug, Clone, Copy)]
+enum Into {
+    /// Into a file beside the output.
+    Part,
+    /// Nowhere else: the output is a device.
+    Memory,
+}
+
+/// All runs as one profile, with what came of the last of them. A run that fails or is interrupted
+/// is the last.
+fn all_runs(
+    arguments: &Record,
+    recorder: &mut Recorder,
+    flags: &interrupt::Flags,
+    into: Into,
+    voice: Voice,
+) -> Result<(Recording, Profile), Failure> {
+    let mut profiles = Vec::new();
+    for number in 1..=arguments.repeat {
+        let (recording, profile) = match into {
+            Into::Part => sample_into_part(arguments, recorder, flags.clone(), voice)?,
+            Into::Memory => {
+                let mut profile = Profile::default();
+                let recording = sample(arguments, recorder, flags.clone(), &mut profile, voice);
+                (recording.map_err(|error| cannot_record(&error))?, profile)
+            }
+        };
+        profiles.push(profile);
+        let ran = matches!(recording.exit, Some(TargetExit::Code(0)))
+            && recording.ended != Ended::Interrupted;
+        if number == arguments.repeat || !ran {
+            if number < arguments.repeat {
+                output::say(&format!(
+                    "run {number} of {} was the last: see below",
+                    arguments.repeat
+                ));
+            }
+            let profile =
+                merge(profiles).map_err(|error| Failure::new(Code::Failure, error.to_string()))?;
+            return Ok((recording, profile));
+        }
+    }
+    unreachable!("there is at least one run, and the last one returns")
+}
 
 /// Records into a file beside the output, so that a recorder that is killed leaves what it had.
 fn sample_into_part(
@@ -110,30 +158,154 @@ fn sample(
         stops_rate_hz: arguments.rate_hz.unwrap_or(DEFAULT_STOPS_RATE_HZ),
         unsampled: Unsampled::Refuse,
         stacks: arguments.stacks,
+        off_cpu: match arguments.off_cpu {
+            true => OffCpu::Record,
+            false => OffCpu::Leave,
+        },
         group: Group::Inherit,
+        duration: arguments.duration.map(Duration::from_secs_f64),
+        delay: arguments.delay.map(Duration::from_secs_f64),
         stop,
         stop_now,
         ..Request::new(arguments.command.iter().cloned())
     };
     let ticker = Ticker::new(voice);
+    let mut pace = Pace::default();
     let mut show = |progress: &Progress| {
-        ticker.say(|| {
-            format!(
-                "{}  {} samples  {} lost  {} threads",
-                clock(progress.elapsed),
-                progress.samples,
-                progress.lost,
-                progress.threads
-            )
-        });
+        let rate_hz = pace.of(progress);
+        ticker.say(|| line(progress, rate_hz));
     };
-    let recording = if arguments.pids.is_empty() {
+    let recording = if arguments.everything {
+        everything(arguments, &request, recorder, sink, &mut show)
+    } else if arguments.pids.is_empty() {
         recorder.record(&request, sink, &mut show)
     } else {
+        pause(&request);
         recorder.attach(&attachment(arguments, &request), sink, &mut show)
     };
     ticker.finish();
     recording
+}
+
+/// The line that moves while a recording goes on.
+fn line(progress: &Progress, rate_hz: u64) -> String {
+    let processes = match progress.processes {
+        1 => "1 process".to_owned(),
+        count => format!("{count} processes"),
+    };
+    format!(
+        "{}  {} samples  {rate_hz} a second  {} lost  {processes}",
+        clock(progress.elapsed),
+        progress.samples,
+        progress.lost,
+    )
+}
+
+/// How many samples came in the last second.
+#[derive(Debug, Default)]
+struct Pace {
+    since: Duration,
+    samples: u64,
+    rate_hz: u64,
+}
+
+impl Pace {
+    fn of(&mut self, progress: &Progress) -> u64 {
+        let passed = progress.elapsed.saturating_sub(self.since);
+        if passed >= Duration::from_secs(1) {
+            let new = progress.samples.saturating_sub(self.samples);
+            self.rate_hz = (new as f64 / passed.as_secs_f64()).round() as u64;
+            (self.since, self.samples) = (progress.elapsed, progress.samples);
+        }
+        self.rate_hz
+    }
+}
+
+/// Waits for the time to begin, or for Ctrl-C.
+fn pause(request: &Request) {
+    let begun = Instant::now();
+    while let Some(rest) = request.delay.and_then(|at| at.checked_sub(begun.elapsed()))
+        && !rest.is_zero()
+        && !request.stop.load(Ordering::Relaxed)
+    {
+        std::thread::sleep(rest.min(Duration::from_millis(50)));
+    }
+}
+
+/// Records the whole system, as long as the command runs if there is one.
+fn everything(
+    arguments: &Record,
+    request: &Request,
+    recorder: &mut Recorder,
+    sink: &mut dyn Sink,
+    show: &mut dyn FnMut(&Progress),
+) -> Result<Recording, RecordError> {
+    let mut command = Companion::start(&arguments.command)?;
+    pause(request);
+    let attach = Attach {
+        whom: Whom::Everything,
+        pids: command.pid().into_iter().collect(),
+        ..attachment(arguments, request)
+    };
+    let mut recording = recorder.attach(&attach, sink, show)?;
+    recording.exit = command.end(recording.ended)?;
+    Ok(recording)
+}
+
+/// The command that a recording of everything lasts as long as. Dropped, it is killed.
+struct Companion(Option<Child>);
+
+impl Companion {
+    fn start(words: &[OsString]) -> Result<Companion, RecordError> {
+        let Some((program, arguments)) = words.split_first() else {
+            return Ok(Companion(None));
+        };
+        let started = std::process::Command::new(program).args(arguments).spawn();
+        let child = started.map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => RecordError::NotFound {
+                program: program.display().to_string(),
+                searched: "PATH".to_owned(),
+            },
+            _ => RecordError::NotExecutable {
+                path: program.display().to_string(),
+                reason: error.to_string(),
+            },
+        });
+        child.map(|child| Companion(Some(child)))
+    }
+
+    fn pid(&self) -> Option<u32> {
+        self.0.as_ref().map(Child::id)
+    }
+
+    /// How it ended; one that has not yet is killed, because the recording was to end before.
+    fn end(&mut self, ended: Ended) -> Result<Option<TargetExit>, RecordError> {
+        let Some(mut child) = self.0.take() else {
+            return Ok(None);
+        };
+        if ended != Ended::Exited {
+            // One that has ended meanwhile is no error.
+            let _ = child.kill();
+        }
+        let status = child.wait().map_err(|source| RecordError::System {
+            what: "waiting for the command",
+            source,
+        })?;
+        Ok(match (ended, status.code(), status.signal()) {
+            (Ended::Exited, Some(code), _) => Some(TargetExit::Code(code)),
+            (Ended::Exited, None, Some(signal)) => Some(TargetExit::Signal(signal)),
+            _ => None,
+        })
+    }
+}
+
+impl Drop for Companion {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.0 {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
 }
 
 /// Images that could not be named, or not well, and why: those with the most addresses first.
@@ -164,6 +336,7 @@ fn attachment(arguments: &Record, request: &Request) -> Attach {
         rate_hz: request.rate_hz,
         stops_rate_hz: request.stops_rate_hz,
         stacks: request.stacks,
+        off_cpu: request.off_cpu,
         duration: arguments.duration.map(Duration::from_secs_f64),
         stop: Arc::clone(&request.stop),
         ..Attach::new(arguments.pids.iter().copied())
@@ -191,6 +364,8 @@ pub(crate) fn refused(refusal: &hotproof_profiler::Refusal) -> Failure {
 
 fn ending(arguments: &Record, recording: &Recording) -> Exit {
     let (told, status) = match recording.exit {
+        // How it ended when it was made to end is no news.
+        _ if recording.ended == Ended::Watched => return Exit::SUCCESS,
         Some(TargetExit::Code(0)) | None => return Exit::SUCCESS,
         Some(TargetExit::Code(code)) => (format!("ended with status {code}"), code),
         Some(TargetExit::Signal(signal)) => {
@@ -203,7 +378,7 @@ fn ending(arguments: &Record, recording: &Recording) -> Exit {
         return Exit::Forwarded(u8::try_from(status & 0xff).unwrap_or(u8::MAX));
     }
     match recording.ended {
-        Ended::Interrupted => Exit::SUCCESS,
+        Ended::Interrupted | Ended::Watched => Exit::SUCCESS,
         Ended::Exited | Ended::TimedOut => Exit::Code(Code::TargetFailed),
     }
 }
@@ -258,5 +433,33 @@ pub(crate) fn stack_mode(text: &str) -> Result<StackMode, String> {
             _ => Err("a stack copy holds 256 to 65528 bytes".to_owned()),
         },
         Some(_) => Err("only dwarf takes a size".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The line has the time, the samples, their pace of the last second, and who is there.
+    #[test]
+    fn the_moving_line_tells_the_pace() {
+        let mut pace = Pace::default();
+        let mut at = |ms: u64, samples: u64| {
+            let progress = Progress {
+                elapsed: Duration::from_millis(ms),
+                samples,
+                lost: 2,
+                threads: 5,
+                processes: 1,
+            };
+            line(&progress, pace.of(&progress))
+        };
+        assert_eq!(
+            at(500, 400),
+            "00:00  400 samples  0 a second  2 lost  1 process"
+        );
+        assert!(at(1_000, 900).contains("  900 a second  "));
+        assert!(at(1_900, 950).contains("  900 a second  "));
+        assert!(at(3_000, 1_100).contains("  100 a second  "));
     }
 }

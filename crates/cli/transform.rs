@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use hotproof_profile::transform::{
-    Direction, Group, MergeError, Paths, Transform, TransformError, Window, keep, merge, within,
+    Direction, Group, MergeError, Paths, Transform, TransformError, Window, keep, merge, on_cpu,
+    within,
 };
 use hotproof_profile::{Inline, Profile};
 use hotproof_profiler::replay::SampleRows;
@@ -53,7 +54,7 @@ pub(crate) struct TransformOptions {
     /// Gather frames
     #[arg(long, value_name = "BY")]
     pub(crate) group: Option<GroupBy>,
-    /// Take this weight of the profile
+    /// Take this weight of the profile; of a recording with --off-cpu also wall and off-cpu
     #[arg(long, value_name = "NAME")]
     pub(crate) weight: Option<String>,
     /// Leave the folders of this machine out of paths
@@ -113,10 +114,29 @@ impl TransformOptions {
         self.apply(self.merged(paths, look)?)
     }
 
+    /// As [`TransformOptions::read`], with all weights where none was asked for: those of time off
+    /// the CPU, too.
+    pub(crate) fn read_all_weights(
+        &self,
+        paths: &[PathBuf],
+        look: Look,
+    ) -> Result<Profile, Failure> {
+        let merged = self.merged(paths, look)?;
+        self.with(|transform| transform.apply(merged).map_err(|error| refused(&error)))
+    }
+
+    /// The profile as a whole where a weight was asked for, and else that of time on the CPU.
+    fn by_default(&self, profile: Profile) -> Profile {
+        match self.weight {
+            Some(_) => profile,
+            None => on_cpu(profile),
+        }
+    }
+
     /// As [`TransformOptions::read`], but samples out of focus stay, so that shares of the whole
     /// can be told.
     pub(crate) fn look(&self, paths: &[PathBuf]) -> Result<Looked, Failure> {
-        let merged = self.merged(paths, Look::Samples)?;
+        let merged = self.by_default(self.merged(paths, Look::Samples)?);
         self.with(|transform| {
             let selected = transform.select(merged).map_err(|error| refused(&error))?;
             Ok(Looked {
@@ -136,6 +156,7 @@ impl TransformOptions {
     }
 
     fn apply(&self, profile: Profile) -> Result<Profile, Failure> {
+        let profile = self.by_default(profile);
         self.with(|transform| transform.apply(profile).map_err(|error| refused(&error)))
     }
 

@@ -531,8 +531,10 @@ mod tests {
                         stack: StackBytes::Slice(&[]),
                         reserved_stack_bytes: 0,
                     };
-                    let expected = Record::Switch { tid: 13, to };
-                    assert_eq!(format.decode(record), Some(expected));
+                    let Some(Record::Switch { tid, to: found }) = format.decode(record) else {
+                        panic!("no switch");
+                    };
+                    assert_eq!((tid, found), (13, to));
                     let header = Header {
                         kind,
                         misc,

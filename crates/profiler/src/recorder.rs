@@ -406,11 +406,13 @@ impl Run {
                     now_ns.saturating_sub(SLACK_NS)
                 };
                 batch
-                    .take_before(horizon_ns, &sampler.rings.by_number(), |time_ns, raw| {
-                        observer.observe(time_ns, raw, sink)
-                    })
+                    .take_before(
+                        horizon_ns,
+                        &reading.sampler.rings.by_number(),
+                        |time_ns, raw| observer.observe(time_ns, raw, sink),
+                    )
                     .map_err(|error: SinkError| RecordError::Sink(error))?;
-                sampler.rings.release(&batch);
+                reading.sampler.rings.release(&batch);
                 if observer.beyond_copy > 0 && self.watch.can_grow() && !ended {
                     let cut = observer.beyond_copy;
                     reading
