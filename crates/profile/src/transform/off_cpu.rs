@@ -119,3 +119,97 @@ fn explained(name: &str) -> &'static str {
         _ => "Times are those in which threads were off the CPU, over all threads.",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transform::Transform;
+    use crate::{Process, Sample, StackEnd, Thread};
+
+    /// Three samples of 10 ns, a wait of 70, and 5 without a CPU.
+    fn recording() -> Profile {
+        let mut profile = Profile::default();
+        let weight = |name: &str, unit| Weight {
+            name: name.to_owned(),
+            unit,
+        };
+        profile.weights = vec![
+            weight("samples", Unit::Count),
+            weight("cpu", Unit::Nanoseconds),
+            weight(BLOCKED, Unit::Nanoseconds),
+            weight(PREEMPTED, Unit::Nanoseconds),
+        ];
+        profile.samples.weights = vec![Vec::new(); 4];
+        profile.meta.cpu_time_ns = Some(30);
+        let name = profile.strings.intern("x");
+        let process = profile.processes.push(Process {
+            pid: 1,
+            name,
+            start_ns: 0,
+            end_ns: None,
+        });
+        let thread = profile.threads.push(Thread {
+            process,
+            tid: 1,
+            name,
+            start_ns: 0,
+            end_ns: None,
+        });
+        let on = [1, 10, 0, 0];
+        for weights in [on, [0, 0, 70, 0], on, [0, 0, 0, 5], on] {
+            profile.samples.push(&Sample {
+                thread,
+                time_ns: 0,
+                stack: None,
+                weights: &weights,
+                cpu: None,
+                end: StackEnd::Complete,
+                labels: None,
+            });
+        }
+        profile
+    }
+
+    /// Each view has the sum that its name says and the rows that have a part in it; what was
+    /// counted of CPU time stays with time on the CPU alone.
+    #[test]
+    fn each_view_has_its_rows_and_its_sum() {
+        let cases = [
+            ("cpu", 30, 3, Some(30)),
+            ("samples", 3, 3, Some(30)),
+            (BLOCKED, 70, 1, None),
+            (PREEMPTED, 5, 1, None),
+            (OFF_CPU, 75, 2, None),
+            (WALL, 105, 5, None),
+        ];
+        for (name, sum, rows, counted_ns) in cases {
+            let transform = Transform {
+                weight: Some(name),
+                ..Transform::default()
+            };
+            let view = transform.apply(recording()).unwrap();
+            assert_eq!(
+                (view.total_weight(0), view.samples.len()),
+                (sum, rows),
+                "{name}"
+            );
+            assert_eq!(view.meta.cpu_time_ns, counted_ns, "{name}");
+            assert_eq!(view.weights[0].name, name);
+        }
+        let on = on_cpu(recording());
+        assert_eq!(
+            (on.samples.len(), on.weights.len(), on.sample_count()),
+            (3, 2, 3)
+        );
+        assert_eq!(recording().sample_count(), 3);
+        let transform = Transform {
+            weight: Some("sleep"),
+            ..Transform::default()
+        };
+        let refused = transform.apply(recording()).unwrap_err().to_string();
+        assert!(
+            refused.contains("off-cpu") && refused.contains("wall"),
+            "{refused}"
+        );
+    }
+}

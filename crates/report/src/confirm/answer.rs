@@ -60,6 +60,8 @@ pub struct Confirmation {
     /// Samples, in all, from which on the present figures would decide; `None` when decided, or
     /// when the share is too close to the floor to tell.
     pub samples_needed: Option<u64>,
+    /// Samples that are there, of those and the lost ones; below 0.995 nothing is decided.
+    pub captured: f64,
     /// What could make it wrong, one sentence each.
     pub warnings: Vec<String>,
 }
@@ -143,7 +145,8 @@ fn confirmation(
     let (heaviest_path, heaviest_path_share) = shape.heaviest_path().unwrap_or_default();
     let cut = cut_share(&profiles, samples);
     let quality = Quality::of_runs(&profiles);
-    let lossy = quality.lost_share() > MOST_LOST;
+    let captured = 1.0 - quality.lost_share();
+    let lossy = captured < LEAST_CAPTURED;
     let decision = match lossy {
         true => Decision::Undecided,
         false => decide(&total, cut, samples, floor),
@@ -164,21 +167,16 @@ fn confirmation(
             .then(|| samples_needed(decision, &total, cut, samples, floor))
             .flatten(),
         total,
-        warnings: lossy
-            .then(|| REFUSED.to_owned())
-            .into_iter()
-            .chain(quality.warnings())
-            .collect(),
+        captured,
+        warnings: quality.warnings(),
         name: target.name,
         place: target.place,
     }
 }
 
-/// When more than this share of the samples was lost, those that are there decide nothing: what is
-/// lost is lost in bursts, when the machine was busiest.
-const MOST_LOST: f64 = 0.005;
-/// What is said then.
-const REFUSED: &str = "no answer is given where less than 99.5 % of the samples were captured: record with a lower rate (-F), or on a machine that is less busy";
+/// When less than this share of the samples was captured, those that are there decide nothing: what
+/// is lost is lost in bursts, when the machine was busiest.
+pub(super) const LEAST_CAPTURED: f64 = 0.995;
 
 /// The share of the samples whose stacks were cut or could not be unwound: their missing frames
 /// are callers. Formats that do not tell are taken at their word, as everywhere.

@@ -1,6 +1,6 @@
 //! The answers on a terminal.
 
-use super::answer::{Confirmation, Decision};
+use super::answer::{Confirmation, Decision, LEAST_CAPTURED};
 use super::interval::FEWEST_SAMPLES;
 use super::matching::Candidate;
 use super::{Answer, FLOOR};
@@ -81,6 +81,12 @@ fn sentence(c: &Confirmation) -> String {
         ),
         Decision::No => format!(
             "{name} is not on the hot path: {} of CPU time {interval}, below {floor}.",
+            percent(c.total.value)
+        ),
+        Decision::Undecided if c.captured < LEAST_CAPTURED => format!(
+            "only {} of the samples were captured, and below {} they do not judge {name} ({} of CPU time in those that were, {interval}); record with a lower rate (-F), or on a machine that is less busy.",
+            percent(c.captured),
+            percent(LEAST_CAPTURED),
             percent(c.total.value)
         ),
         Decision::Undecided if c.samples < FEWEST_SAMPLES => format!(
