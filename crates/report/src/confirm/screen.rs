@@ -84,7 +84,7 @@ fn sentence(c: &Confirmation) -> String {
             percent(c.total.value)
         ),
         Decision::Undecided if c.captured < LEAST_CAPTURED => format!(
-            "only {} of the samples were captured, and below {} they do not judge {name} ({} of CPU time in those that were, {interval}); record with a lower rate (-F), or on a machine that is less busy.",
+            "only {} of the samples were captured, and below {} they do not judge {name}: {} of CPU time in those that were {interval}; record with a lower rate (-F), or on a machine that is less busy.",
             percent(c.captured),
             percent(LEAST_CAPTURED),
             percent(c.total.value)
