@@ -147,16 +147,14 @@ fn five_hundred_threads_are_seen() {
     let (recording, profile) = record(&request);
     assert_eq!(recording.exit, Some(Exit::Code(0)));
     assert_eq!((recording.lost.samples, recording.lost.records), (0, 0));
-    assert_eq!(profile.threads.len(), 501);
-    let mut names: Vec<&str> = profile
-        .threads
-        .rows()
-        .iter()
-        .map(|row| &profile.strings[row.name])
-        .collect();
+    // The kernel has no number any more for a task on its last way, which is then a row of its own.
+    let rows = profile.threads.rows().iter();
+    let mut names: Vec<&str> = rows.map(|row| &profile.strings[row.name]).collect();
+    names.retain(|name| name.starts_with("crowd-"));
+    assert_eq!(names.len(), 500);
     names.sort_unstable();
     names.dedup();
-    assert_eq!(names.len(), 501);
+    assert_eq!(names.len(), 500);
     // Each used 4 ms, twenty periods.
     let mut sampled: Vec<u32> = profile.samples.thread.iter().map(|id| id.0).collect();
     sampled.sort_unstable();

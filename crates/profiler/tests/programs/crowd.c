@@ -1,4 +1,5 @@
-/* `crowd N MS`: N threads at once, named `crowd-I`, each with so many milliseconds of CPU time.
+/* `crowd N MS`: N threads at once, named `crowd-I`, each with so many milliseconds of CPU time, one
+ * after the other.
  * `crowd load FILE`: half a second of work in a library that is loaded for it. With LATE defined,
  * this is that library. */
 #define _GNU_SOURCE
@@ -25,6 +26,7 @@ __attribute__((noinline)) void late_work(long ms) {
 
 #ifndef LATE
 static pthread_barrier_t together;
+static pthread_mutex_t turn = PTHREAD_MUTEX_INITIALIZER;
 static long ms;
 
 static void *thread_main(void *which) {
@@ -32,7 +34,9 @@ static void *thread_main(void *which) {
     snprintf(name, sizeof name, "crowd-%ld", (long)which);
     pthread_setname_np(pthread_self(), name);
     pthread_barrier_wait(&together);
+    pthread_mutex_lock(&turn);
     late_work(ms);
+    pthread_mutex_unlock(&turn);
     return 0;
 }
 
