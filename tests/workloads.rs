@@ -449,6 +449,8 @@ fn a_benchmark_of_cargo_is_found_and_judged_by_what_it_reports() {
         let mut compare = command(here, &words);
         compare
             .env("HOTPROOF_CACHE", cache.path())
+            // The user's target folder is nothing that two refs could share.
+            .env("CARGO_TARGET_DIR", cache.path().join("users-target"))
             .env("RUSTC_BOOTSTRAP", "1");
         finish(&mut compare)
     };
@@ -468,6 +470,7 @@ fn a_benchmark_of_cargo_is_found_and_judged_by_what_it_reports() {
         (100.0..100_000.0).contains(&base) && head > 10.0,
         "{base} {head}"
     );
+    assert!(!cache.path().join("users-target").exists());
     nothing_is_left(here);
     let words = ["compare", "main~1", "main", "--bench", "sped"];
     let mut compare = command(here, &words);
@@ -475,4 +478,97 @@ fn a_benchmark_of_cargo_is_found_and_judged_by_what_it_reports() {
         .ends_with(2)
         .says(&["has no bench sped"]);
     nothing_is_left(here);
+}
+
+/// A program with a function in a section of its own for each of `names`, and work in the first one.
+fn sections(rounds: u32) -> String {
+    format!(
+        "#include <stdio.h>\nunsigned long a(unsigned long n) {{ unsigned long s = 1; for (unsigned long i = 0; i < n; i++) s = s * 31 + (s >> 7); return s; }}\nint b(int x) {{ return x * 3; }}\nint c(int x) {{ return x + b(x); }}\nint main(void) {{ printf(\"%d\\n\", (int)(a({rounds}) & 0) + c(4)); return 0; }}\n"
+    )
+}
+
+#[test]
+fn each_ref_is_linked_several_times_and_all_links_run() {
+    let _machine = alone();
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let cache = tempfile::tempdir().unwrap();
+    commit(here, "base", &[("a.c", &sections(4_000_000))]);
+    commit(here, "head", &[("a.c", &sections(3_900_000))]);
+    fs::write(here.join(".git/info/exclude"), "bench\n.hotproof/\n").unwrap();
+    let built = cache.path().join("built");
+    let build = format!(
+        "echo built >> '{}'; cc -g -O1 -ffunction-sections a.c -o bench",
+        built.display()
+    );
+    let compare = || {
+        let words = [
+            "compare",
+            "main~1",
+            "main",
+            "--json",
+            "--layouts",
+            "3",
+            "--pairs",
+            "9",
+            "--build",
+            &build,
+            "--",
+            "./bench",
+        ];
+        let ran = hotproof(here, cache.path(), &words).ends_with(12);
+        let json: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+        assert_eq!(json["layouts"]["count"], 3, "{json}");
+        let links = json["layouts"]["links"].as_array().unwrap().clone();
+        let pairs: Vec<u64> = links
+            .iter()
+            .map(|it| it["pairs"].as_u64().unwrap())
+            .collect();
+        assert_eq!(pairs, [3; 6], "each link runs once in a round");
+        assert!(json["layouts"]["largest_difference_pct"].as_f64().unwrap() > 0.0);
+        json
+    };
+    let first = compare();
+    // Links are made in one build, and kept with it.
+    compare();
+    let builds = fs::read_to_string(&built).unwrap().lines().count();
+    assert_eq!(builds, 3, "base, head and the second copy of base");
+    nothing_is_left(here);
+    // They are different programs, of which the diff's function is found in each.
+    let function = first["functions"][0]["name"].as_str().unwrap();
+    assert!(["a", "main"].contains(&function), "{function}");
+    let slot = |end: &str| -> Vec<Vec<u8>> {
+        let builds = fs::read_dir(cache.path().join("builds")).unwrap();
+        let folders = builds.map(|entry| entry.unwrap().path());
+        let programs = folders.map(|folder| folder.join(format!("bench.layout-{end}")));
+        programs.filter_map(|path| fs::read(path).ok()).collect()
+    };
+    let [one, two, three] = ["00", "01", "02"].map(slot);
+    assert_eq!([one.len(), two.len(), three.len()], [3; 3]);
+    assert_ne!(one, two);
+    assert_ne!(two, three);
+}
+
+#[test]
+fn what_cannot_be_linked_in_other_orders_is_refused() {
+    let _machine = alone();
+    let folder = repository();
+    let cache = tempfile::tempdir().unwrap();
+    let cases: [(&[&str], &str); 2] = [
+        (
+            &[],
+            "nothing is built there, so nothing is linked; say how to build it with --build CMD",
+        ),
+        (
+            &["--build", "true"],
+            "its build linked no program that hotproof could see",
+        ),
+    ];
+    for (more, says) in cases {
+        let start = ["compare", "main~1", "main", "--layouts", "2"];
+        let words = [&start[..], more, &["--", "sh", "bench.sh"]].concat();
+        let ran = hotproof(folder.path(), cache.path(), &words).ends_with(20);
+        ran.says(&["no other layouts of base (main~1)", says]);
+        nothing_is_left(folder.path());
+    }
 }

@@ -51,6 +51,9 @@ pub(crate) struct Ab {
     /// Sample the runs, and show the functions
     #[arg(long)]
     pub(crate) profile: bool,
+    /// Compare commands that print different things
+    #[arg(long)]
+    pub(crate) allow_different_output: bool,
     /// Seed of the coin that orders each pair
     #[arg(long, value_name = "N")]
     pub(crate) seed: Option<u64>,
@@ -69,6 +72,7 @@ pub(crate) fn run(arguments: &Ab, voice: Voice) -> Outcome {
         rule: Rule {
             margin: arguments.margin / 100.0,
             minimum_effect: arguments.min_effect / 100.0,
+            allow_different_output: arguments.allow_different_output,
             ..Rule::default()
         },
         metric: arguments.metric.map(Into::into),

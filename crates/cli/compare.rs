@@ -64,13 +64,14 @@ fn joined(documents: &[String]) -> String {
 /// What several verdicts come to: one regression is one, whatever the others say; what is not
 /// decided keeps the whole open; then one gain is enough.
 fn over_all(verdicts: &[Verdict]) -> Verdict {
-    const BY_WEIGHT: [Verdict; 11] = [
+    const BY_WEIGHT: [Verdict; 12] = [
         Verdict::Refused,
         Verdict::Regression,
         Verdict::MoreInstructions,
         Verdict::Inconclusive,
         Verdict::Keep,
         Verdict::KeepUnattributed,
+        Verdict::KeepUnexplained,
         Verdict::KeepMicroOnly,
         Verdict::FewerInstructions,
         Verdict::Discard,
@@ -185,6 +186,7 @@ pub(crate) fn options(
             concurrency: given.concurrency.unwrap_or(workload.concurrency),
             ..workload
         },
+        layouts: given.layouts,
         seed: given.seed,
         stop: interrupt::flag()?,
         force: given.force,

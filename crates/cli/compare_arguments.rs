@@ -20,6 +20,7 @@ Examples:
   hotproof compare main HEAD --script -- python3 times.py     it prints {\"parse\": 0.12}
   hotproof compare main HEAD -w all --policy cpu --test 'cargo test'
   hotproof compare main HEAD --engine callgrind -- ./bench    instructions, the same in every run
+  hotproof compare main HEAD --layouts 4 -- target/release/bench     does it hold however code lies?
 
 CMD runs in a checkout of each ref, in the folder that you stand in: a relative path means that
 ref's own file. {root} in CMD is your own checkout. Builds can ask git; CMD may not find a .git, so
@@ -141,6 +142,10 @@ pub(crate) struct CompareOptions {
     /// Run so many copies of the command at once
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub(crate) concurrency: Option<u32>,
+    /// Link each ref so many times with its functions in other orders, and measure all of them: what
+    /// they differ by is the margin then
+    #[arg(long, value_name = "K", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=16))]
+    pub(crate) layouts: u32,
     /// A gain smaller than this may come from code layout alone
     #[arg(long, value_name = "PERCENT", default_value_t = 0.5, value_parser = percent)]
     pub(crate) margin: f64,

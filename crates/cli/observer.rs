@@ -1,6 +1,6 @@
 //! What a person sees while a comparison runs.
 
-use hotproof_diff::{Estimate, Function, Machine, OutsideChange, RefFacts, Side};
+use hotproof_diff::{Ceiling, Estimate, Function, Machine, OutsideChange, RefFacts, Side};
 use hotproof_lab::{Event, Observer};
 
 use crate::output::Voice;
@@ -54,6 +54,7 @@ impl Observer for Screen {
             } => {
                 self.line(&changed(functions, outside, *code_changed));
             }
+            Event::Ceiling { functions, ceiling } => self.line(&ceiling_lines(functions, ceiling)),
             Event::Notice(text) => self.line(&format!("  note     {text}")),
             Event::Machine(machine) => self.line(&machine_line(machine)),
             Event::Placebo { done, of, elapsed } => self.ticker.say(|| {
@@ -98,7 +99,13 @@ fn resolved(side: Side, facts: &RefFacts) -> String {
         Side::Head => "head",
     };
     let commit: String = facts.commit.chars().take(7).collect();
-    format!("  {side:<8} {commit}  {}: {}", facts.name, facts.subject)
+    // A command of `ab` stands for both, and has no commit outside of a checkout.
+    let text = if facts.name == facts.subject {
+        facts.name.clone()
+    } else {
+        format!("{}: {}", facts.name, facts.subject)
+    };
+    format!("  {side:<8} {commit}  {text}")
 }
 
 fn changed(functions: &[Function], outside: &[OutsideChange], code_changed: bool) -> String {
@@ -125,6 +132,37 @@ fn changed(functions: &[Function], outside: &[OutsideChange], code_changed: bool
         parts.push(format!("{} {places} outside functions", outside.len()));
     }
     format!("  changed  {}", parts.join(", "))
+}
+
+/// Functions whose shares are told one by one.
+const NAMED: usize = 4;
+
+/// Which changed functions are hot, and the most that can be won in them.
+fn ceiling_lines(functions: &[Function], ceiling: &Ceiling) -> String {
+    let share = |share: f64| format!("{:.1} %", share * 100.0);
+    let named = ceiling.functions.iter().take(NAMED).map(|it| {
+        let name = &functions[it.row].name;
+        format!("{name} {}", share(it.share.value))
+    });
+    let mut names: Vec<String> = named.collect();
+    if ceiling.functions.len() > NAMED {
+        names.push("...".to_owned());
+    }
+    if ceiling.added > 0 {
+        names.push(format!("{} at head alone", ceiling.added));
+    }
+    let hot = match (ceiling.hot(), ceiling.functions.len()) {
+        (hot, 1) => ["not known to be, ", ""][hot.min(1)].to_owned(),
+        (hot, all) => format!("{hot} of {all} changed functions: "),
+    };
+    let (low, high) = (ceiling.share.low, ceiling.share.high);
+    format!(
+        "  hot      {hot}{} of base\n           most that can be won here: {} (99 % interval {:.1} to {:.1})",
+        names.join(", "),
+        share(ceiling.share.value),
+        low * 100.0,
+        high * 100.0
+    )
 }
 
 fn machine_line(machine: &Machine) -> String {

@@ -84,6 +84,7 @@ fn options_of(earlier: Comparison, top: &Path, arguments: &Verdict) -> Result<Op
             needs_hot: rule.needs_hot,
             shortest_run_ns: rule.shortest_run_ns,
         },
+        layouts: setup.layouts,
         seed: Some(earlier.seed),
         stop: interrupt::flag()?,
         force: true,

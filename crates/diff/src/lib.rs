@@ -27,9 +27,11 @@
 //! ```
 
 mod attribution;
+mod ceiling;
 pub mod changes;
 mod conclusion;
 mod conflict;
+mod layout;
 pub mod statistics;
 mod values;
 mod verdict;
@@ -38,11 +40,13 @@ mod witness;
 pub use attribution::{
     Attribution, AttributionKind, Decomposition, FunctionResult, Hot, ShareChange, TimeChange,
 };
+pub use ceiling::{Ceiling, FunctionCeiling};
 pub use conclusion::{
     Conclusion, Evidence, MetricRow, Noise, Outcome, Quantity, ReportedRow, SampleFacts, Step,
     StopReason, conclude, next_step, noise,
 };
 pub use conflict::{Conflict, conflict};
+pub use layout::{LayoutRow, Layouts};
 pub use statistics::{Direction, PairedTest, Sequence, log_ratio, share_interval};
 pub use values::*;
 pub use verdict::{ExitCode, Verdict};

@@ -119,6 +119,8 @@ pub struct Run {
     pub metrics: Metrics,
     /// What was sampled; `None` where sampling is not permitted.
     pub tally: Option<Tally>,
+    /// Which link of its ref ran, from 0; 0 is as the linker puts it.
+    pub layout: u32,
 }
 
 /// Which run of a pair came first.
@@ -291,12 +293,15 @@ pub struct Setup {
     pub outputs: Vec<String>,
     /// The functions of interest, when the user named them.
     pub functions: Option<String>,
+    /// So many links of each ref with their sections in other orders; below 2, one as it is.
+    pub layouts: u32,
 }
 
 /// What the user asked of the rule.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Rule {
-    /// d: the layout margin, a fraction (0.005).
+    /// d: the layout margin, a fraction (0.005); where several layouts are measured, what they
+    /// show takes its place.
     pub margin: f64,
     /// The gain that a keep needs beyond the margin, a fraction (0.2 for a fifth less time); 0
     /// keeps all that is faster than the margin.
@@ -501,6 +506,8 @@ pub struct Comparison {
     pub metric_reason: Option<String>,
     /// Seed of the coin.
     pub seed: u64,
+    /// Runs of base before any of head, which say where its time goes; empty where nobody asked.
+    pub base_runs: Vec<Run>,
     /// A/A pairs of two separately built copies of base; may be empty.
     pub placebo: Vec<Pair>,
     /// The counted pairs in the order they ran.
@@ -565,6 +572,17 @@ pub struct Estimate {
 }
 
 impl Estimate {
+    /// The ratio whose logarithm this is.
+    pub(crate) fn exponential(self) -> Estimate {
+        Estimate {
+            value: self.value.exp(),
+            low: self.low.exp(),
+            high: self.high.exp(),
+            unit: EstimateUnit::Ratio,
+            ..self
+        }
+    }
+
     /// Whether the interval leaves out `x`.
     pub fn excludes(&self, x: f64) -> bool {
         x < self.low || x > self.high

@@ -327,3 +327,43 @@ fn projected_over_needed(noise: Noise, effect: f64, looked_at: usize, seed: u64)
     }
     Some(projected as f64 / (sequence.pairs() - looked_at) as f64)
 }
+
+/// Equals of which each ref was linked four times, each link with a layout of its own: layout alone
+/// must not make a keep, though it makes one link of head faster than one of base for good.
+#[test]
+fn layout_alone_is_rarely_called_faster_over_four_layouts() {
+    const SERIES: u64 = 300;
+    for layout_sd in [0.002, 0.006] {
+        let mut kept = 0;
+        for seed in 0..SERIES {
+            let mut dice = Dice::new(90_000 + seed);
+            let levels: [[f64; 4]; 2] =
+                [(); 2].map(|()| [(); 4].map(|()| layout_sd * dice.gaussian()));
+            let mut series = Series::new(Noise::Gaussian { sd: 0.01 }, 0.0, seed);
+            let mut comparison = made::empty();
+            comparison.setup.layouts = 4;
+            let run = |cpu_ns: f64, layout: usize| Run {
+                metrics: made::metrics(cpu_ns as u64, cpu_ns as u64),
+                tally: None,
+                layout: layout as u32,
+            };
+            let mut outcome = Outcome::Undecided;
+            for index in 0..150 {
+                let (base, head) = (index % 4, (index + index / 4) % 4);
+                let x = series.next() + levels[1][head] - levels[0][base];
+                comparison.pairs.push(Pair {
+                    order: Order::BaseFirst,
+                    base: run(1e8, base),
+                    head: run(1e8 * x.exp(), head),
+                });
+                outcome = Sequence::of(&comparison).outcome();
+                if outcome != Outcome::Undecided {
+                    break;
+                }
+            }
+            kept += u64::from(outcome == Outcome::Faster);
+        }
+        println!("layout sd {layout_sd}: {kept} of {SERIES} called faster");
+        assert!(kept * 100 <= SERIES, "{kept} of {SERIES} at {layout_sd}");
+    }
+}

@@ -659,7 +659,7 @@ fn every_exit_code_is_the_documented_one() {
     let codes: Vec<u8> = ExitCode::ALL.iter().map(|code| code.code()).collect();
     assert_eq!(codes, [0, 1, 2, 10, 11, 12, 13, 20, 21]);
     let of_verdicts: Vec<u8> = Verdict::ALL.iter().map(|v| v.exit_code().code()).collect();
-    assert_eq!(of_verdicts, [0, 0, 0, 10, 11, 12, 13, 20, 0, 11, 10]);
+    assert_eq!(of_verdicts, [0, 0, 0, 0, 10, 11, 12, 13, 20, 0, 11, 10]);
     let ids: std::collections::BTreeSet<&str> = Verdict::ALL.iter().map(|v| v.id()).collect();
     assert_eq!(ids.len(), Verdict::ALL.len());
 }
@@ -884,6 +884,7 @@ fn any_run() -> impl Strategy<Value = Run> {
             ..made::metrics(n[0], n[1])
         },
         tally,
+        layout: 0,
     })
 }
 
@@ -1035,4 +1036,85 @@ fn several_workloads_ask_for_as_many_times_the_evidence() {
         together.is_none_or(|pairs| pairs > alone),
         "{together:?} {alone}"
     );
+}
+
+/// The comparison as if each ref had been linked four times, one link of head after another with one
+/// of base; `factor` is what layout does to a run of a side's link.
+fn linked_four_times(mut comparison: Comparison, factor: fn(Side, u32) -> f64) -> Comparison {
+    comparison.setup.layouts = 4;
+    for (index, pair) in comparison.pairs.iter_mut().enumerate() {
+        let (round, at) = (index as u32 / 4, index as u32 % 4);
+        pair.base.layout = at;
+        pair.head.layout = (at + round) % 4;
+        for (side, run) in [(Side::Base, &mut pair.base), (Side::Head, &mut pair.head)] {
+            let cpu_ns = run.metrics.cpu_ns as f64 * factor(side, run.layout);
+            run.metrics.cpu_ns = cpu_ns as u64;
+        }
+    }
+    comparison
+}
+
+/// So many pairs that each link has the eleven that it needs.
+fn unexplained(rest_head: f64) -> Comparison {
+    let mut made = made(25.0, 25.0, rest_head);
+    made.pairs = 80;
+    made.comparison()
+}
+
+#[test]
+fn a_gain_that_holds_over_all_layouts_is_kept_unexplained() {
+    let still = |_, _| 1.0;
+    let comparison = linked_four_times(unexplained(0.95), still);
+    let conclusion = expect(
+        &comparison,
+        Verdict::KeepUnexplained,
+        0,
+        "over all 4 layouts of both, though parse::number did not get faster with it",
+    );
+    let layouts = conclusion.layouts.unwrap();
+    assert_eq!((layouts.rows.len(), layouts.rows[0].pairs), (8, 20));
+    assert!(layouts.all_show(Outcome::Faster));
+    let placebo = layouts.placebo.unwrap();
+    assert!((0.0..0.008).contains(&placebo), "{placebo}");
+    assert_eq!(layouts.margin, placebo);
+    assert!(!conclusion.not_checked.join(" ").contains("layout"));
+}
+
+#[test]
+fn a_gain_of_one_layout_is_not_kept_and_its_size_is_the_margin() {
+    // One link of head is 8 % faster than the three others, which are as fast as base.
+    let lucky = |side, layout| match (side, layout) {
+        (Side::Head, 2) => 0.92,
+        _ => 1.0,
+    };
+    let comparison = linked_four_times(unexplained(1.0), lucky);
+    let conclusion = conclude(&comparison);
+    assert!(conclusion.exit_code() != 0, "{}", conclusion.reason);
+    let layouts = conclusion.layouts.unwrap();
+    let placebo = layouts.placebo.unwrap();
+    assert!((0.07..0.1).contains(&placebo), "{placebo}");
+    assert_eq!(layouts.margin, comparison.rule.minimum_effect);
+    assert!(
+        conclusion
+            .warnings
+            .iter()
+            .any(|it| it.contains("two links of the same code differed by 8.")),
+        "{:?}",
+        conclusion.warnings
+    );
+}
+
+#[test]
+fn before_layouts_are_known_a_gain_has_to_exceed_the_minimum_effect() {
+    let mut comparison = linked_four_times(unexplained(0.95), |_, _| 1.0);
+    comparison.pairs.truncate(11);
+    let layouts = conclude(&comparison).layouts.unwrap();
+    assert_eq!(layouts.placebo, None);
+    assert_eq!(layouts.margin, comparison.rule.minimum_effect);
+    // A gain is measured until each link can show it.
+    let mut comparison = linked_four_times(faster(), |_, _| 1.0);
+    comparison.pairs.truncate(36);
+    assert_eq!(next_step(&comparison), Step::Continue);
+    comparison.setup.layouts = 0;
+    assert_ne!(next_step(&comparison), Step::Continue);
 }

@@ -95,7 +95,7 @@ pub fn ab(
         });
     }
     let before = facts::CpuTicks::now();
-    let mut pairs = Pairs::new(options, &scratch, joiner, seats);
+    let mut pairs = Pairs::new(options, &scratch, joiner, seats, [None, None, None]);
     pairs.placebo = Placebo::LeftOut;
     pairs.run(options, &mut comparison, observer)?;
     comparison.machine.stolen_pct = before

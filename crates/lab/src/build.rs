@@ -9,6 +9,7 @@ use crate::cargo::{self, Workspace};
 use crate::child::{self, Streams};
 use crate::error::LabError;
 use crate::event::Checkout;
+use crate::layouts::Linker;
 use crate::options::{Build, Options, Product};
 
 /// Lines of a failed build that are shown.
@@ -188,6 +189,11 @@ impl Recipe {
         let words = std::iter::once(&self.program).chain(&self.arguments);
         let words: Vec<_> = words.map(|word| word.to_string_lossy()).collect();
         words.join(" ")
+    }
+
+    /// Lets a script stand in for the linker.
+    pub(crate) fn link_with(&mut self, linker: &Linker, place: &Place) {
+        self.variables.extend(linker.variables(place));
     }
 
     /// Builds. Returns where the program lies that cargo was asked for.

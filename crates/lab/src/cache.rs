@@ -27,6 +27,7 @@ use rustix::fs::{FlockOperation, flock};
 use crate::error::LabError;
 use crate::git;
 use crate::kept::KeptBuild;
+use crate::layouts;
 
 /// Slots of one key that are tried before a comparison goes without the cache.
 const SLOTS: u32 = 16;
@@ -407,7 +408,10 @@ fn files_in(folder: &Path) -> io::Result<BTreeMap<PathBuf, Look>> {
             let path = below.join(entry.file_name());
             let facts = entry.metadata()?;
             if facts.is_dir() {
-                folders.push(path);
+                // Links that turn from run to run are no part of the build.
+                if path != Path::new(layouts::TURNING) {
+                    folders.push(path);
+                }
             } else {
                 let look = Look {
                     length: facts.len(),

@@ -215,6 +215,16 @@ fn selection(workspace: &Workspace, product: &Product) -> Vec<String> {
     }
 }
 
+/// The files that cargo may take settings from for someone who stands in `directory`, nearest first.
+pub(crate) fn settings_files(directory: &Path) -> Vec<PathBuf> {
+    let near = directory.ancestors().map(|folder| folder.join(".cargo"));
+    let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
+    let home = home.or_else(|| Some(std::env::home_dir()?.join(".cargo")));
+    near.chain(home)
+        .flat_map(|folder| [folder.join("config.toml"), folder.join("config")])
+        .collect()
+}
+
 /// The environment of a build: into the checkout's own target folder, with the debug information
 /// that names inlined functions (level 1: line tables alone would drop their linkage names and
 /// declared lines), in the binary itself.

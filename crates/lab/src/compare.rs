@@ -204,7 +204,8 @@ impl Question {
             .transpose()?;
         let before = facts::CpuTicks::now();
         let governor = facts::governor();
-        let mut pairs = Pairs::new(options, &scratch, joiner, seats);
+        let layouts = sites.each_ref().map(|site| site.layouts.clone());
+        let mut pairs = Pairs::new(options, &scratch, joiner, seats, layouts);
         let ran = pairs.run(options, &mut self.comparison, observer);
         if let Some(earlier) = earlier {
             earlier.restore(&mut self.comparison);
@@ -421,6 +422,7 @@ pub(crate) fn empty(options: &Options, refs: Vec<RefFacts>, seed: u64) -> Compar
         policy: options.policy.name.clone(),
         setup: setup(options),
         tests: TestCheck::NotRun,
+        base_runs: Vec::new(),
         placebo: Vec::new(),
         pairs: Vec::new(),
         functions: Vec::new(),
@@ -452,6 +454,11 @@ fn setup(options: &Options) -> Setup {
         scope: workload.scope.clone(),
         outputs: workload.outputs.iter().map(text).collect(),
         functions: options.functions.clone(),
+        layouts: if options.layouts < 2 {
+            0
+        } else {
+            options.layouts
+        },
         ..Setup::default()
     }
 }

@@ -277,6 +277,14 @@ pub enum LabError {
         /// The end of its output.
         tail: String,
     },
+    /// A ref cannot be linked with its functions in other orders.
+    #[error("no other layouts of {place}: {reason}")]
+    NoLayouts {
+        /// Which checkout, or which file of settings.
+        place: String,
+        /// Why, and what to do.
+        reason: String,
+    },
     /// The kernel refuses something that even end-to-end figures need.
     #[error("cannot measure: {0}")]
     Recorder(String),
@@ -316,6 +324,7 @@ impl LabError {
             | LabError::NoValgrind
             | LabError::NoSampling(_)
             | LabError::NoMetric { .. }
+            | LabError::NoLayouts { .. }
             | LabError::UnlikeFingerprints { .. } => ErrorClass::Environment,
             LabError::Build { .. }
             | LabError::NothingReported { .. }

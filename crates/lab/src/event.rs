@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hotproof_diff::{Estimate, Function, Machine, OutsideChange, RefFacts, Side};
+use hotproof_diff::{Ceiling, Estimate, Function, Machine, OutsideChange, RefFacts, Side};
 
 /// One of the checkouts that a comparison builds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -64,6 +64,13 @@ pub enum Event<'a> {
         outside: &'a [OutsideChange],
         /// Whether anything but comments and white space changed.
         code_changed: bool,
+    },
+    /// Base was looked at before head runs.
+    Ceiling {
+        /// The functions that the rows are of.
+        functions: &'a [Function],
+        /// The most that can be won.
+        ceiling: &'a Ceiling,
     },
     /// Something that the user has to know; also among the comparison's warnings.
     Notice(&'a str),

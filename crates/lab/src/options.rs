@@ -188,6 +188,8 @@ pub struct Options {
     pub sampling: Sampling,
     /// Whether to count instructions.
     pub counting: Option<Counting>,
+    /// So many links of each ref, with its functions in other orders; below 2, one as it is.
+    pub layouts: u32,
 }
 
 impl Options {
@@ -223,6 +225,7 @@ impl Options {
             adaptive: Adaptive::Read,
             sampling: Sampling::WherePermitted,
             counting: None,
+            layouts: 1,
         }
     }
 

@@ -17,6 +17,7 @@ use crate::callgrind::{self, Counted, Valgrind};
 use crate::error::LabError;
 use crate::event::{Checkout, Event, Observer};
 use crate::facts;
+use crate::layouts::Layouts;
 use crate::naming::Naming;
 use crate::options::{self, Counting, Options};
 use crate::output::Outputs;
@@ -28,8 +29,31 @@ use crate::scratch::{Folder, Scratch};
 /// One checkout, ready to run.
 struct Seat {
     task: Task,
+    /// The layouts of its programs, and which one they have now.
+    layouts: Option<Layouts>,
+    turned: Option<u32>,
     // Each checkout has its own, because the two copies of base may have one build-id.
     symbolizer: Symbolizer,
+}
+
+impl Seat {
+    /// Lets its programs be one of their layouts.
+    fn turn(&mut self, layout: u32) -> Result<(), LabError> {
+        let Some(layouts) = self
+            .layouts
+            .as_ref()
+            .filter(|_| self.turned != Some(layout))
+        else {
+            return Ok(());
+        };
+        layouts.turn(layout).map_err(|source| LabError::File {
+            action: "choose a layout in",
+            path: self.task.worktree.clone(),
+            source,
+        })?;
+        self.turned = Some(layout);
+        Ok(())
+    }
 }
 
 /// The runs of a comparison.
@@ -62,17 +86,21 @@ impl<'a> Pairs<'a> {
         scratch: &'a Scratch,
         joiner: Joiner<'a>,
         seats: [(Place, Task); 3],
+        layouts: [Option<Layouts>; 3],
     ) -> Pairs<'a> {
         let sampling = match options.sampling {
             options::Sampling::WherePermitted => Sampling::Events,
             options::Sampling::Off => Sampling::Off,
         };
         let limit = Limit::asked(options.timeout);
+        let mut layouts = layouts.into_iter();
         Pairs {
             runner: Runner::new(sampling, limit, options.stop.clone()),
             folder: scratch.folder(),
             seats: seats.map(|(_, task)| Seat {
                 task,
+                layouts: layouts.next().flatten(),
+                turned: None,
                 symbolizer: Symbolizer::new(),
             }),
             scope: options.workload.scope.clone(),
@@ -104,6 +132,8 @@ impl<'a> Pairs<'a> {
             scope: self.scope.clone(),
             gain_bytes: options.policy.gain_bytes,
             placebo: self.placebo,
+            samples: options.sampling == options::Sampling::WherePermitted,
+            layouts: options.layouts,
         };
         // What was measured before a failure is worth keeping, so it is completed all the same.
         let alone = options.counting.is_some_and(|counting| counting.alone);
@@ -257,9 +287,11 @@ fn tell_machine(
 impl Workload for Pairs<'_> {
     type Raw = Raw;
 
-    fn execute(&mut self, checkout: Checkout, rate_hz: u64) -> Result<Raw, LabError> {
+    fn execute(&mut self, checkout: Checkout, layout: u32, rate_hz: u64) -> Result<Raw, LabError> {
         self.started.get_or_insert_with(Instant::now);
-        let task = self.seat(checkout).task.clone();
+        let seat = self.seat(checkout);
+        seat.turn(layout)?;
+        let task = seat.task.clone();
         let before = facts::cpu_pressure_ns();
         let outcome = self.runner.run(&task, rate_hz, self.folder)?;
         let pressure_ns = before
@@ -317,7 +349,15 @@ impl Workload for Pairs<'_> {
                 ..self.joiner.tally(side, &profile)
             }
         });
-        Run { metrics, tally }
+        Run {
+            metrics,
+            tally,
+            layout: 0,
+        }
+    }
+
+    fn functions(&self) -> Vec<Function> {
+        self.joiner.functions()
     }
 
     fn blocked(&self, raw: &Raw) -> Duration {
@@ -372,8 +412,9 @@ fn count_threads(profile: &Profile) -> usize {
 fn drop_unseen(comparison: &mut Comparison) {
     let mut seen = vec![false; comparison.functions.len()];
     let runs = comparison.placebo.iter_mut().chain(&mut comparison.pairs);
+    let runs = runs.flat_map(|pair| [&mut pair.base, &mut pair.head]);
     let mut tallies: Vec<&mut Tally> = runs
-        .flat_map(|pair| [&mut pair.base, &mut pair.head])
+        .chain(&mut comparison.base_runs)
         .filter_map(|run| run.tally.as_mut())
         .collect();
     for entry in tallies.iter().flat_map(|tally| &tally.functions) {

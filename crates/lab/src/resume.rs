@@ -49,6 +49,12 @@ impl Earlier {
                 })
             })
             .collect();
+        comparison.base_runs = self.logged.base_runs;
+        for run in &mut comparison.base_runs {
+            if let Some(tally) = &mut run.tally {
+                move_rows(tally, &moved);
+            }
+        }
         let earlier = self.logged.placebo.into_iter().zip(&mut comparison.placebo);
         let pairs = self.logged.pairs.into_iter().zip(&mut comparison.pairs);
         for (mut old, new) in earlier.chain(pairs) {
@@ -116,6 +122,10 @@ fn differences(then: &Comparison, now: &Comparison) -> Vec<String> {
         ("base", [then.base.commit.clone(), now.base.commit.clone()]),
         ("head", [then.head.commit.clone(), now.head.commit.clone()]),
         ("command", [words(then), words(now)]),
+        (
+            "layouts of each ref",
+            [then, now].map(|it| it.setup.layouts.max(1).to_string()),
+        ),
     ];
     all.into_iter()
         .filter(|(_, [then, now])| then != now)
@@ -192,6 +202,7 @@ mod tests {
                     .collect(),
                 ..Tally::default()
             }),
+            layout: 0,
         };
         Pair {
             order: Order::BaseFirst,
@@ -218,6 +229,7 @@ mod tests {
             metric: Metric::CpuTime,
             metric_reason: None,
             seed: 1,
+            base_runs: Vec::new(),
             placebo: Vec::new(),
             pairs,
             functions: functions.iter().map(|key| function(key)).collect(),

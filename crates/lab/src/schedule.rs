@@ -5,14 +5,15 @@ use std::time::Duration;
 
 use hotproof_diff::statistics::FEWEST_PAIRS;
 use hotproof_diff::{
-    Comparison, Estimate, Metric, Metrics, Order, Pair, Run, Sequence, Side, Step, Verdict,
-    conclude, log_ratio, next_step,
+    Ceiling, Comparison, Estimate, Function, Metric, Metrics, Order, Pair, Run, Sequence, Side,
+    Step, Verdict, conclude, log_ratio, next_step,
 };
 
 use crate::coin::Coin;
 use crate::error::LabError;
 use crate::event::{Checkout, Event, Observer};
 use crate::facts;
+use crate::rounds::Rounds;
 use crate::run::{jittered, rate_for};
 
 /// Pairs of the A/A block.
@@ -29,15 +30,23 @@ pub(crate) trait Workload {
     /// What one run leaves, before it is counted up.
     type Raw;
 
-    /// Runs once.
-    fn execute(&mut self, checkout: Checkout, rate_hz: u64) -> Result<Self::Raw, LabError>;
+    /// Runs one of its layouts once; 0 is the program as it was linked.
+    fn execute(
+        &mut self,
+        checkout: Checkout,
+        layout: u32,
+        rate_hz: u64,
+    ) -> Result<Self::Raw, LabError>;
 
     /// What was measured.
     fn metrics<'a>(&self, raw: &'a Self::Raw) -> &'a Metrics;
 
-    /// Counts up what was sampled; called between pairs, so that it does not separate the two
+    /// Counts up what was sampled, as a run of layout 0; called between pairs, so that it does not separate the two
     /// runs of one.
     fn tally(&mut self, side: Side, raw: Self::Raw) -> Run;
+
+    /// The rows of functions that runs were counted up for so far.
+    fn functions(&self) -> Vec<Function>;
 
     /// Time that the run spent neither computing nor waiting for a CPU, as far as can be told.
     fn blocked(&self, raw: &Self::Raw) -> Duration;
@@ -68,6 +77,10 @@ pub(crate) struct Plan {
     pub(crate) gain_bytes: Option<u64>,
     /// Whether base is compared with its copy first.
     pub(crate) placebo: Placebo,
+    /// Whether runs are to be sampled.
+    pub(crate) samples: bool,
+    /// Links of each ref that take turns; below 2, one.
+    pub(crate) layouts: u32,
 }
 
 /// The A/A block.
@@ -102,6 +115,9 @@ pub(crate) fn run<W: Workload>(
     // Pairs that go on where others ended have a coin of their own, which follows from the seed.
     let earlier = comparison.pairs.len() as u64;
     let mut coin = Coin::new(comparison.seed.wrapping_add(earlier));
+    if comparison.base_runs.is_empty() && comparison.pairs.is_empty() {
+        look_at_base(workload, &plan, comparison, observer)?;
+    }
     let fixed = warm_up(workload, &plan, &mut coin)?;
     if let (Metric::PeakMemory, Some(bytes)) = (fixed.metric, plan.gain_bytes) {
         // Fixed before the first counted pair, like the metric.
@@ -116,7 +132,9 @@ pub(crate) fn run<W: Workload>(
     }
     warmed_up(workload, &fixed, comparison, observer);
     let wanted = plan.placebo;
+    let rounds = Rounds::new(plan.layouts, comparison.seed.wrapping_add(earlier));
     let mut measuring = Measuring {
+        rounds,
         workload,
         plan,
         fixed,
@@ -136,6 +154,61 @@ fn warned(comparison: &mut Comparison, observer: &mut dyn Observer, warning: Opt
         observer.event(&Event::Notice(&text));
         comparison.warnings.push(text);
     }
+}
+
+/// Samples of base that a share is known well enough from: within two points or so.
+const ENOUGH_SAMPLES: u64 = 4_000;
+/// So many runs of base are looked at; the first one does not count when there are others, since
+/// it read its files from disk.
+const LOOKS: usize = 4;
+/// Looking takes at most this share of the budget, but for two runs: only the second one is sampled
+/// as often as its length asks for.
+const LOOKS_SHARE: f64 = 1.0 / 20.0;
+
+/// Runs of base alone, where functions changed: what they take is the most that can be won, and is
+/// told before head has run.
+fn look_at_base<W: Workload>(
+    workload: &mut W,
+    plan: &Plan,
+    comparison: &mut Comparison,
+    observer: &mut dyn Observer,
+) -> Result<(), LabError> {
+    let changed = |functions: &[Function]| functions.iter().any(|it| it.change.is_some());
+    if !plan.samples || !changed(&workload.functions()) {
+        return Ok(());
+    }
+    let mut rate_hz = plan.rate_hz;
+    let mut runs: Vec<Run> = Vec::new();
+    let mut samples = 0;
+    let end = plan.budget.mul_f64(LOOKS_SHARE);
+    while runs.len() < LOOKS && samples < ENOUGH_SAMPLES {
+        let before = workload.elapsed();
+        let took = before.checked_div(runs.len() as u32).unwrap_or_default();
+        if runs.len() > 1 && before + took > end {
+            break;
+        }
+        let raw = workload.execute(Checkout::Base, 0, rate_hz)?;
+        rate_hz = rate_for(workload.metrics(&raw).cpu_ns, plan.kernel_limit_hz);
+        let run = workload.tally(Side::Base, raw);
+        let Some(tally) = &run.tally else {
+            // Nothing is sampled here: there is no share to be had.
+            return Ok(());
+        };
+        samples += tally.samples;
+        runs.push(run);
+    }
+    if runs.len() > 1 {
+        runs.remove(0);
+    }
+    comparison.base_runs = runs;
+    comparison.functions = workload.functions();
+    if let Some(ceiling) = Ceiling::of(comparison) {
+        observer.event(&Event::Ceiling {
+            functions: &comparison.functions,
+            ceiling: &ceiling,
+        });
+    }
+    Ok(())
 }
 
 /// One pair that is thrown away; a second one when the first seems to block, because the first
@@ -241,7 +314,7 @@ fn one_warm_up<W: Workload>(
         reports: true,
     };
     for (checkout, side) in [(Checkout::Base, Side::Base), (Checkout::Head, Side::Head)] {
-        let raw = workload.execute(checkout, rate_hz)?;
+        let raw = workload.execute(checkout, 0, rate_hz)?;
         let metrics = workload.metrics(&raw);
         let wall = Duration::from_nanos(metrics.wall_ns);
         warm.cpu_ns += metrics.cpu_ns / 2;
@@ -292,8 +365,14 @@ impl Room {
         } else {
             ", so two builds of base are not compared first"
         };
+        let kept = match plan.placebo {
+            Placebo::Wanted => {
+                "; what is measured now is kept, and `hotproof verdict --resume` adds to it"
+            }
+            Placebo::LeftOut => "",
+        };
         Some(format!(
-            "the budget of {:.0} s has room for about {:.0} pair{plural}, and a verdict takes {FEWEST_PAIRS} at least{left_out}: give it --budget {} or more, or the workload less work per run",
+            "the budget of {:.0} s has room for about {:.0} pair{plural}, and a verdict takes {FEWEST_PAIRS} at least{left_out}: give it --budget {} or more, or the workload less work per run{kept}",
             plan.budget.as_secs_f64(),
             self.pairs,
             enough_s(fixed.pair_time)
@@ -313,6 +392,7 @@ struct Measuring<'a, W: Workload> {
     plan: Plan,
     fixed: Fixed,
     coin: Coin,
+    rounds: Rounds,
 }
 
 impl<W: Workload> Measuring<'_, W> {
@@ -324,20 +404,32 @@ impl<W: Workload> Measuring<'_, W> {
             Checkout::Head => Side::Head,
             Checkout::Base | Checkout::Copy => Side::Base,
         };
+        // Two builds of the same are compared as they are: their difference is the machine's.
+        let (of_base, of_other) = match other {
+            Checkout::Head => self.rounds.next(),
+            Checkout::Base | Checkout::Copy => (0, 0),
+        };
+        let mut run = |checkout, layout| self.workload.execute(checkout, layout, rate_hz);
         let (base, head) = match order {
             Order::BaseFirst => {
-                let base = self.workload.execute(Checkout::Base, rate_hz)?;
-                (base, self.workload.execute(other, rate_hz)?)
+                let base = run(Checkout::Base, of_base)?;
+                (base, run(other, of_other)?)
             }
             Order::HeadFirst => {
-                let head = self.workload.execute(other, rate_hz)?;
-                (self.workload.execute(Checkout::Base, rate_hz)?, head)
+                let head = run(other, of_other)?;
+                (run(Checkout::Base, of_base)?, head)
             }
         };
         Ok(Pair {
             order,
-            base: self.workload.tally(Side::Base, base),
-            head: self.workload.tally(other_side, head),
+            base: Run {
+                layout: of_base,
+                ..self.workload.tally(Side::Base, base)
+            },
+            head: Run {
+                layout: of_other,
+                ..self.workload.tally(other_side, head)
+            },
         })
     }
 
@@ -469,7 +561,12 @@ mod tests {
     impl Workload for Invented {
         type Raw = Metrics;
 
-        fn execute(&mut self, checkout: Checkout, rate_hz: u64) -> Result<Metrics, LabError> {
+        fn execute(
+            &mut self,
+            checkout: Checkout,
+            _layout: u32,
+            rate_hz: u64,
+        ) -> Result<Metrics, LabError> {
             self.ran.push((checkout, rate_hz));
             let uniform = self.random.number() as f64 / u64::MAX as f64;
             let noise = 1.0 + self.noise * (uniform - 0.5);
@@ -499,11 +596,16 @@ mod tests {
             Run {
                 metrics: raw,
                 tally: None,
+                layout: 0,
             }
         }
 
         fn blocked(&self, raw: &Metrics) -> Duration {
             blocked(raw, Some(1), None)
+        }
+
+        fn functions(&self) -> Vec<Function> {
+            Vec::new()
         }
 
         fn limit(&mut self, longest: Duration) {
@@ -534,6 +636,7 @@ mod tests {
             policy: "statistical".to_owned(),
             setup: Setup::default(),
             tests: TestCheck::NotRun,
+            base_runs: Vec::new(),
             placebo: Vec::new(),
             pairs: Vec::new(),
             functions: Vec::new(),
@@ -557,6 +660,10 @@ mod tests {
             scope: None,
             gain_bytes: None,
             placebo: Placebo::Wanted,
+            samples: true,
+            layouts: 1,
+            samples: true,
+            layouts: 1,
         };
         let mut ignore = |_: &Invented, _: &Fixed, _: &mut Comparison, _: &mut dyn Observer| {};
         let result = run(workload, plan, &mut comparison, &mut Silent, &mut ignore);
@@ -712,7 +819,7 @@ mod tests {
                 run_queue_ns,
                 wall_ns: 100,
                 ..Invented::new([0.0; 3], 0.0)
-                    .execute(Checkout::Base, 1)
+                    .execute(Checkout::Base, 0, 1)
                     .unwrap()
             };
             let metrics = Metrics {

@@ -14,9 +14,10 @@ use crate::cargo::Workspace;
 use crate::error::LabError;
 use crate::event::{Checkout, Event, Observer};
 use crate::git::{self, Worktree};
+use crate::layouts::{self, Layouts, Linker};
 use crate::options::{Build, Options, ProductKind};
 use crate::scratch::Scratch;
-use crate::{borrowed, cargo, identity, seed, submodules};
+use crate::{borrowed, cargo, filters, identity, seed, submodules};
 
 /// A checkout that is built.
 #[derive(Debug)]
@@ -24,6 +25,8 @@ pub(crate) struct Site {
     pub(crate) place: Place,
     /// The program that cargo built, where it was asked for one.
     pub(crate) executable: Option<PathBuf>,
+    /// The layouts of its programs, where several are asked for.
+    pub(crate) layouts: Option<Layouts>,
     // Held, so that nobody else uses the checkout; removed with it when it is not finished.
     slot: Option<Slot>,
     /// Git's record of the checkout, as long as it is not built.
@@ -36,6 +39,7 @@ impl Site {
         Site {
             place,
             executable: None,
+            layouts: None,
             slot: None,
             worktree: None,
         }
@@ -59,6 +63,21 @@ pub(crate) struct Order<'a> {
     pub(crate) subdirectory: &'a Path,
     pub(crate) base: &'a RefFacts,
     pub(crate) head: &'a RefFacts,
+}
+
+/// What names the slots of both refs in the cache.
+struct Keys {
+    base: Key,
+    head: Key,
+}
+
+impl Keys {
+    fn of(&self, checkout: Checkout) -> &Key {
+        match checkout {
+            Checkout::Base | Checkout::Copy => &self.base,
+            Checkout::Head => &self.head,
+        }
+    }
 }
 
 /// Base, where it took long enough to build that its dependencies are worth handing on.
@@ -90,23 +109,43 @@ impl Order<'_> {
     ) -> Result<[Site; 3], LabError> {
         let cache = self.options.cache.as_deref().map(Cache::open);
         let cache = cache.transpose()?;
-        let place = |checkout| self.site(scratch, cache.as_ref(), checkout);
+        let keys = match cache {
+            Some(_) => Some(self.keys()?),
+            None => None,
+        };
+        let place = |checkout| {
+            let cache = cache.as_ref().zip(keys.as_ref());
+            self.site(scratch, cache, checkout)
+        };
         let mut sites = [
             place(Checkout::Base)?,
             place(Checkout::Head)?,
             place(Checkout::Copy)?,
         ];
+        if !sites.iter().all(Site::is_finished) {
+            // Their absence is written into what is built now; kept builds were told of then.
+            for facts in [self.base, self.head] {
+                let missing = filters::missing(self.top, facts, self.stop())?;
+                notices.extend(missing);
+            }
+        }
         self.borrow_benchmark(&mut sites, notices)?;
+        let linker = self.linker(scratch)?;
         let mut donor = None;
+        let anything_to_build = !sites.iter().all(Site::is_finished);
         for site in &mut sites {
             if site.is_finished() {
+                if linker.is_some() {
+                    site.layouts = Some(Layouts::kept(&site.place)?);
+                }
                 observer.event(&Event::BuildKept {
                     checkout: site.place.checkout,
                 });
             } else {
-                self.build(site, &mut donor, notices, observer)?;
+                let linker = linker.as_ref();
+                self.build(site, linker, &mut donor, notices, observer)?;
             }
-            if donor.is_none() && site.place.checkout == Checkout::Base {
+            if anything_to_build && donor.is_none() && site.place.checkout == Checkout::Base {
                 donor = self.donor_of(site);
             }
         }
@@ -116,16 +155,28 @@ impl Order<'_> {
         Ok(sites)
     }
 
+    /// What links several layouts of each program, where they are asked for.
+    fn linker(&self, scratch: &Scratch) -> Result<Option<Linker>, LabError> {
+        if self.options.layouts < 2 {
+            return Ok(None);
+        }
+        let folder = match &self.options.cache {
+            Some(root) => root.join("linker"),
+            None => scratch.folder().path().join("linker"),
+        };
+        Linker::write(&folder, self.options.layouts, self.user).map(Some)
+    }
+
     /// A checkout, from the cache with its build or else fresh.
     fn site(
         &self,
         scratch: &Scratch,
-        cache: Option<&Cache>,
+        cache: Option<(&Cache, &Keys)>,
         checkout: Checkout,
     ) -> Result<Site, LabError> {
         let facts = self.facts(checkout);
         let slot = match cache {
-            Some(cache) => cache.slot(&self.key(facts)?)?,
+            Some((cache, keys)) => cache.slot(keys.of(checkout))?,
             None => None,
         };
         let path = match &slot {
@@ -152,6 +203,7 @@ impl Order<'_> {
             executable: kept
                 .and_then(|kept| kept.executable)
                 .map(|program| place.top.join(program)),
+            layouts: None,
             place,
             slot,
             worktree,
@@ -168,8 +220,16 @@ impl Order<'_> {
         Ok(site)
     }
 
-    /// What a checkout and its build depend on.
-    fn key(&self, facts: &RefFacts) -> Result<Key, LabError> {
+    /// What the checkouts and their builds depend on. The tools are asked once for all of them.
+    fn keys(&self) -> Result<Keys, LabError> {
+        let tools = identity::of_builds(self.user);
+        Ok(Keys {
+            base: self.key(self.base, &tools)?,
+            head: self.key(self.head, &tools)?,
+        })
+    }
+
+    fn key(&self, facts: &RefFacts, tools: &[u8]) -> Result<Key, LabError> {
         let product = self.options.workload.product.as_ref();
         // A benchmark that base does not have is taken from head, and is then part of base.
         let lender = match product {
@@ -184,6 +244,10 @@ impl Order<'_> {
             Build::Command(line) => format!("sh {line}"),
             Build::None => "nothing".to_owned(),
         };
+        let build = match self.options.layouts {
+            0 | 1 => build,
+            count => format!("{build}, {count} layouts"),
+        };
         let products = match product {
             Some(product) => product.to_string(),
             // Which products cargo is asked for follows from the words of the command.
@@ -196,7 +260,7 @@ impl Order<'_> {
             &build,
             &products,
             &lender,
-            &identity::of_builds(self.user),
+            &tools,
         ]))
     }
 
@@ -235,12 +299,23 @@ impl Order<'_> {
     fn build(
         &self,
         site: &mut Site,
+        linker: Option<&Linker>,
         donor: &mut Option<Donor>,
         notices: &mut Vec<String>,
         observer: &mut dyn Observer,
     ) -> Result<(), LabError> {
         let place = &site.place;
-        let recipe = build::recipe(self.options, place)?;
+        let mut recipe = build::recipe(self.options, place)?;
+        if let Some(linker) = linker {
+            let Some(recipe) = &mut recipe else {
+                return Err(LabError::NoLayouts {
+                    place: place.describe(),
+                    reason: "nothing is built there, so nothing is linked; say how to build it with --build CMD".to_owned(),
+                });
+            };
+            layouts::prepare(place)?;
+            recipe.link_with(linker, place);
+        }
         let started = Instant::now();
         if let Some(recipe) = &recipe {
             let shared = build::share_lock_file(place, self.user)?;
@@ -252,6 +327,9 @@ impl Order<'_> {
                 _ => false,
             };
             site.executable = build_one(recipe, place, with_base, self.stop(), observer)?;
+            if linker.is_some() {
+                site.layouts = Some(layouts::arrange(place, self.options.layouts)?);
+            }
         }
         let took = started.elapsed();
         if let (Checkout::Base, Some(workspace)) =

@@ -208,7 +208,7 @@ impl Tallies<'_> {
 
 /// Samples of a run that could hide any function: of code without a declared place, and with
 /// incomplete stacks, whose missing frames are callers.
-pub(super) fn hidden(tally: &Tally) -> u64 {
+pub(crate) fn hidden(tally: &Tally) -> u64 {
     let incomplete = tally.samples.saturating_sub(tally.complete);
     tally.unjoinable.saturating_add(incomplete)
 }

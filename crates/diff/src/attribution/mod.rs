@@ -4,7 +4,7 @@ mod functions;
 mod parts;
 mod series;
 
-pub(crate) use functions::function_results;
+pub(crate) use functions::{function_results, hidden};
 pub(crate) use parts::{attribute, is_loose, is_open};
 pub(crate) use series::Sampled;
 

@@ -55,6 +55,7 @@ pub(super) fn warnings(facts: &Facts<'_>, samples: &SampleFacts) -> Vec<String> 
         different_output(comparison),
         mixed_reports(facts),
         contradicted(facts),
+        layout_alone(facts),
     ];
     let mut all = comparison.warnings.clone();
     all.extend(found.into_iter().flatten());
@@ -69,7 +70,9 @@ pub(super) fn not_checked(comparison: &Comparison) -> Vec<String> {
     if comparison.is_counted_alone() {
         all.push("time (compare without --engine callgrind)".to_owned());
     }
-    all.push("code layout".to_owned());
+    if comparison.setup.layouts < 2 {
+        all.push("code layout".to_owned());
+    }
     if comparison.tests == TestCheck::NotRun {
         all.push("tests".to_owned());
     }
@@ -121,8 +124,7 @@ fn order_effect(comparison: &Comparison) -> Option<String> {
 fn placebo_shift(facts: &Facts<'_>) -> Option<String> {
     let noise = facts.noise?;
     let error = noise.sd / (noise.pairs as f64).sqrt();
-    let notable =
-        noise.shift.abs() > facts.comparison.rule.margin && noise.shift.abs() > 3.0 * error;
+    let notable = noise.shift.abs() > facts.margin() && noise.shift.abs() > 3.0 * error;
     notable.then(|| {
         format!(
             "two builds of the same base differ by {:.1} %, which is more than the margin",
@@ -192,6 +194,20 @@ fn different_output(comparison: &Comparison) -> Option<String> {
     let allowed = comparison.rule.allow_different_output;
     (comparison.output == OutputCheck::Different && allowed)
         .then(|| "base and head print different output, which was allowed".to_owned())
+}
+
+/// Whether layout alone does more than the minimum effect, so that the margin cannot cover it.
+fn layout_alone(facts: &Facts<'_>) -> Option<String> {
+    let layouts = facts.layouts?;
+    let minimum = facts.comparison.rule.minimum_effect;
+    let noise = layouts.noise?;
+    let beyond = |placebo: &f64| *placebo > minimum + 2.0 * noise;
+    let placebo = layouts.placebo.filter(beyond)?;
+    Some(format!(
+        "two links of the same code differed by {:.1} %, layout and noise together, which is more than the {:.1} % that matter",
+        placebo * 100.0,
+        minimum * 100.0
+    ))
 }
 
 /// Whether some of the reported times got longer, beyond noise, while others got shorter.

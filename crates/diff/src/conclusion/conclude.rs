@@ -4,6 +4,8 @@ use super::Conclusion;
 use super::checks::{noise, not_checked, sample_facts, warnings};
 use super::metrics::{metric_rows, reported_rows};
 use crate::attribution::{Sampled, attribute, function_results};
+use crate::ceiling::Ceiling;
+use crate::layout::Layouts;
 use crate::statistics::Sequence;
 use crate::values::Comparison;
 use crate::verdict::{Facts, decide, sentence};
@@ -19,6 +21,7 @@ pub fn conclude(comparison: &Comparison) -> Conclusion {
     let metrics = metric_rows(comparison, &sequence);
     let reported = reported_rows(comparison);
     let samples = sample_facts(comparison);
+    let layouts = Layouts::of(comparison);
     let facts = Facts {
         comparison,
         outcome: sequence.outcome(),
@@ -30,6 +33,7 @@ pub fn conclude(comparison: &Comparison) -> Conclusion {
         functions: &functions,
         attribution: &attribution,
         testimony: Testimony::of(comparison, sequence.outcome()),
+        layouts: layouts.as_ref(),
     };
     let (verdict, reason) = decide(&facts);
     Conclusion {
@@ -49,5 +53,7 @@ pub fn conclude(comparison: &Comparison) -> Conclusion {
         metrics,
         functions,
         attribution,
+        ceiling: Ceiling::of(comparison),
+        layouts,
     }
 }

@@ -48,7 +48,7 @@ fn row(comparison: &Comparison, quantity: Quantity, tested: Option<Estimate>) ->
                 .interval(LEVEL, EstimateUnit::LogRatio)
         }),
     };
-    Some(placed(quantity, &values, ratio.map(exponential)))
+    Some(placed(quantity, &values, ratio.map(Estimate::exponential)))
 }
 
 /// Base and head around the median of the pairs' geometric means, or plain medians where there is
@@ -153,7 +153,7 @@ fn reported_row(comparison: &Comparison, name: &str) -> Option<ReportedRow> {
         _ => default_prior_scale(Metric::Reported),
     };
     let test = PairedTest::of(prior, logs(&values));
-    let ratio = exponential(test.interval(LEVEL, EstimateUnit::LogRatio));
+    let ratio = test.interval(LEVEL, EstimateUnit::LogRatio).exponential();
     let placed = placed(Quantity::Reported, &values, Some(ratio));
     Some(ReportedRow {
         name: name.to_owned(),
@@ -163,15 +163,4 @@ fn reported_row(comparison: &Comparison, name: &str) -> Option<ReportedRow> {
         e_value: test.two_sided_e_value(0.0),
         marked: false,
     })
-}
-
-/// The ratio of a logarithm of a ratio.
-fn exponential(log: Estimate) -> Estimate {
-    Estimate {
-        value: log.value.exp(),
-        low: log.low.exp(),
-        high: log.high.exp(),
-        unit: EstimateUnit::Ratio,
-        ..log
-    }
 }

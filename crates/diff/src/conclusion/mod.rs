@@ -8,6 +8,8 @@ pub use checks::noise;
 pub use conclude::conclude;
 
 use crate::attribution::{Attribution, FunctionResult, Sampled, is_loose, is_open};
+use crate::ceiling::Ceiling;
+use crate::layout::Layouts;
 use crate::statistics::Sequence;
 use crate::values::{Comparison, Estimate, EstimateUnit, Metric};
 use crate::verdict::Verdict;
@@ -189,6 +191,10 @@ pub struct Conclusion {
     pub functions: Vec<FunctionResult>,
     /// Whether the changed functions explain the change.
     pub attribution: Attribution,
+    /// The most that can be won, from the runs of base before any of head; `None` without them.
+    pub ceiling: Option<Ceiling>,
+    /// What several layouts of the code say; `None` where each ref was linked once.
+    pub layouts: Option<Layouts>,
     /// Samples.
     pub samples: SampleFacts,
     /// What the instruction counts say; `None` when nobody asked.
@@ -247,10 +253,11 @@ const PAIRS_FOR_THE_REST: usize = 12;
 
 /// Whether another pair is needed, for the pairs counted so far.
 ///
-/// [`Sequence::step`] decides, with two additions for gains: they go on being measured while the
+/// [`Sequence::step`] decides, with additions for gains: they go on being measured while the
 /// samples fit both "the changed functions carry it" and "they stood still", because one of the
 /// two is a keep; and for a few pairs more while the rest may have stood still but is not known
-/// well enough to say so. That costs pairs and never validity, since the test holds whenever one
+/// well enough to say so; and, where several layouts are measured, until each layout can show the
+/// gain by itself. That costs pairs and never validity, since the test holds whenever one
 /// stops.
 pub fn next_step(comparison: &Comparison) -> Step {
     if comparison.pairs.len() >= comparison.rule.max_pairs {
@@ -263,7 +270,9 @@ pub fn next_step(comparison: &Comparison) -> Step {
             let beyond = sequence.pairs() - sequence.decided_at().unwrap_or(0);
             let wait =
                 beyond < PAIRS_FOR_THE_REST && is_loose(&sampled, comparison.rule.minimum_effect);
-            if wait || is_open(&sampled) {
+            // So many pairs can show a gain of one layout by itself, and fewer never do.
+            let unseen = Layouts::of(comparison).is_some_and(|layouts| !layouts.can_show());
+            if wait || unseen || is_open(&sampled) {
                 Step::Continue
             } else {
                 Step::Stop(StopReason::Precise)

@@ -148,7 +148,8 @@ impl Sequence {
     /// The sequence of a comparison, all its pairs counted.
     pub fn of(comparison: &Comparison) -> Self {
         let metric = comparison.metric;
-        let mut sequence = Sequence::with_placebo(comparison.rule, metric, &comparison.placebo);
+        let rule = crate::layout::rule_of(comparison);
+        let mut sequence = Sequence::with_placebo(rule, metric, &comparison.placebo);
         for x in comparison.pairs.iter().filter_map(|p| log_ratio(p, metric)) {
             sequence.push(x);
         }

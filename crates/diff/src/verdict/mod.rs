@@ -13,6 +13,9 @@ pub enum Verdict {
     Keep,
     /// Faster, but no function changed by line: what changed is told beside it.
     KeepUnattributed,
+    /// Faster, and the changed functions do not carry it, but it holds over every layout of the
+    /// code that was measured.
+    KeepUnexplained,
     /// The changed function is much faster; the whole is too large to show it.
     KeepMicroOnly,
     /// No useful gain.
@@ -35,9 +38,10 @@ pub enum Verdict {
 
 impl Verdict {
     /// All verdicts, in the order of their documentation.
-    pub const ALL: [Verdict; 11] = [
+    pub const ALL: [Verdict; 12] = [
         Verdict::Keep,
         Verdict::KeepUnattributed,
+        Verdict::KeepUnexplained,
         Verdict::KeepMicroOnly,
         Verdict::Discard,
         Verdict::Regression,
@@ -54,6 +58,7 @@ impl Verdict {
         match self {
             Verdict::Keep => "KEEP",
             Verdict::KeepUnattributed => "KEEP, unattributed",
+            Verdict::KeepUnexplained => "KEEP, unexplained",
             Verdict::KeepMicroOnly => "KEEP, micro-only",
             Verdict::Discard => "DISCARD",
             Verdict::Regression => "REGRESSION",
@@ -71,6 +76,7 @@ impl Verdict {
         match self {
             Verdict::Keep => "keep",
             Verdict::KeepUnattributed => "keep_unattributed",
+            Verdict::KeepUnexplained => "keep_unexplained",
             Verdict::KeepMicroOnly => "keep_micro_only",
             Verdict::Discard => "discard",
             Verdict::Regression => "regression",
@@ -88,6 +94,7 @@ impl Verdict {
         match self {
             Verdict::Keep
             | Verdict::KeepUnattributed
+            | Verdict::KeepUnexplained
             | Verdict::KeepMicroOnly
             | Verdict::FewerInstructions => ExitCode::Keep,
             Verdict::Discard | Verdict::SameInstructions => ExitCode::Discard,

@@ -3,6 +3,7 @@
 use super::Verdict;
 use crate::attribution::{Attribution, AttributionKind, FunctionResult, Hot};
 use crate::conclusion::{MetricRow, Noise, Outcome, Quantity, ReportedRow};
+use crate::layout::Layouts;
 use crate::statistics::{FEWEST_PAIRS, PAIRS_FOR_PRIOR};
 use crate::values::{Comparison, FunctionRow, Metric, OutputCheck};
 use crate::witness::{Instructions, Testimony};
@@ -22,6 +23,7 @@ pub(crate) struct Facts<'a> {
     pub(crate) functions: &'a [FunctionResult],
     pub(crate) attribution: &'a Attribution,
     pub(crate) testimony: Option<Testimony>,
+    pub(crate) layouts: Option<&'a Layouts>,
 }
 
 /// Why the verdict is what it is.
@@ -39,6 +41,7 @@ pub(crate) enum Reason {
     Waiting,
     Unavailable,
     NotExplained,
+    HoldsOverLayouts,
     TooFewSamples,
     CpuAndWallDisagree,
     Slower,
@@ -147,6 +150,10 @@ fn faster(facts: &Facts<'_>) -> (Verdict, Reason) {
         AttributionKind::Waiting => (Verdict::KeepUnattributed, Reason::Waiting),
         AttributionKind::Unavailable => (Verdict::KeepUnattributed, Reason::Unavailable),
         AttributionKind::TooFewSamples => (Verdict::Inconclusive, Reason::TooFewSamples),
+        // What holds however the code lies is no accident of how it lies.
+        AttributionKind::NotExplained if facts.holds_over_layouts() => {
+            (Verdict::KeepUnexplained, Reason::HoldsOverLayouts)
+        }
         AttributionKind::NotExplained
         | AttributionKind::NothingMoved
         | AttributionKind::NoCodeChanged => (Verdict::Inconclusive, Reason::NotExplained),
@@ -172,6 +179,18 @@ fn not_faster(facts: &Facts<'_>) -> (Verdict, Reason) {
 }
 
 impl Facts<'_> {
+    /// d, as it judges.
+    pub(crate) fn margin(&self) -> f64 {
+        self.layouts
+            .map_or(self.comparison.rule.margin, |layouts| layouts.margin)
+    }
+
+    /// Whether each of several layouts shows the outcome by itself.
+    pub(crate) fn holds_over_layouts(&self) -> bool {
+        self.layouts
+            .is_some_and(|layouts| layouts.all_show(self.outcome))
+    }
+
     pub(crate) fn row(&self, quantity: Quantity) -> Option<&MetricRow> {
         self.metrics.iter().find(|row| row.quantity == quantity)
     }

@@ -3,7 +3,7 @@
 use super::table::{Facts, Reason};
 use crate::attribution::{AttributionKind, Decomposition, Hot};
 use crate::changes::is_script;
-use crate::conclusion::{MetricRow, Quantity};
+use crate::conclusion::{MetricRow, Outcome, Quantity};
 use crate::statistics::FEWEST_PAIRS;
 use crate::values::{Comparison, Estimate, FunctionRow, Metric};
 use crate::witness::Instructions;
@@ -43,7 +43,7 @@ pub(crate) fn sentence(facts: &Facts<'_>, reason: Reason) -> String {
             percent(facts.comparison.rule.gain)
         ),
         Reason::OutputsDiffer => format!(
-            "base and head print different output, so their times are those of different work; {}.",
+            "base and head print different output, so their times are those of different work (where that is meant, --allow-different-output compares them all the same); {}.",
             effect(facts)
         ),
         Reason::RunTooShort { time_ns } => format!(
@@ -81,6 +81,11 @@ pub(crate) fn sentence(facts: &Facts<'_>, reason: Reason) -> String {
             effect(facts),
             changed_names(facts),
             suspicion(facts)
+        ),
+        Reason::HoldsOverLayouts => format!(
+            "{}, though {} did not get faster with it.",
+            effect(facts),
+            changed_names(facts)
         ),
         Reason::TooFewSamples => format!(
             "{}, but there are too few samples to say whether {} did it; give the workload more work.",
@@ -131,7 +136,27 @@ fn effect(facts: &Facts<'_>) -> String {
     let Some(row) = facts.metrics.first() else {
         return "nothing was measured".to_owned();
     };
-    effect_of(row, metric_word(facts))
+    effect_of(row, metric_word(facts)) + &over_layouts(facts)
+}
+
+/// `, over all 4 layouts of both`, where a gain or a loss was measured over several.
+fn over_layouts(facts: &Facts<'_>) -> String {
+    let decided = matches!(facts.outcome, Outcome::Faster | Outcome::Slower);
+    match facts.layouts.filter(|_| decided) {
+        None => String::new(),
+        Some(layouts) if layouts.all_show(facts.outcome) => {
+            format!(", over all {} layouts of both", layouts.count)
+        }
+        Some(layouts) if !layouts.can_show() => format!(
+            ", over {} layouts of both, which have too few pairs each to show it by themselves",
+            layouts.count
+        ),
+        Some(layouts) => format!(
+            ", though only {} of {} layouts show it by themselves",
+            layouts.showing(facts.outcome),
+            layouts.rows.len()
+        ),
+    }
 }
 
 /// `head executes 12.3 % fewer instructions (12,345 to 10,827)`.
@@ -553,7 +578,7 @@ fn undecided(facts: &Facts<'_>) -> String {
     let more = match facts.projected_pairs {
         Some(more) => format!(
             "about {more} more would decide {}",
-            percent(facts.comparison.rule.margin.max(facts.comparison.rule.gain))
+            percent(facts.margin().max(facts.comparison.rule.gain))
         ),
         None => "more pairs would hardly decide it".to_owned(),
     };

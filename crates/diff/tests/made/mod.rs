@@ -171,6 +171,7 @@ impl Made {
                 (cpu_ns as f64 * (1.02 + 0.02 * dice.uniform())) as u64,
             ),
             tally: Some(tally),
+            layout: 0,
         }
     }
 
@@ -231,6 +232,7 @@ pub fn empty() -> Comparison {
         policy: "statistical".to_owned(),
         setup: Setup::default(),
         tests: TestCheck::NotRun,
+        base_runs: Vec::new(),
         placebo: Vec::new(),
         pairs: Vec::new(),
         functions: Vec::new(),

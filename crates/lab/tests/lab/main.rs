@@ -4,6 +4,7 @@
 #![allow(clippy::print_stdout)]
 
 mod builds;
+mod checkouts;
 mod comparison;
 mod faults;
 mod repository;

@@ -1,7 +1,8 @@
 //! What is said under the tables: whether the change is explained, the machine, what is missing.
 
 use hotproof_diff::{
-    Attribution, AttributionKind, Comparison, Conclusion, Decomposition, FunctionRow,
+    Attribution, AttributionKind, Ceiling, Comparison, Conclusion, Decomposition, FunctionRow,
+    Outcome,
 };
 
 use super::page::Fact;
@@ -38,6 +39,8 @@ pub(super) fn all(
     } else {
         add("Witness", instructions::fact(comparison, conclusion));
     }
+    add("Ceiling", conclusion.ceiling.as_ref().map(ceiling));
+    add("Layouts", layouts(conclusion));
     add("Changed by", causes(comparison));
     add("Outside", outside(comparison));
     add("Policy", policy(comparison));
@@ -107,6 +110,58 @@ fn explained(comparison: &Comparison, attribution: &Attribution) -> Option<Strin
         (_, None) => return None,
     };
     Some(said)
+}
+
+/// `24.7 % of base (99 % interval 23.9 to 25.4)`: what no change of these functions can exceed.
+fn ceiling(ceiling: &Ceiling) -> String {
+    let share = &ceiling.share;
+    let runs = crate::numbers::counted(ceiling.runs as u64, "run");
+    format!(
+        "at most {} to win in the changed functions and what they call (99 % interval {} to {}), by {runs} of base before any of head",
+        percent(share.value),
+        fixed(share.low * 100.0, 1),
+        fixed(share.high * 100.0, 1),
+    )
+}
+
+/// What the links of both refs say, each by itself.
+fn layouts(conclusion: &Conclusion) -> Option<String> {
+    let layouts = conclusion.layouts.as_ref()?;
+    let mut text = format!("{} of each ref", layouts.count);
+    text += &match layouts.placebo {
+        Some(placebo) => format!(
+            "; links of the same code differ by up to {} (noise alone would make {}), and the margin is {}",
+            percent(placebo),
+            percent(layouts.noise.unwrap_or(f64::NAN)),
+            percent(layouts.margin)
+        ),
+        None => format!(
+            "; too few pairs of each to know what layout does, so the margin is {}",
+            percent(layouts.margin)
+        ),
+    };
+    let changes = layouts.rows.iter().map(|row| row.ratio.value - 1.0);
+    let changes: Vec<f64> = changes.filter(|change| change.is_finite()).collect();
+    let least = changes.iter().copied().fold(f64::INFINITY, f64::min);
+    let most = changes.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    if least <= most {
+        text += &format!("; head by links: {} to {}", change(least), change(most));
+    }
+    let decided = matches!(conclusion.outcome, Outcome::Faster | Outcome::Slower);
+    if decided && layouts.can_show() {
+        text += &format!(
+            "; {} of {} links show it by themselves",
+            layouts.showing(conclusion.outcome),
+            layouts.rows.len()
+        );
+    }
+    Some(text)
+}
+
+/// `4.9 % less` for a negative fraction.
+fn change(fraction: f64) -> String {
+    let word = if fraction < 0.0 { "less" } else { "more" };
+    format!("{} {word}", percent(fraction.abs()))
 }
 
 /// What a keep needs, where that is more than the margin.

@@ -1,9 +1,9 @@
 //! The comparison for agents: schema `hotproof.compare`, version 1.
 
 use hotproof_diff::{
-    AttributionKind, Change, Comparison, Conclusion, Estimate, EstimateUnit, Hot, Metric,
-    MetricRow, Order, Outcome, OutputCheck, Pair, Quantity, ReportedRow, Run, ShareChange,
-    TestCheck, TimeChange,
+    AttributionKind, Ceiling, Change, Comparison, Conclusion, Estimate, EstimateUnit, Hot,
+    LayoutRow, Layouts, Metric, MetricRow, Order, Outcome, OutputCheck, Pair, Quantity,
+    ReportedRow, Run, ShareChange, Side, TestCheck, TimeChange,
 };
 use serde::Serialize;
 
@@ -28,6 +28,8 @@ struct Document<'a> {
     outside: Vec<Outside<'a>>,
     explained: Explained<'a>,
     instructions: Option<Instructions<'a>>,
+    ceiling: Option<CeilingMember<'a>>,
+    layouts: Option<LayoutsMember>,
     runs: Runs,
     machine: Machine<'a>,
     output: &'static str,
@@ -148,6 +150,45 @@ struct Explained<'a> {
 }
 
 #[derive(Serialize)]
+struct CeilingMember<'a> {
+    share: Share,
+    possible: Share,
+    functions: Vec<CeilingRow<'a>>,
+    added: u64,
+    runs: u64,
+    samples: u64,
+}
+
+#[derive(Serialize)]
+struct CeilingRow<'a> {
+    name: &'a str,
+    key: &'a str,
+    hot: &'static str,
+    share: Share,
+}
+
+#[derive(Serialize)]
+struct LayoutsMember {
+    count: u32,
+    largest_difference_pct: Option<f64>,
+    noise_pct: Option<f64>,
+    margin_pct: Option<f64>,
+    holds_over_all: bool,
+    links: Vec<Link>,
+}
+
+#[derive(Serialize)]
+struct Link {
+    side: &'static str,
+    layout: u32,
+    pairs: u64,
+    change_pct: Option<f64>,
+    ci_low_pct: Option<f64>,
+    ci_high_pct: Option<f64>,
+    shows_outcome: bool,
+}
+
+#[derive(Serialize)]
 struct Delta {
     delta_ns: Option<f64>,
     ci_low_ns: Option<f64>,
@@ -227,6 +268,14 @@ pub fn json(comparison: &Comparison, conclusion: &Conclusion) -> String {
         outside: outside(comparison),
         explained: explained(comparison, conclusion),
         instructions: instructions::json(comparison, conclusion),
+        ceiling: conclusion
+            .ceiling
+            .as_ref()
+            .map(|it| ceiling(comparison, it)),
+        layouts: conclusion
+            .layouts
+            .as_ref()
+            .map(|it| layouts(it, conclusion.outcome)),
         runs: runs(comparison, conclusion),
         machine: machine(comparison, conclusion),
         output: match comparison.output {
@@ -431,6 +480,50 @@ fn explained<'a>(comparison: &'a Comparison, conclusion: &Conclusion) -> Explain
         movers: movers
             .map(|&row| comparison.functions[row].key.as_str())
             .collect(),
+    }
+}
+
+fn ceiling<'a>(comparison: &'a Comparison, ceiling: &Ceiling) -> CeilingMember<'a> {
+    let rows = ceiling.functions.iter().map(|it| {
+        let function = &comparison.functions[it.row];
+        CeilingRow {
+            name: &function.name,
+            key: &function.key,
+            hot: hot(it.hot),
+            share: share(&it.share),
+        }
+    });
+    CeilingMember {
+        share: share(&ceiling.share),
+        possible: share(&ceiling.possible),
+        functions: rows.collect(),
+        added: ceiling.added as u64,
+        runs: ceiling.runs as u64,
+        samples: ceiling.samples,
+    }
+}
+
+fn layouts(layouts: &Layouts, outcome: Outcome) -> LayoutsMember {
+    let change = |ratio: f64| finite((ratio - 1.0) * 100.0);
+    let link = |row: &LayoutRow| Link {
+        side: match row.side {
+            Side::Base => "base",
+            Side::Head => "head",
+        },
+        layout: row.layout,
+        pairs: row.pairs as u64,
+        change_pct: change(row.ratio.value),
+        ci_low_pct: change(row.ratio.low),
+        ci_high_pct: change(row.ratio.high),
+        shows_outcome: row.shows(outcome),
+    };
+    LayoutsMember {
+        count: layouts.count,
+        largest_difference_pct: layouts.placebo.and_then(|it| finite(it * 100.0)),
+        noise_pct: layouts.noise.and_then(|it| finite(it * 100.0)),
+        margin_pct: finite(layouts.margin * 100.0),
+        holds_over_all: layouts.all_show(outcome),
+        links: layouts.rows.iter().map(link).collect(),
     }
 }
 

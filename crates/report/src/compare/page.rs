@@ -125,7 +125,10 @@ impl Page {
 
 fn tone(verdict: Verdict) -> Tone {
     match verdict {
-        Verdict::Keep | Verdict::KeepUnattributed | Verdict::KeepMicroOnly => Tone::Good,
+        Verdict::Keep
+        | Verdict::KeepUnattributed
+        | Verdict::KeepUnexplained
+        | Verdict::KeepMicroOnly => Tone::Good,
         Verdict::Regression => Tone::Bad,
         // Instructions are no time, so that even fewer of them are taken with caution.
         Verdict::FewerInstructions | Verdict::MoreInstructions | Verdict::SameInstructions => {

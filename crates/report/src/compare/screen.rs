@@ -39,11 +39,10 @@ pub fn screen(comparison: &Comparison, conclusion: &Conclusion, options: &Option
 pub fn header(comparison: &Comparison, conclusion: &Conclusion, width: usize) -> String {
     let side = |label, facts: &hotproof_diff::RefFacts| {
         let commit: String = facts.commit.chars().take(7).collect();
-        let text = format!(
-            "{commit}  {}  {}",
-            clean(&facts.name),
-            clean(&facts.subject)
-        );
+        let mut text = format!("{commit}  {}", clean(&facts.name));
+        if facts.subject != facts.name {
+            text += &format!("  {}", clean(&facts.subject));
+        }
         let text = cut_middle(text.trim_end(), width.saturating_sub(11).max(20));
         format!("  {}{text}\n", crate::names::pad_right(label, 9))
     };

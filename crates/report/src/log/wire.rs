@@ -1,4 +1,4 @@
-//! The shape of a log line, version 2 (and 1, which has fewer fields): mirrors of the values of
+//! The shape of a log line, version 3 (and 1 and 2, which have fewer fields): mirrors of the values of
 //! `hotproof-diff`, converted field by field both ways. A field that is missing on either side does
 //! not compile.
 
@@ -178,6 +178,10 @@ fn shortest_run_ns() -> u64 {
     diff::Rule::default().shortest_run_ns
 }
 
+fn is_first(number: &u32) -> bool {
+    *number == 0
+}
+
 fn one() -> u32 {
     1
 }
@@ -241,6 +245,8 @@ structs! {
     Run {
         metrics: Metrics,
         tally: Option<Tally>,
+        #[serde(default, skip_serializing_if = "is_first")]
+        layout: u32,
     }
     Pair {
         order: Order,
@@ -309,6 +315,8 @@ structs! {
         harness: Option<String>,
         outputs: Vec<String>,
         functions: Option<String>,
+        #[serde(default, skip_serializing_if = "is_first")]
+        layouts: u32,
     }
     CountedEvent {
         name: String,
@@ -352,6 +360,8 @@ structs! {
         metric: Metric,
         metric_reason: Option<String>,
         seed: u64,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        base_runs: Vec<Run>,
         placebo: Vec<Pair>,
         pairs: Vec<Pair>,
         functions: Vec<Function>,
