@@ -572,3 +572,64 @@ fn what_cannot_be_linked_in_other_orders_is_refused() {
         nothing_is_left(folder.path());
     }
 }
+
+/// The page shows every pair and both flame graphs, and the profiles of a side hold all its runs.
+#[test]
+fn a_page_and_the_profiles_of_both_sides_are_left_where_asked() {
+    let _machine = alone();
+    if !perf_opens("a page and profiles") {
+        return;
+    }
+    let folder = repository();
+    let cache = tempfile::tempdir().unwrap();
+    let (page, left) = (cache.path().join("r.html"), cache.path().join("left"));
+    let (page, left) = (page.to_str().unwrap(), left.to_str().unwrap());
+    let words = [
+        "compare",
+        "main~1",
+        "main",
+        "--pairs",
+        "2",
+        "--html",
+        page,
+        "--profiles",
+        left,
+        "--json",
+        "--",
+        "sh",
+        "bench.sh",
+    ];
+    let ran = hotproof(folder.path(), cache.path(), &words);
+    let json: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+    let text = fs::read_to_string(page).unwrap();
+    assert_eq!(text.matches("class=\"pair\" ").count(), 2);
+    assert_eq!(text.matches("<iframe ").count(), 3);
+    for side in ["base", "head"] {
+        let profile = format!("{left}/{side}.hotproof");
+        let ran = hotproof(folder.path(), cache.path(), &["report", "--json", &profile]);
+        let report: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+        // The two counted pairs alone: no warm-up, no A/A block.
+        let counted = &json["runs"][format!("{side}_samples")];
+        assert_eq!(&report["samples"], counted, "{side}: {report}");
+    }
+    let again = cache.path().join("again.html");
+    let words = ["verdict", "--html", again.to_str().unwrap()];
+    hotproof(folder.path(), cache.path(), &words);
+    let text = fs::read_to_string(&again).unwrap();
+    assert_eq!(text.matches("class=\"pair\" ").count(), 2);
+    assert!(!text.contains("<iframe "), "a log holds no samples");
+    let words = [
+        "compare",
+        "main~1",
+        "main",
+        "--html",
+        "/nowhere/r.html",
+        "--",
+        "sh",
+        "bench.sh",
+    ];
+    hotproof(folder.path(), cache.path(), &words)
+        .ends_with(1)
+        .says(&["/nowhere/r.html"]);
+    nothing_is_left(folder.path());
+}

@@ -381,6 +381,7 @@ pub(crate) struct Confirm {
 #[command(after_help = "\
 Examples:
   hotproof demo
+  hotproof demo --html demo.html       see the pictures too
   hotproof demo --keep /tmp/packlog    leave the example there, to play with")]
 pub(crate) struct Demo {
     /// Make the example in this new folder and leave it there

@@ -16,6 +16,7 @@ use crate::compare_arguments::{Chosen, Compare, CompareOptions, Engine};
 use crate::failure::{Code, Exit, Failure, Outcome};
 use crate::observer::Screen;
 use crate::output::Voice;
+use crate::page::{Keeper, Measured};
 use crate::workload::Project;
 use crate::{cache, interrupt, keep, log, output, terminal};
 
@@ -25,28 +26,35 @@ pub(crate) fn run(arguments: &Compare, voice: Voice) -> Outcome {
     })?;
     let top = git::top(&directory).map_err(|error| failure(&error))?;
     let all = questions(arguments, &directory, &top, voice)?;
-    let mut verdicts = Vec::new();
+    let places = arguments.options.leave.prepare()?;
+    let mut done = Vec::new();
     let mut documents = Vec::new();
     for options in &all {
         if let (true, Some(name)) = (all.len() > 1, &options.workload.name) {
             voice.notice(&format!("workload {name}"));
         }
-        let (comparison, conclusion) = measure_at(Some(&top), options, voice)?;
-        let place = log::append(&top, &comparison, &conclusion);
+        let measured = measure_at(Some(&top), options, voice)?;
+        let (comparison, conclusion) = (&measured.comparison, &measured.conclusion);
+        let place = log::append(&top, comparison, conclusion);
         let shown = place.as_ref().ok().map(String::as_str);
         if arguments.options.json {
-            documents.push(compare::json(&comparison, &conclusion));
+            documents.push(compare::json(comparison, conclusion));
         } else {
-            show(&comparison, &conclusion, false, shown)?;
+            show(comparison, conclusion, false, shown)?;
         }
         // The verdict is out; that it could not be logged is still an error.
         let place = place?;
-        keep::write(arguments, &comparison, &conclusion, &place)?;
-        verdicts.push(conclusion.verdict);
+        keep::write(arguments, comparison, conclusion, &place)?;
+        done.push(Measured {
+            place: Some(place),
+            ..measured
+        });
     }
+    places.write(&done)?;
     if arguments.options.json {
         output::print(&joined(&documents))?;
     }
+    let verdicts: Vec<Verdict> = done.iter().map(|it| it.conclusion.verdict).collect();
     Ok(Exit::Code(over_all(&verdicts).exit_code()))
 }
 
@@ -189,6 +197,7 @@ pub(crate) fn options(
         layouts: given.layouts,
         seed: given.seed,
         stop: interrupt::flag()?,
+        profiles: given.leave.run_profiles(),
         force: given.force,
         counting: counting(given),
         adaptive: if given.fixed_work {
@@ -214,10 +223,7 @@ fn counting(given: &CompareOptions) -> Option<Counting> {
 }
 
 /// Measures and decides.
-pub(crate) fn measure(
-    options: &Options,
-    voice: Voice,
-) -> Result<(Comparison, Conclusion), Failure> {
+pub(crate) fn measure(options: &Options, voice: Voice) -> Result<Measured, Failure> {
     measure_at(None, options, voice)
 }
 
@@ -227,11 +233,14 @@ pub(crate) fn measure_at(
     top: Option<&Path>,
     options: &Options,
     voice: Voice,
-) -> Result<(Comparison, Conclusion), Failure> {
-    let mut screen = Screen::new(voice);
+) -> Result<Measured, Failure> {
+    let mut keeper = Keeper {
+        screen: Screen::new(voice),
+        profiles: [None, None],
+    };
     let mut partial = None;
-    let measured = hotproof_lab::compare_into(options, &mut screen, &mut partial);
-    screen.finish();
+    let measured = hotproof_lab::compare_into(options, &mut keeper, &mut partial);
+    keeper.screen.finish();
     let mut comparison = match measured {
         Ok(comparison) => comparison,
         Err(error) => {
@@ -247,7 +256,12 @@ pub(crate) fn measure_at(
     let warning = conflict.map(|conflict| conflict.sentence());
     comparison.warnings.extend(warning);
     let conclusion = conclude(&comparison);
-    Ok((comparison, conclusion))
+    Ok(Measured {
+        comparison,
+        conclusion,
+        profiles: keeper.profiles,
+        place: None,
+    })
 }
 
 fn keep_partial(top: &Path, mut partial: Comparison, error: &LabError, voice: Voice) {

@@ -8,6 +8,7 @@ use clap::{Args, ValueEnum};
 use hotproof_diff::Metric;
 
 use crate::arguments::{percent, positive_percent, seconds};
+use crate::page::Leave;
 
 /// Compare two git refs and say whether to keep the change
 #[derive(Debug, Args)]
@@ -21,6 +22,7 @@ Examples:
   hotproof compare main HEAD -w all --policy cpu --test 'cargo test'
   hotproof compare main HEAD --engine callgrind -- ./bench    instructions, the same in every run
   hotproof compare main HEAD --layouts 4 -- target/release/bench     does it hold however code lies?
+  hotproof compare main HEAD --html result.html -- ./bench      a page with pictures
 
 CMD runs in a checkout of each ref, in the folder that you stand in: a relative path means that
 ref's own file. {root} in CMD is your own checkout. Builds can ask git; CMD may not find a .git, so
@@ -177,6 +179,8 @@ pub(crate) struct CompareOptions {
     /// Count instructions under callgrind as well, and say whether they agree with the time
     #[arg(long)]
     pub(crate) witness: bool,
+    #[command(flatten)]
+    pub(crate) leave: Leave,
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
@@ -226,6 +230,7 @@ Examples:
   hotproof verdict .hotproof/log.jsonl       the last comparison
   hotproof verdict .hotproof/log.jsonl:17    the one of line 17
   hotproof verdict --resume --pairs 50       more pairs for the last one
+  hotproof verdict --html result.html        the last one as a page
 
 More pairs may be added whenever one likes, also after looking: the test allows for it. They have to
 come from the same machine, commits and command; what differs is told.")]
@@ -244,6 +249,9 @@ pub(crate) struct Verdict {
     #[arg(long, value_name = "S", default_value_t = 300.0, requires = "resume",
           value_parser = seconds)]
     pub(crate) budget: f64,
+    /// Write the result as one page with pictures; the log has no samples, so no flame graphs
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,

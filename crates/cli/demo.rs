@@ -51,12 +51,19 @@ pub(crate) fn run(arguments: &Demo, voice: Voice) -> Outcome {
     options.force |= arguments.identical;
     // A build that is removed with the example is of no use to anybody, nor is a log.
     options.cache = None;
-    let (comparison, conclusion) = measure(&options, voice)?;
-    let place = match &arguments.keep {
-        Some(_) => Some(log::append(&folder, &comparison, &conclusion)?),
-        None => None,
-    };
-    let outcome = show(&comparison, &conclusion, given.json, place.as_deref());
+    let places = given.leave.prepare()?;
+    let mut measured = measure(&options, voice)?;
+    let (comparison, conclusion) = (&measured.comparison, &measured.conclusion);
+    if arguments.keep.is_some() {
+        measured.place = Some(log::append(&folder, comparison, conclusion)?);
+    }
+    let outcome = show(
+        comparison,
+        conclusion,
+        given.json,
+        measured.place.as_deref(),
+    );
+    places.write(std::slice::from_ref(&measured))?;
     if outcome.is_ok() {
         voice.notice(&farewell(arguments));
     }

@@ -17,6 +17,7 @@ mod keep;
 mod log;
 mod observer;
 mod output;
+mod page;
 mod part;
 mod progress;
 mod record;

@@ -11,7 +11,8 @@ use hotproof_report::compare::header;
 use crate::compare::{failure, measure_at, show};
 use crate::compare_arguments::Verdict;
 use crate::failure::{Code, Failure, Outcome};
-use crate::output::Voice;
+use crate::output::{PendingFile, Voice};
+use crate::page::{Measured, write_page};
 use crate::{cache, interrupt, log, terminal};
 
 pub(crate) fn run(arguments: &Verdict, voice: Voice) -> Outcome {
@@ -19,9 +20,32 @@ pub(crate) fn run(arguments: &Verdict, voice: Voice) -> Outcome {
     if arguments.resume {
         return resume(comparison, arguments, voice);
     }
+    let page = page(arguments)?;
     let conclusion = conclude(&comparison);
     voice.notice(header(&comparison, &conclusion, terminal::width_of_stderr()).trim_end());
-    show(&comparison, &conclusion, arguments.json, Some(&place))
+    let decided = Measured {
+        comparison,
+        conclusion,
+        profiles: [None, None],
+        place: Some(place),
+    };
+    tell(decided, page, arguments)
+}
+
+fn page(arguments: &Verdict) -> Result<Option<PendingFile>, Failure> {
+    let page = arguments.html.as_deref().map(PendingFile::create);
+    page.transpose()
+}
+
+/// Prints the result, and writes the page.
+fn tell(decided: Measured, page: Option<PendingFile>, arguments: &Verdict) -> Outcome {
+    let (comparison, conclusion) = (&decided.comparison, &decided.conclusion);
+    let place = decided.place.as_deref();
+    let outcome = show(comparison, conclusion, arguments.json, place);
+    if let Some(page) = page {
+        write_page(page, &[decided])?;
+    }
+    outcome
 }
 
 /// Measures more pairs, and logs all of them together.
@@ -36,12 +60,19 @@ fn resume(earlier: Comparison, arguments: &Verdict, voice: Voice) -> Outcome {
     }
     let (base, head) = (earlier.base.clone(), earlier.head.clone());
     let options = options_of(earlier, &top, arguments)?;
-    let (mut comparison, _) = measure_at(Some(&top), &options, voice)?;
+    let page = page(arguments)?;
+    let mut comparison = measure_at(Some(&top), &options, voice)?.comparison;
     // As the user wrote them then: the refs may lie elsewhere today.
     (comparison.base, comparison.head) = (base, head);
     let conclusion = conclude(&comparison);
     let place = log::append(&top, &comparison, &conclusion)?;
-    show(&comparison, &conclusion, arguments.json, Some(&place))
+    let decided = Measured {
+        comparison,
+        conclusion,
+        profiles: [None, None],
+        place: Some(place),
+    };
+    tell(decided, page, arguments)
 }
 
 /// The options that a logged comparison was measured with, for more pairs.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use hotproof_diff::{Ceiling, Estimate, Function, Machine, OutsideChange, RefFacts, Side};
+use hotproof_profile::Profile;
 
 /// One of the checkouts that a comparison builds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -123,6 +124,10 @@ pub trait Observer {
     /// Takes notice of an event; called from the thread that measures, between runs, so that it
     /// should be quick.
     fn event(&mut self, event: &Event<'_>);
+
+    /// Takes what all counted runs of one side sampled, symbolized, as one profile; called once for
+    /// each side that was sampled, after the last run, when [`crate::RunProfiles::Kept`] asks for it.
+    fn profile(&mut self, _side: Side, _profile: Profile) {}
 }
 
 /// Shows nothing.

@@ -44,6 +44,7 @@ mod naming;
 mod options;
 mod output;
 mod pairs;
+mod profiles;
 mod program;
 mod resume;
 mod rounds;
@@ -62,5 +63,6 @@ pub use event::{Checkout, Event, Observer, Silent};
 pub use kept::{ClearedBuilds, KeptBuild, builds_limit_bytes, clear_builds, kept_builds};
 pub use measure::{Measured, MeasuredRun, measure};
 pub use options::{
-    Adaptive, Build, Counting, Measurement, Options, Product, ProductKind, Sampling, Workload,
+    Adaptive, Build, Counting, Measurement, Options, Product, ProductKind, RunProfiles, Sampling,
+    Workload,
 };

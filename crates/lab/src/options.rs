@@ -190,6 +190,18 @@ pub struct Options {
     pub counting: Option<Counting>,
     /// So many links of each ref, with its functions in other orders; below 2, one as it is.
     pub layouts: u32,
+    /// What becomes of the profiles of the counted runs.
+    pub profiles: RunProfiles,
+}
+
+/// What becomes of the profile of a run once its functions are counted up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum RunProfiles {
+    /// It is dropped.
+    #[default]
+    Dropped,
+    /// All of one side become one, which [`crate::Observer::profile`] takes.
+    Kept,
 }
 
 impl Options {
@@ -226,6 +238,7 @@ impl Options {
             sampling: Sampling::WherePermitted,
             counting: None,
             layouts: 1,
+            profiles: RunProfiles::Dropped,
         }
     }
 

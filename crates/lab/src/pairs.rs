@@ -19,8 +19,9 @@ use crate::event::{Checkout, Event, Observer};
 use crate::facts;
 use crate::layouts::Layouts;
 use crate::naming::Naming;
-use crate::options::{self, Counting, Options};
+use crate::options::{self, Counting, Options, RunProfiles};
 use crate::output::Outputs;
+use crate::profiles::Profiles;
 use crate::resume;
 use crate::run::{Limit, Outcome, Runner, Task};
 use crate::schedule::{self, Fixed, Placebo, Plan, Workload};
@@ -71,6 +72,9 @@ pub(crate) struct Pairs<'a> {
     /// Whether base is compared with its copy first.
     pub(crate) placebo: Placebo,
     started: Option<Instant>,
+    /// What the runs sampled, where it is wanted.
+    profiles: Option<Profiles>,
+    counting: bool,
 }
 
 /// One run before it is counted up.
@@ -111,6 +115,11 @@ impl<'a> Pairs<'a> {
             sampled: None,
             fallback: None,
             started: None,
+            profiles: match options.profiles {
+                RunProfiles::Kept => Some(Profiles::default()),
+                RunProfiles::Dropped => None,
+            },
+            counting: false,
         }
     }
 
@@ -146,6 +155,9 @@ impl<'a> Pairs<'a> {
             ran = self.count(options, counting, comparison, observer);
         }
         comparison.output = self.outputs.check();
+        if let Some(profiles) = self.profiles.take() {
+            profiles.hand_over(observer);
+        }
         for warning in std::mem::take(&mut self.naming).into_warnings() {
             observer.event(&Event::Notice(&warning));
             comparison.warnings.push(warning);
@@ -344,10 +356,14 @@ impl Workload for Pairs<'_> {
                     }];
                 }
             }
-            Tally {
+            let tally = Tally {
                 lost: recording.lost.samples,
                 ..self.joiner.tally(side, &profile)
+            };
+            if let (true, Some(profiles)) = (self.counting, &mut self.profiles) {
+                profiles.add(side, profile);
             }
+            tally
         });
         Run {
             metrics,
@@ -358,6 +374,10 @@ impl Workload for Pairs<'_> {
 
     fn functions(&self) -> Vec<Function> {
         self.joiner.functions()
+    }
+
+    fn count_from_here(&mut self) {
+        self.counting = true;
     }
 
     fn blocked(&self, raw: &Raw) -> Duration {

@@ -48,6 +48,9 @@ pub(crate) trait Workload {
     /// The rows of functions that runs were counted up for so far.
     fn functions(&self) -> Vec<Function>;
 
+    /// Warm-up and A/A block are over: the runs from here on count.
+    fn count_from_here(&mut self) {}
+
     /// Time that the run spent neither computing nor waiting for a CPU, as far as can be told.
     fn blocked(&self, raw: &Self::Raw) -> Duration;
 
@@ -462,6 +465,7 @@ impl<W: Workload> Measuring<'_, W> {
     ) -> Result<(), LabError> {
         let (rule, metric) = (comparison.rule, comparison.metric);
         let mut sequence = Sequence::of(comparison);
+        self.workload.count_from_here();
         while next_step(comparison) == Step::Continue {
             // The first pair is measured whatever the budget says: nothing is worse than no answer.
             let expected = self.workload.elapsed() + self.fixed.pair_time;

@@ -1,7 +1,8 @@
 //! `hotproof compare`: the verdict in one sentence, the tables that prove it, what could make it
-//! wrong; for people on a terminal or in Markdown, and for agents as JSON.
+//! wrong; for people on a terminal, in Markdown or as a page, and for agents as JSON.
 
 mod facts;
+mod html;
 mod instructions;
 mod json;
 mod ledger;
@@ -10,6 +11,7 @@ mod page;
 mod screen;
 mod tables;
 
+pub use html::{Section, html};
 pub use json::json;
 pub use ledger::{handoff, tsv};
 pub use markdown::markdown;

@@ -1,0 +1,149 @@
+//! What a comparison leaves beside what it prints: a page, and the profiles of both sides.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use hotproof_diff::{Comparison, Conclusion, Side};
+use hotproof_formats::native;
+use hotproof_lab::{Event, Observer, RunProfiles};
+use hotproof_profile::Profile;
+use hotproof_report::compare::{Section, html};
+
+use crate::failure::{Code, Failure};
+use crate::observer::Screen;
+use crate::output::PendingFile;
+
+/// Where to.
+#[derive(Debug, Args)]
+pub(crate) struct Leave {
+    /// Write the result as one page with pictures: the pairs, where the change sits, flame graphs
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
+    /// Write what all counted runs sampled into this folder, as base.hotproof and head.hotproof
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) profiles: Option<PathBuf>,
+}
+
+/// A comparison with what was sampled.
+pub(crate) struct Measured {
+    pub(crate) comparison: Comparison,
+    pub(crate) conclusion: Conclusion,
+    /// Of base and head, where they were asked for and sampled.
+    pub(crate) profiles: [Option<Profile>; 2],
+    /// Where it was logged.
+    pub(crate) place: Option<String>,
+}
+
+/// The screen, which also takes the profiles.
+pub(crate) struct Keeper {
+    pub(crate) screen: Screen,
+    pub(crate) profiles: [Option<Profile>; 2],
+}
+
+impl Observer for Keeper {
+    fn event(&mut self, event: &Event<'_>) {
+        self.screen.event(event);
+    }
+
+    fn profile(&mut self, side: Side, profile: Profile) {
+        let [base, head] = &mut self.profiles;
+        match side {
+            Side::Base => *base = Some(profile),
+            Side::Head => *head = Some(profile),
+        }
+    }
+}
+
+/// Places that were made sure of before anything was measured.
+pub(crate) struct Places {
+    page: Option<PendingFile>,
+    folder: Option<PathBuf>,
+}
+
+impl Leave {
+    pub(crate) fn run_profiles(&self) -> RunProfiles {
+        if self.html.is_some() || self.profiles.is_some() {
+            RunProfiles::Kept
+        } else {
+            RunProfiles::Dropped
+        }
+    }
+
+    /// Makes sure that everything can be written.
+    pub(crate) fn prepare(&self) -> Result<Places, Failure> {
+        if let Some(folder) = &self.profiles {
+            make_folder(folder)?;
+        }
+        let page = self.html.as_deref().map(PendingFile::create);
+        Ok(Places {
+            page: page.transpose()?,
+            folder: self.profiles.clone(),
+        })
+    }
+}
+
+impl Places {
+    /// Writes everything; several workloads are sections of one page, and have folders of their own.
+    pub(crate) fn write(self, all: &[Measured]) -> Result<(), Failure> {
+        for measured in all {
+            let Some(folder) = &self.folder else {
+                continue;
+            };
+            let name = measured.comparison.setup.workload.as_deref();
+            let folder = match name.filter(|_| all.len() > 1) {
+                Some(name) => folder.join(name.replace('/', "_")),
+                None => folder.clone(),
+            };
+            write_profiles(&folder, measured)?;
+        }
+        match self.page {
+            Some(page) => write_page(page, all),
+            None => Ok(()),
+        }
+    }
+}
+
+fn write_profiles(folder: &Path, measured: &Measured) -> Result<(), Failure> {
+    make_folder(folder)?;
+    let names = ["base.hotproof", "head.hotproof"];
+    for (name, profile) in names.into_iter().zip(&measured.profiles) {
+        let Some(profile) = profile else {
+            let what = format!(
+                "nothing was sampled, so there is no {}",
+                folder.join(name).display()
+            );
+            return Err(Failure::new(Code::Refused, what)
+                .remedy("the machine line of the result says why sampling was refused"));
+        };
+        let file = PendingFile::create(&folder.join(name))?;
+        file.finish(|out| Ok(native::write(profile, out)?))?;
+    }
+    Ok(())
+}
+
+/// Writes one page of all.
+pub(crate) fn write_page(page: PendingFile, all: &[Measured]) -> Result<(), Failure> {
+    let sections: Vec<Section<'_>> = all
+        .iter()
+        .map(|measured| Section {
+            comparison: &measured.comparison,
+            conclusion: &measured.conclusion,
+            record: measured.place.as_deref(),
+            profiles: match &measured.profiles {
+                [Some(base), Some(head)] => Some([base, head]),
+                _ => None,
+            },
+        })
+        .collect();
+    let text = html(&sections);
+    page.finish(|out| Ok(out.write_all(text.as_bytes())?))?;
+    Ok(())
+}
+
+fn make_folder(folder: &Path) -> Result<(), Failure> {
+    fs::create_dir_all(folder).map_err(|error| {
+        let what = format!("cannot make the folder {}: {error}", folder.display());
+        Failure::new(Code::Failure, what).remedy("name another folder with --profiles")
+    })
+}
