@@ -112,7 +112,7 @@ pub(crate) fn count(
     valgrind: &Valgrind,
     counting: &Counting,
     runner: &mut Runner,
-    checkout: Counted<'_>,
+    checkout: &mut Counted<'_>,
     joiner: &mut Joiner<'_>,
     naming: &mut Naming,
 ) -> Result<(InstructionCount, Outcome), LabError> {

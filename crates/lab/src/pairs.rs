@@ -222,14 +222,20 @@ impl<'a> Pairs<'a> {
                 Side::Base => base,
                 Side::Head => head,
             };
-            let counted = Counted {
+            let mut counted = Counted {
                 task: &seat.task,
                 side,
                 symbolizer: &mut seat.symbolizer,
             };
             let (joiner, naming) = (&mut self.joiner, &mut self.naming);
-            let (count, outcome) =
-                callgrind::count(&valgrind, &counting, &mut runner, counted, joiner, naming)?;
+            let (count, outcome) = callgrind::count(
+                &valgrind,
+                &counting,
+                &mut runner,
+                &mut counted,
+                joiner,
+                naming,
+            )?;
             if counting.alone {
                 self.outputs.see(side, outcome.output);
             }

@@ -666,8 +666,6 @@ mod tests {
             placebo: Placebo::Wanted,
             samples: true,
             layouts: 1,
-            samples: true,
-            layouts: 1,
         };
         let mut ignore = |_: &Invented, _: &Fixed, _: &mut Comparison, _: &mut dyn Observer| {};
         let result = run(workload, plan, &mut comparison, &mut Silent, &mut ignore);

@@ -70,7 +70,7 @@ fn told(profile: &Profile, columns: &[usize]) -> String {
 
 /// The view of a recording with time off the CPU that has one weight or a sum of weights; the
 /// profile itself when it has none of that name.
-pub(super) fn with_weight(mut profile: Profile, name: &str) -> Result<Profile, Profile> {
+pub(super) fn with_weight(mut profile: Profile, name: &str) -> Result<Profile, Box<Profile>> {
     let names: &[&str] = match name {
         WALL => &["cpu", BLOCKED, PREEMPTED],
         OFF_CPU => &[BLOCKED, PREEMPTED],
@@ -85,11 +85,11 @@ pub(super) fn with_weight(mut profile: Profile, name: &str) -> Result<Profile, P
             }
             return Ok(profile);
         }
-        _ => return Err(profile),
+        _ => return Err(Box::new(profile)),
     };
     let columns: Option<Vec<usize>> = names.iter().map(|name| column(&profile, name)).collect();
     let Some(columns) = columns else {
-        return Err(profile);
+        return Err(Box::new(profile));
     };
     let sum = |row: usize| {
         columns

@@ -37,7 +37,7 @@ fn with_weight(mut profile: Profile, name: &str) -> Result<Profile, TransformErr
     if super::holds_off_cpu(&profile) {
         profile = match super::off_cpu::with_weight(profile, name) {
             Ok(profile) => return Ok(profile),
-            Err(profile) => profile,
+            Err(profile) => *profile,
         };
     }
     let found = profile.weights.iter().position(|row| row.name == name);
