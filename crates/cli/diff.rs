@@ -31,10 +31,9 @@ pub(crate) fn run(arguments: &Diff) -> Outcome {
             .remedy("leave --normalize out and say `-normalize` to go tool pprof"));
     }
     let (base, head) = profiles(arguments)?;
-    // Whatever is written, profiles that cannot be compared are refused here.
-    let value = difference::difference(&base, &head, normalize)
-        .map_err(|error| Failure::new(Code::Usage, error.to_string()))?;
+    let refused = |error: difference::DiffError| Failure::new(Code::Usage, error.to_string());
     if targets.is_empty() {
+        let value = difference::difference(&base, &head, normalize).map_err(refused)?;
         let options = options(arguments);
         let text = if arguments.json {
             difference::json([&base, &head], &value, &options)
@@ -44,6 +43,8 @@ pub(crate) fn run(arguments: &Diff) -> Outcome {
         output::print(&text)?;
         return Ok(Exit::SUCCESS);
     }
+    // Whatever is written, profiles that cannot be compared are refused here.
+    difference::check(&base, &head, normalize).map_err(refused)?;
     output::write_outputs(&targets, |format, out| {
         write(&base, &head, normalize, format, out)
     })?;

@@ -51,4 +51,5 @@ pub use error::ImageError;
 pub use facts::{Arch, DebugLink, FileKind, Segment};
 pub use file::{ImageFile, Section};
 pub use held::{HeldFiles, open_code_file};
+pub use mapped::Bytes;
 pub use vdso::vdso;

@@ -7,9 +7,9 @@ use std::path::Path;
 
 use crate::error::ImageError;
 
-/// Bytes of an image.
+/// Bytes of a file, or others.
 #[derive(Debug)]
-pub(crate) enum Bytes {
+pub enum Bytes {
     /// A private, read-only mapping of a file, and the file.
     Mapped(memmap2::Mmap, File),
     /// Bytes that did not come from a file.
@@ -45,7 +45,18 @@ impl Bytes {
         Ok(Bytes::Mapped(map, file))
     }
 
-    pub(crate) fn as_slice(&self) -> &[u8] {
+    /// Maps an open file, which must not be empty, and which nobody may change but by rename.
+    ///
+    /// # Errors
+    /// When the system cannot map it.
+    pub fn of_file(file: File) -> std::io::Result<Bytes> {
+        // SAFETY: as in `Bytes::map`; the caller sees to it that the file is only ever replaced.
+        let map = unsafe { memmap2::Mmap::map(&file) }?;
+        Ok(Bytes::Mapped(map, file))
+    }
+
+    /// All of them.
+    pub fn as_slice(&self) -> &[u8] {
         match self {
             Bytes::Mapped(map, _) => map,
             Bytes::Owned(bytes) => bytes,

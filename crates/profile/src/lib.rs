@@ -43,6 +43,7 @@
 mod code;
 mod foreign;
 mod id;
+mod index;
 mod labels;
 mod profile;
 mod rows;
@@ -60,6 +61,7 @@ pub use id::{
     FrameId, FunctionId, Id, ImageId, LabelSetId, LocationId, MappingId, ProcessId, StackId,
     StringId, SymbolId, ThreadId,
 };
+pub use index::{RowIndex, mix};
 pub use labels::{Label, LabelValue, Labels};
 pub use profile::{InvalidProfile, Profile};
 pub use rows::{

@@ -1,11 +1,13 @@
 //! Tables indexed by typed row numbers, and the table of texts.
 
+use std::hash::Hasher;
 use std::marker::PhantomData;
 use std::ops::{Index, IndexMut};
 
-use rustc_hash::FxHashMap;
+use rustc_hash::FxHasher;
 
 use crate::id::{Id, StringId};
+use crate::index::RowIndex;
 
 /// A column of rows of one kind; rows are only ever added.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,62 +81,79 @@ impl<I: Id, T> IndexMut<I> for Table<I, T> {
     }
 }
 
-/// Interned texts: equal texts have equal ids.
+/// Interned texts: equal texts have equal ids. All lie in one piece of memory.
 #[derive(Debug, Clone, Default)]
 pub struct Strings {
-    texts: Vec<Box<str>>,
-    ids: FxHashMap<Box<str>, StringId>,
+    all: String,
+    /// Where each text ends; it begins where the one before ends.
+    ends: Vec<usize>,
+    index: RowIndex,
 }
 
 impl Strings {
     /// The id of `text`, added when it is new.
     pub fn intern(&mut self, text: &str) -> StringId {
-        if let Some(&id) = self.ids.get(text) {
-            return id;
-        }
-        let id = StringId::from_index(self.texts.len());
-        self.texts.push(text.into());
-        self.ids.insert(text.into(), id);
-        id
+        let Strings { all, ends, index } = self;
+        let at = |row: usize| text_at(all, ends, row);
+        let found = index.find_or_claim(hash(text), |row| at(row) == text, |row| hash(at(row)));
+        let row = found.unwrap_or_else(|| {
+            all.push_str(text);
+            ends.push(all.len());
+            ends.len() - 1
+        });
+        StringId::from_index(row)
     }
 
     /// The id of `text` when it is already known.
     pub fn find(&self, text: &str) -> Option<StringId> {
-        self.ids.get(text).copied()
+        let is_it = |row| text_at(&self.all, &self.ends, row) == text;
+        self.index.find(hash(text), is_it).map(StringId::from_index)
     }
 
     /// The text of `id`, or `None` when there is no such text.
     pub fn get(&self, id: StringId) -> Option<&str> {
-        self.texts.get(id.index()).map(AsRef::as_ref)
+        let row = id.index();
+        (row < self.ends.len()).then(|| text_at(&self.all, &self.ends, row))
     }
 
     /// How many texts there are.
     pub fn len(&self) -> usize {
-        self.texts.len()
+        self.ends.len()
     }
 
     /// Whether there is no text.
     pub fn is_empty(&self) -> bool {
-        self.texts.is_empty()
+        self.ends.is_empty()
     }
 
     /// All texts in the order of their ids.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &str> {
-        self.texts.iter().map(AsRef::as_ref)
+        (0..self.ends.len()).map(|row| text_at(&self.all, &self.ends, row))
     }
+}
+
+fn text_at<'a>(all: &'a str, ends: &[usize], row: usize) -> &'a str {
+    let start = row.checked_sub(1).map_or(0, |before| ends[before]);
+    &all[start..ends[row]]
+}
+
+fn hash(text: &str) -> u64 {
+    let mut hasher = FxHasher::default();
+    hasher.write(text.as_bytes());
+    hasher.finish()
 }
 
 impl Index<StringId> for Strings {
     type Output = str;
 
     fn index(&self, id: StringId) -> &str {
-        &self.texts[id.index()]
+        text_at(&self.all, &self.ends, id.index())
     }
 }
 
 impl PartialEq for Strings {
     fn eq(&self, other: &Self) -> bool {
-        self.texts == other.texts
+        (&self.all, &self.ends) == (&other.all, &other.ends)
     }
 }
 

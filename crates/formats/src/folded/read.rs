@@ -1,6 +1,7 @@
 //! Folded stacks to a profile.
 
-use hotproof_profile::{Profile, Sample, StackEnd, ThreadId, Unit, Weight};
+use hotproof_profile::{LocationId, Profile, Sample, StackEnd, StackId, ThreadId, Unit, Weight};
+use rustc_hash::FxHashMap;
 
 use super::{FAILED, STITCHED, TRUNCATED, UNKNOWN_END, meaning, unescape};
 use crate::import::{Builder, Format, ImportError, Limits, Place};
@@ -37,8 +38,9 @@ pub(crate) fn read(bytes: &[u8], limits: Limits) -> Result<(Profile, Vec<String>
     });
     let mut builder = Builder::new(limits, weights.collect());
     let thread = builder.nameless_thread()?;
+    let mut stacks = Stacks::of(builder, shape);
     for (number, line) in lines(&text) {
-        read_line(&mut builder, shape, thread, line).map_err(|fault| match fault {
+        read_line(&mut stacks, thread, line).map_err(|fault| match fault {
             Fault::Line(what) => ImportError::Damaged {
                 format: Format::Folded,
                 place: Place::Line(number),
@@ -47,7 +49,7 @@ pub(crate) fn read(bytes: &[u8], limits: Limits) -> Result<(Profile, Vec<String>
             Fault::Other(error) => error,
         })?;
     }
-    Ok((builder.finish()?, dropped))
+    Ok((stacks.builder.finish()?, dropped))
 }
 
 /// What is wrong with a line, or something else.
@@ -62,42 +64,112 @@ impl From<ImportError> for Fault {
     }
 }
 
-fn read_line(
-    builder: &mut Builder,
-    shape: Shape,
-    thread: ThreadId,
-    line: &str,
-) -> Result<(), Fault> {
+fn read_line<'t>(stacks: &mut Stacks<'t>, thread: ThreadId, line: &'t str) -> Result<(), Fault> {
     let no_line = || Fault::Line(format!("expected `stack weight`, found {}", shown(line)));
     let (mut stack_text, last) = split(line).ok_or_else(no_line)?;
-    let mut weights = vec![whole(last).map_err(Fault::Line)?];
-    if shape.columns == Columns::Two {
+    let mut weights = [0, whole(last).map_err(Fault::Line)?];
+    let mut columns = 1;
+    if stacks.shape.columns == Columns::Two {
         let (rest, first) = split(stack_text).ok_or_else(no_line)?;
-        weights.insert(0, whole(first).map_err(Fault::Line)?);
+        weights[0] = whole(first).map_err(Fault::Line)?;
+        columns = 2;
         stack_text = rest;
     }
-    let (mut end, mut stack) = (shape.unmarked, None);
-    for (index, frame) in stack_text.split(';').enumerate() {
-        if let Some(marked) = mark(frame).filter(|_| index == 1) {
-            end = marked;
-            continue;
-        }
-        let location = match shape.escapes {
-            Escapes::Ours => builder.named(&unescape(frame))?,
-            Escapes::None => builder.named(frame)?,
-        };
-        stack = Some(builder.stack(stack, location)?);
-    }
-    builder.sample(&Sample {
+    let (stack, end) = stacks.of_text(stack_text)?;
+    stacks.builder.sample(&Sample {
         thread,
         time_ns: 0,
         stack,
-        weights: &weights,
+        weights: &weights[2 - columns..],
         cpu: None,
         end,
         labels: None,
     })?;
     Ok(())
+}
+
+/// Turns the texts of stacks into stacks, each name once, and each frame that the line before has
+/// too not at all: most files are sorted.
+struct Stacks<'t> {
+    builder: Builder,
+    shape: Shape,
+    names: FxHashMap<&'t str, LocationId>,
+    /// The stack of the line before.
+    last: &'t str,
+    /// Its frames: where each ends in its text, and the stack up to there.
+    frames: Vec<(usize, Option<StackId>)>,
+    end: StackEnd,
+}
+
+impl<'t> Stacks<'t> {
+    fn of(builder: Builder, shape: Shape) -> Self {
+        Stacks {
+            builder,
+            shape,
+            names: FxHashMap::default(),
+            last: "",
+            frames: Vec::new(),
+            end: shape.unmarked,
+        }
+    }
+
+    /// The stack of a text, and how it ends.
+    fn of_text(&mut self, text: &'t str) -> Result<(Option<StackId>, StackEnd), ImportError> {
+        let equal = equal_bytes(self.last.as_bytes(), text.as_bytes());
+        let ends_at = |at: usize| text.as_bytes().get(at).is_none_or(|&byte| byte == b';');
+        let is_shared = |&(end, _): &(usize, _)| end <= equal && ends_at(end);
+        let shared = self
+            .frames
+            .iter()
+            .take_while(|frame| is_shared(frame))
+            .count();
+        self.frames.truncate(shared);
+        if shared < 2 {
+            self.end = self.shape.unmarked;
+        }
+        self.last = text;
+        let (mut at, mut stack) = match self.frames.last() {
+            Some(&(end, stack)) => (end + 1, stack),
+            None => (0, None),
+        };
+        while let Some(rest) = text.get(at..) {
+            let frame = rest.split_once(';').map_or(rest, |(frame, _)| frame);
+            let is_second = self.frames.len() == 1;
+            match is_second.then(|| mark(frame)).flatten() {
+                Some(marked) => self.end = marked,
+                None => {
+                    let location = self.location(frame)?;
+                    stack = Some(self.builder.stack(stack, location)?);
+                }
+            }
+            at += frame.len();
+            self.frames.push((at, stack));
+            at += 1;
+        }
+        Ok((stack, self.end))
+    }
+
+    fn location(&mut self, frame: &'t str) -> Result<LocationId, ImportError> {
+        if let Some(&known) = self.names.get(frame) {
+            return Ok(known);
+        }
+        let location = match self.shape.escapes {
+            Escapes::Ours => self.builder.named(&unescape(frame))?,
+            Escapes::None => self.builder.named(frame)?,
+        };
+        self.builder.budget.take(size_of::<(&str, LocationId)>())?;
+        self.names.insert(frame, location);
+        Ok(location)
+    }
+}
+
+/// How many bytes are the same at the beginning.
+fn equal_bytes(a: &[u8], b: &[u8]) -> usize {
+    const AT_ONCE: usize = 16;
+    let pieces = a.chunks_exact(AT_ONCE).zip(b.chunks_exact(AT_ONCE));
+    let whole = AT_ONCE * pieces.take_while(|(a, b)| a == b).count();
+    let rest = a[whole..].iter().zip(&b[whole..]);
+    whole + rest.take_while(|(a, b)| a == b).count()
 }
 
 /// The numbered lines that are neither empty nor comments.
@@ -181,7 +253,7 @@ impl Shape {
             let stack = split(line).map_or(line, |(stack, _)| stack);
             let inner = split(stack);
             two &= inner.is_some();
-            ours &= line.split(';').all(is_escaped);
+            ours &= is_escaped(line);
             let frames = inner.filter(|_| two).map_or(stack, |(stack, _)| stack);
             marked |= frames
                 .split(';')
@@ -200,9 +272,9 @@ impl Shape {
     }
 }
 
-/// Whether each backslash in a frame begins an escape of ours.
-fn is_escaped(frame: &str) -> bool {
-    let mut rest = frame;
+/// Whether each backslash in a line begins an escape of ours; none holds a semicolon.
+fn is_escaped(line: &str) -> bool {
+    let mut rest = line;
     while let Some((_, escaped)) = rest.split_once('\\') {
         match meaning(escaped) {
             Some((_, after)) => rest = after,

@@ -3,7 +3,7 @@
 //! Stacks of equal text become one path, whatever addresses they were, so each name is escaped
 //! once, each stack is looked at once, and no line exists before it is written.
 
-use hotproof_profile::{Code, Id, Inline, LocationId, Profile, StackEnd, StackId};
+use hotproof_profile::{Code, Id, Inline, LocationId, Profile, RowIndex, StackEnd, StackId, mix};
 
 use super::texts::{TextId, Texts};
 use super::{FAILED, STITCHED, TRUNCATED, UNKNOWN_END};
@@ -11,6 +11,8 @@ use crate::nameless::is_nameless;
 
 /// The node above all roots.
 const ORIGIN: u32 = 0;
+/// What the origin lies below.
+const NOBODY: u32 = u32::MAX;
 
 /// A name below another one.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -23,7 +25,7 @@ struct Node {
 pub(super) struct Tree {
     texts: Texts,
     nodes: Vec<Node>,
-    index: Index,
+    index: RowIndex,
     /// Weights of the line that ends at a node, one for each column; those of node `n` begin at
     /// `n * columns`.
     sums: Vec<i64>,
@@ -48,15 +50,13 @@ impl Tree {
         let nothing = texts.of_code(profile, Code::Unmapped);
         let mut tree = Tree {
             texts,
-            nodes: vec![Node {
-                parent: ORIGIN,
-                text: nothing,
-            }],
-            index: Index::default(),
-            sums: vec![0; columns.len()],
+            nodes: Vec::new(),
+            index: RowIndex::default(),
+            sums: Vec::new(),
             columns: columns.len(),
-            has_line: vec![false],
+            has_line: Vec::new(),
         };
+        tree.child(NOBODY, nothing);
         let mut seen = Seen::of(profile);
         for (trunk, rows) in trunks.groups() {
             let bottom = tree.bottom(trunk);
@@ -136,12 +136,19 @@ impl Tree {
 
     fn child(&mut self, parent: u32, text: TextId) -> u32 {
         let node = Node { parent, text };
-        let new = self.index.intern(node, &mut self.nodes);
-        if self.has_line.len() < self.nodes.len() {
+        let nodes = &self.nodes;
+        let found = self.index.find_or_claim(
+            hash(&node),
+            |row| nodes[row] == node,
+            |row| hash(&nodes[row]),
+        );
+        let row = found.unwrap_or_else(|| {
+            self.nodes.push(node);
             self.has_line.push(false);
             self.sums.extend(std::iter::repeat_n(0, self.columns));
-        }
-        new
+            self.nodes.len() - 1
+        });
+        u32::try_from(row).expect("an index has fewer than 2^32 rows")
     }
 
     /// Hands out each stack with its weights, sorted by the bytes of the stack, each stack once.
@@ -370,39 +377,7 @@ impl Seen {
     }
 }
 
-/// Finds nodes by parent and text: an open table of their numbers, 0 for free, because the origin
-/// is nobody's child.
-#[derive(Default)]
-struct Index {
-    slots: Vec<u32>,
-}
-
-impl Index {
-    fn intern(&mut self, node: Node, nodes: &mut Vec<Node>) -> u32 {
-        if nodes.len() * 4 >= self.slots.len() * 3 {
-            self.slots = vec![0; (self.slots.len() * 2).max(1024)];
-            for (number, &node) in (1..).zip(&nodes[1..]) {
-                let slot = self.slot(node, nodes);
-                self.slots[slot] = number;
-            }
-        }
-        let slot = self.slot(node, nodes);
-        if self.slots[slot] == 0 {
-            self.slots[slot] = u32::try_from(nodes.len()).expect("fewer than 2^32 frames");
-            nodes.push(node);
-        }
-        self.slots[slot]
-    }
-
-    /// Where a node is, or where it belongs.
-    fn slot(&self, node: Node, nodes: &[Node]) -> usize {
-        let key = u64::from(node.parent) << 32 | u64::from(node.text);
-        let product = u128::from(key ^ 0x2545_f491_4f6c_dd1d) * 0x9e37_79b9_7f4a_7c15;
-        let mask = self.slots.len() - 1;
-        let mut slot = ((product as u64) ^ (product >> 64) as u64) as usize & mask;
-        while self.slots[slot] != 0 && nodes[self.slots[slot] as usize] != node {
-            slot = (slot + 1) & mask;
-        }
-        slot
-    }
+fn hash(node: &Node) -> u64 {
+    let key = u64::from(node.parent) << 32 | u64::from(node.text);
+    mix(key ^ 0x2545_f491_4f6c_dd1d, 0x9e37_79b9_7f4a_7c15)
 }

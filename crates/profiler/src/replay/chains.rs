@@ -3,12 +3,17 @@
 //! A whole chain is looked up first, by a fingerprint of 96 bits (two different chains agree in it
 //! with odds of one in 10^28). Of a new one, the part that is known is kept: what it shares with
 //! the chain before it, root first, or its user part, below which the kernel was somewhere else.
-//! Only the rest is interned frame by frame. All tables hold numbers of the profile's rows and none
-//! of its contents, so that half a million stacks take 30 MB.
+//! Only the rest is interned frame by frame.
+//!
+//! What is remembered by fingerprint is each thread's own and goes with it: only a few threads run
+//! at a time, so theirs stays in the processor's cache, where one table for all would not. The
+//! tables of all threads hold numbers of the profile's rows.
 
-use hotproof_profile::{AddressKind, Id, ImageId, Location, LocationId, Profile, Stack, StackId};
-
-use super::index::{RowIndex, mix};
+use hotproof_profile::{
+    AddressKind, Id, ImageId, Location, LocationId, Profile, RowIndex, Stack, StackId, ThreadId,
+    mix,
+};
+use rustc_hash::FxHashMap;
 
 /// One address of a chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,49 +63,41 @@ impl StepKind {
     }
 }
 
-/// How many steps are remembered with their locations: a power of two.
-const REMEMBERED_STEPS: usize = 1 << 16;
-/// How many last chains are kept to share outer frames with: a power of two.
-const LAST_CHAINS: usize = 64;
-
 /// Everything interned so far.
+#[derive(Default)]
 pub(super) struct Chains {
-    known: Known,
-    last: Vec<LastChain>,
-    steps: Vec<Option<RememberedStep>>,
+    threads: FxHashMap<u32, ThreadChains>,
+    /// Locations of the kernel's steps, which are the same for all threads.
+    kernel: Known,
     locations: RowIndex,
     stacks: RowIndex,
 }
 
+/// What one thread has shown.
+struct ThreadChains {
+    thread: ThreadId,
+    /// Stacks, locations and rows of samples: what a number is, its fingerprint tells.
+    known: Known,
+    last: LastChain,
+}
+
 /// A chain and the stacks of its frames, root first.
-#[derive(Default, Clone)]
+#[derive(Default)]
 struct LastChain {
     space: u64,
     steps: Vec<(Step, StackId)>,
 }
 
-#[derive(Clone, Copy)]
-struct RememberedStep {
-    space: u64,
-    step: Step,
-    location: LocationId,
+/// A thread by the number that its kernel and its profile gave it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Thread {
+    pub(super) tid: u32,
+    pub(super) row: ThreadId,
 }
 
 /// What identifies a chain: the address space and all steps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Fingerprint(u64, u32);
-
-impl Default for Chains {
-    fn default() -> Self {
-        Chains {
-            known: Known::default(),
-            last: vec![LastChain::default(); LAST_CHAINS],
-            steps: vec![None; REMEMBERED_STEPS],
-            locations: RowIndex::default(),
-            stacks: RowIndex::default(),
-        }
-    }
-}
 
 impl Fingerprint {
     /// Of a chain, leaf first, in the address space of this version.
@@ -121,9 +118,13 @@ impl Fingerprint {
     }
 }
 
+/// What tells the fingerprint of a step from that of a chain, and from that of a row of samples,
+/// which holds no number as high.
+const STEP: u64 = u64::MAX;
+
 /// Finds numbers by fingerprints: an open table.
 #[derive(Default)]
-pub(super) struct Known {
+struct Known {
     slots: Vec<KnownPrint>,
     used: usize,
 }
@@ -137,14 +138,14 @@ struct KnownPrint {
 
 impl Known {
     /// The number of a fingerprint.
-    pub(super) fn find(&self, print: Fingerprint) -> Option<u32> {
+    fn find(&self, print: Fingerprint) -> Option<u32> {
         self.slots.get(self.slot(print)?)?.held.checked_sub(1)
     }
 
     /// Gives a fingerprint its number, which is less than `u32::MAX`.
-    pub(super) fn insert(&mut self, print: Fingerprint, number: u32) {
+    fn insert(&mut self, print: Fingerprint, number: u32) {
         if self.used * 4 >= self.slots.len() * 3 {
-            let room = (self.slots.len() * 2).max(1024);
+            let room = (self.slots.len() * 2).max(64);
             let old = std::mem::replace(&mut self.slots, vec![KnownPrint::default(); room]);
             for known in old.into_iter().filter(|known| known.held != 0) {
                 self.put(known);
@@ -186,23 +187,69 @@ fn stack_of(number: u32) -> Option<StackId> {
 }
 
 impl Chains {
-    /// The stack of a chain, when it is known.
-    pub(super) fn find(&self, print: Fingerprint) -> Option<Option<StackId>> {
-        self.known.find(print).map(stack_of)
+    /// What is remembered of a thread, whose number may have been another's before.
+    fn of_thread(&mut self, thread: Thread) -> &mut ThreadChains {
+        let new = || ThreadChains {
+            thread: thread.row,
+            known: Known::default(),
+            last: LastChain::default(),
+        };
+        let chains = self.threads.entry(thread.tid).or_insert_with(new);
+        if chains.thread != thread.row {
+            *chains = new();
+        }
+        chains
     }
 
-    /// The stack of a chain (leaf first) that is not known. `tid` picks the chain that it probably
-    /// shares frames with; `place` says in which image a step lies, and where.
+    /// The thread of this number has ended.
+    pub(super) fn forget(&mut self, tid: u32) {
+        self.threads.remove(&tid);
+    }
+
+    /// The number that a thread's print was given.
+    pub(super) fn find(&mut self, thread: Thread, print: Fingerprint) -> Option<u32> {
+        self.of_thread(thread).known.find(print)
+    }
+
+    /// Gives a thread's print its number.
+    pub(super) fn insert(&mut self, thread: Thread, print: Fingerprint, number: u32) {
+        self.of_thread(thread).known.insert(print, number);
+    }
+
+    /// The stack of a chain, when the thread has shown it.
+    pub(super) fn find_stack(
+        &mut self,
+        thread: Thread,
+        print: Fingerprint,
+    ) -> Option<Option<StackId>> {
+        self.find(thread, print).map(stack_of)
+    }
+
+    /// Gives a thread's chain its stack.
+    pub(super) fn insert_stack(
+        &mut self,
+        thread: Thread,
+        print: Fingerprint,
+        stack: Option<StackId>,
+    ) {
+        self.insert(thread, print, number_of(stack));
+    }
+
+    /// The stack of a chain (leaf first) that is not known; `place` says in which image a step
+    /// lies, and where.
     pub(super) fn intern(
         &mut self,
-        print: Fingerprint,
-        (space, tid): (u64, u32),
+        thread: Thread,
+        space: u64,
         chain: &[Step],
         profile: &mut Profile,
         mut place: impl FnMut(Step, &mut Profile) -> (Option<ImageId>, u64),
     ) -> Option<StackId> {
-        let slot = tid as usize % LAST_CHAINS;
-        let mut last = std::mem::take(&mut self.last[slot]);
+        let ThreadChains {
+            mut known,
+            mut last,
+            ..
+        } = self.take(thread);
         let kernel = chain.iter().take_while(|step| !step.kind.is_user()).count();
         let user = &chain[kernel..];
         let mut shared = if last.space == space {
@@ -215,7 +262,7 @@ impl Chains {
         last.space = space;
         let mut stack = last.steps.last().map(|(_, id)| *id);
         let user_print = (kernel > 0 && shared < user.len()).then(|| Fingerprint::of(space, user));
-        let known_user = user_print.map(|print| self.find(print));
+        let known_user = user_print.map(|print| known.find(print).map(stack_of));
         if let Some(Some(known)) = known_user {
             // The stacks within it are not known here, so the next chain can share none of them.
             last.steps.clear();
@@ -223,7 +270,7 @@ impl Chains {
             (shared, stack) = (user.len(), known);
         }
         for (done, &step) in chain.iter().rev().enumerate().skip(shared) {
-            let location = self.location(space, step, profile, &mut place);
+            let location = self.location(space, step, &mut known, profile, &mut place);
             let id = self.stack(stack, location, profile);
             stack = Some(id);
             if last.space != NO_SPACE {
@@ -233,12 +280,22 @@ impl Chains {
                 && known_user == Some(None)
                 && done + 1 == user.len()
             {
-                self.known.insert(print, number_of(stack));
+                known.insert(print, number_of(stack));
             }
         }
-        self.last[slot] = last;
-        self.known.insert(print, number_of(stack));
+        let chains = self.of_thread(thread);
+        (chains.known, chains.last) = (known, last);
         stack
+    }
+
+    /// What is remembered of a thread, to be given back.
+    fn take(&mut self, thread: Thread) -> ThreadChains {
+        let chains = self.of_thread(thread);
+        ThreadChains {
+            thread: thread.row,
+            known: std::mem::take(&mut chains.known),
+            last: std::mem::take(&mut chains.last),
+        }
     }
 
     fn stack(
@@ -264,24 +321,25 @@ impl Chains {
         found.map_or_else(|| table.push(row), StackId::from_index)
     }
 
+    /// The location of a step; a user's is remembered with the thread's.
     fn location(
         &mut self,
         space: u64,
         step: Step,
+        known: &mut Known,
         profile: &mut Profile,
         place: &mut impl FnMut(Step, &mut Profile) -> (Option<ImageId>, u64),
     ) -> LocationId {
-        let space = if step.kind.is_user() { space } else { 0 };
-        let slot = mix(step.address ^ space.rotate_left(40), 0x9e37_79b9_7f4a_7c15) as usize;
-        let slot = slot % REMEMBERED_STEPS;
-        if let Some(old) = &self.steps[slot]
-            && (old.space, old.step) == (space, step)
-        {
-            return old.location;
+        let (space, known) = match step.kind.is_user() {
+            true => (space, known),
+            false => (0, &mut self.kernel),
+        };
+        let print = Fingerprint::of(space, &[step]).with(STEP);
+        if let Some(number) = known.find(print) {
+            return LocationId(number);
         }
         let (image, address) = place(step, profile);
         let kind = step.kind.address_kind();
-        let row = Location::unresolved(image, address, kind);
         let hash = |row: &Location| {
             let image = row.image.map_or(0, |id| id.index() as u64 + 1);
             mix(
@@ -289,6 +347,7 @@ impl Chains {
                 0x9e37_79b9_7f4a_7c15,
             )
         };
+        let row = Location::unresolved(image, address, kind);
         let table = &mut profile.locations;
         let found = self.locations.find_or_claim(
             hash(&row),
@@ -299,11 +358,7 @@ impl Chains {
             |held| hash(&table.rows()[held]),
         );
         let location = found.map_or_else(|| table.push(row), LocationId::from_index);
-        self.steps[slot] = Some(RememberedStep {
-            space,
-            step,
-            location,
-        });
+        known.insert(print, location.0);
         location
     }
 }
@@ -342,13 +397,15 @@ mod tests {
             let mut seen: Vec<(Vec<Step>, Option<StackId>)> = Vec::new();
             for (space, tid, words) in chains {
                 let chain = chain_of(&words);
+                let thread = Thread { tid, row: ThreadId(tid / 2) };
                 let print = Fingerprint::of(space, &chain);
-                let stack = match interned.find(print) {
+                let stack = match interned.find_stack(thread, print) {
                     Some(stack) => stack,
                     None => interned.intern(
-                        print, (space, tid), &chain, &mut profile, |step, _| (None, step.address),
+                        thread, space, &chain, &mut profile, |step, _| (None, step.address),
                     ),
                 };
+                interned.insert_stack(thread, print, stack);
                 let path = profile.path(stack).map(|id| {
                     let row = &profile.locations[id];
                     (row.address, row.kind)

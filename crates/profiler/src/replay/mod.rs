@@ -17,7 +17,6 @@ mod attr;
 mod chains;
 mod error;
 mod header;
-mod index;
 mod inflate;
 mod meta;
 mod observe;
@@ -54,8 +53,8 @@ pub enum SampleRows {
     /// Each sample.
     #[default]
     Each,
-    /// All samples of a thread that have the same stack and the same end: the row has the sums of
-    /// their weights, the time of the first and no CPU. Memory is then bounded by the number of
+    /// All samples of a thread that have the same addresses and the same end: the row has the sums
+    /// of their weights, the time of the first and no CPU. Memory is then bounded by the number of
     /// different stacks. For readers that look at stacks and weights alone.
     Summed,
 }

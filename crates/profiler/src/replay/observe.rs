@@ -1,15 +1,13 @@
 //! Records, in the order of time, to rows of the profile.
 
 use hotproof_profile::{
-    Frame, Function, Id, ImageId, Profile, Sample as Row, Sink, SinkError, Source, StackEnd,
-    StackId, ThreadId,
+    Frame, Function, ImageId, Profile, Sample as Row, Sink, SinkError, Source, StackEnd, StackId,
 };
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::attr::Attr;
-use super::chains::{Chains, Fingerprint, Known, Step, StepKind};
+use super::chains::{Chains, Fingerprint, Step, StepKind, Thread};
 use super::header::{BuildId, RecordHeader};
-use super::index::{RowIndex, mix};
 use super::record::{self, Record};
 use super::sample::{self, RawSample};
 use super::{Counted, ReplayError, SampleRows};
@@ -91,9 +89,6 @@ pub(super) struct Observer {
     opened: FxHashSet<BinaryId>,
     unwinding: Unwinding,
     rows: SampleRows,
-    sums: RowIndex,
-    /// Rows of sums by thread, chain and end.
-    row_prints: Known,
     /// Where the kernel's first instruction lay, by name of the symbol.
     pub(super) kernel_start: Option<(String, u64)>,
     /// Chains that are as long as they may be.
@@ -125,8 +120,6 @@ impl Observer {
             opened: FxHashSet::default(),
             unwinding,
             rows,
-            sums: RowIndex::default(),
-            row_prints: Known::default(),
             kernel_start: None,
             cut_chains: 0,
             span_ns: None,
@@ -194,7 +187,10 @@ impl Observer {
             } => self
                 .world
                 .fork(task(pid, tid), parent_pid, parent_tid, sink),
-            Record::Exit { pid, tid } => self.world.exit(task(pid, tid), sink),
+            Record::Exit { pid, tid } => {
+                self.chains.forget(tid);
+                self.world.exit(task(pid, tid), sink)
+            }
             Record::Comm {
                 pid,
                 tid,
@@ -297,44 +293,53 @@ impl Observer {
             None => (time_ns, time_ns),
         });
         let weights = [1, weight];
-        let row_print = print.with((owner.thread.index() as u64) << 2 | end as u64);
-        if self.rows == SampleRows::Summed
-            && let Some(row) = self.row_prints.find(row_print)
-        {
-            self.add(row as usize, &weights);
-            return Ok(());
-        }
-        let stack = self.stack(print, (space, sample.tid), &owner)?;
-        let row = Row {
+        let thread = Thread {
+            tid: sample.tid,
+            row: owner.thread,
+        };
+        let mut row = Row {
             thread: owner.thread,
             time_ns,
-            stack,
+            stack: None,
             weights: &weights,
             cpu: sample.cpu,
             end,
             labels: None,
         };
         match self.rows {
-            SampleRows::Each => self.profile.sample(&row),
+            SampleRows::Each => {
+                row.stack = match self.chains.find_stack(thread, print) {
+                    Some(known) => known,
+                    None => {
+                        let stack = self.intern(thread, space, &owner)?;
+                        self.chains.insert_stack(thread, print, stack);
+                        stack
+                    }
+                };
+            }
             SampleRows::Summed => {
-                let at = self.sum(&row)?;
-                let number = u32::try_from(at).expect("fewer rows than the index of rows holds");
-                self.row_prints.insert(row_print, number);
-                Ok(())
+                let print = print.with(end as u64);
+                if let Some(known) = self.chains.find(thread, print) {
+                    self.add(known as usize, &weights);
+                    return Ok(());
+                }
+                row.stack = self.intern(thread, space, &owner)?;
+                row.cpu = None;
+                let number = u32::try_from(self.profile.samples.len());
+                let number = number.expect("fewer rows than numbers of rows");
+                self.chains.insert(thread, print, number);
             }
         }
+        self.profile.sample(&row)
     }
 
-    /// The stack of the chain in `self.steps`.
-    fn stack(
+    /// The stack of the chain in `self.steps`, which the thread has not shown yet.
+    fn intern(
         &mut self,
-        print: Fingerprint,
-        (space, tid): (u64, u32),
+        thread: Thread,
+        space: u64,
         owner: &Owner,
     ) -> Result<Option<StackId>, SinkError> {
-        if let Some(known) = self.chains.find(print) {
-            return Ok(known);
-        }
         let Observer {
             chains,
             profile,
@@ -364,33 +369,11 @@ impl Observer {
                 (None, step.address)
             }
         };
-        let id = chains.intern(print, (space, tid), steps, profile, place);
+        let id = chains.intern(thread, space, steps, profile, place);
         match error {
             Some(error) => Err(error),
             None => Ok(id),
         }
-    }
-
-    /// Adds a sample to the row of its thread, stack and end, and says which row that is.
-    fn sum(&mut self, row: &Row<'_>) -> Result<usize, SinkError> {
-        let samples = &self.profile.samples;
-        let key = |at: usize| (samples.thread[at], samples.stack[at], samples.end[at]);
-        let hash = |(thread, stack, end): (ThreadId, Option<StackId>, StackEnd)| {
-            let stack = stack.map_or(0, |id| id.index() as u64 + 1);
-            let thread = (thread.index() as u64) << 34;
-            mix(thread ^ stack << 2 ^ end as u64, 0x9e37_79b9_7f4a_7c15)
-        };
-        let wanted = (row.thread, row.stack, row.end);
-        let is_it = |at| key(at) == wanted;
-        let found = self
-            .sums
-            .find_or_claim(hash(wanted), is_it, |at| hash(key(at)));
-        let Some(at) = found else {
-            self.profile.sample(&Row { cpu: None, ..*row })?;
-            return Ok(self.profile.samples.len() - 1);
-        };
-        self.add(at, row.weights);
-        Ok(at)
     }
 
     fn add(&mut self, row: usize, weights: &[i64]) {

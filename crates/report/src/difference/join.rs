@@ -27,7 +27,7 @@ pub(super) struct Join {
     /// Rows at each location, innermost first, of base and of head.
     at: [Vec<Vec<RowId>>; 2],
     /// The row of samples without a stack.
-    nowhere: RowId,
+    pub(super) nowhere: RowId,
 }
 
 impl Join {
@@ -77,6 +77,11 @@ impl Join {
         }
     }
 
+    /// The rows at a location of base (0) or head (1), innermost first.
+    pub(super) fn rows(&self, side: usize, location: LocationId) -> &[RowId] {
+        &self.at[side][location.index()]
+    }
+
     /// The rows of a stack of base (0) or head (1), leaf first; never empty.
     pub(super) fn path<'a>(
         &'a self,
@@ -84,7 +89,7 @@ impl Join {
         profile: &'a Profile,
         stack: Option<StackId>,
     ) -> impl Iterator<Item = RowId> + 'a {
-        let at = move |location: LocationId| self.at[side][location.index()].iter().copied();
+        let at = move |location: LocationId| self.rows(side, location).iter().copied();
         let none = stack.is_none().then_some(self.nowhere);
         profile.path(stack).flat_map(at).chain(none)
     }

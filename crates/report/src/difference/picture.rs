@@ -67,7 +67,7 @@ pub fn picture(
         .collect();
     let mut calls = Calls::<Weights>::new();
     let mut cut = false;
-    for (path, &[base, head]) in &stacks.paths {
+    for &(ref path, [base, head]) in &stacks.paths {
         if base < 0 || head < 0 {
             return Err(PictureError::Negative);
         }

@@ -1,19 +1,18 @@
 //! Stacks of both profiles, joined function by function, and their folded form.
 
-use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use hotproof_formats::folded::escape;
 use hotproof_profile::transform::keep;
-use hotproof_profile::{Id, Profile, Weight};
+use hotproof_profile::{Id, Profile, RowIndex, Weight, mix};
 
 use super::join::{Join, RowId};
 use super::value::{DiffError, Figures, Normalize, factors, measures};
 
-/// The paths of both profiles, root first, with their weights after normalizing, rounded.
+/// The paths of both profiles, root first and sorted, with their weights after normalizing, rounded.
 pub(super) struct Stacks {
     pub(super) names: Vec<String>,
-    pub(super) paths: BTreeMap<Vec<RowId>, [i64; 2]>,
+    pub(super) paths: Vec<(Vec<RowId>, [i64; 2])>,
 }
 
 impl Stacks {
@@ -21,27 +20,97 @@ impl Stacks {
         let measures = measures(profiles, normalize)?;
         let Figures { base, head } = factors(profiles, measures, normalize)?;
         let join = Join::of(profiles);
-        let mut sums: BTreeMap<Vec<RowId>, [i64; 2]> = BTreeMap::new();
+        let mut tree = Tree::default();
         for side in [0, 1] {
             let profile = profiles[side];
+            let nodes = tree.plant(&join, side, profile);
             for entry in profile.stack_weights(measures[side].weight) {
-                let mut path: Vec<RowId> = join.path(side, profile, entry.stack).collect();
-                path.reverse();
-                sums.entry(path).or_default()[side] += entry.weight;
+                let node = match entry.stack {
+                    Some(stack) => nodes[stack.index()],
+                    None => tree.child(ORIGIN, join.nowhere),
+                };
+                tree.sums[node].get_or_insert_default()[side] += entry.weight;
             }
         }
-        for weights in sums.values_mut() {
-            let [first, second] = *weights;
-            // A weight is far below 2^53, or else its last digits do not matter.
-            *weights = [
-                (first as f64 * base).round() as i64,
-                (second as f64 * head).round() as i64,
-            ];
-        }
+        // A weight is far below 2^53, or else its last digits do not matter.
+        let scaled = |weight: i64, factor: f64| (weight as f64 * factor).round() as i64;
+        let weighted = tree.sums.iter().enumerate();
+        let mut paths: Vec<_> = weighted
+            .filter_map(|(node, sum)| {
+                let [first, second] = (*sum)?;
+                let weights = [scaled(first, base), scaled(second, head)];
+                Some((tree.path(node), weights))
+            })
+            .collect();
+        paths.sort_unstable();
         Ok(Stacks {
             names: join.keys.into_iter().map(|key| key.name).collect(),
-            paths: sums,
+            paths,
         })
+    }
+}
+
+/// The node above all roots.
+const ORIGIN: usize = 0;
+
+/// All paths of rows, each once.
+struct Tree {
+    /// The parent and the row of each node; those of the origin are never looked at.
+    nodes: Vec<(usize, RowId)>,
+    index: RowIndex,
+    /// Weights of the paths that end at a node; `None` when none does.
+    sums: Vec<Option<[i64; 2]>>,
+}
+
+impl Default for Tree {
+    fn default() -> Self {
+        let mut tree = Tree {
+            nodes: Vec::new(),
+            index: RowIndex::default(),
+            sums: Vec::new(),
+        };
+        tree.child(usize::MAX, 0);
+        tree
+    }
+}
+
+impl Tree {
+    fn child(&mut self, parent: usize, row: RowId) -> usize {
+        let nodes = &self.nodes;
+        let hash = |(parent, row): (usize, RowId)| {
+            let key = (parent as u64).rotate_left(32) ^ row as u64;
+            mix(key, 0x9e37_79b9_7f4a_7c15)
+        };
+        let is_it = |node: usize| nodes[node] == (parent, row);
+        let found = self
+            .index
+            .find_or_claim(hash((parent, row)), is_it, |node| hash(nodes[node]));
+        found.unwrap_or_else(|| {
+            self.nodes.push((parent, row));
+            self.sums.push(None);
+            self.nodes.len() - 1
+        })
+    }
+
+    /// The node of each stack of base (0) or head (1).
+    fn plant(&mut self, join: &Join, side: usize, profile: &Profile) -> Vec<usize> {
+        let mut nodes: Vec<usize> = Vec::with_capacity(profile.stacks.len());
+        // Parents come first.
+        for (_, stack) in profile.stacks.iter() {
+            let parent = stack.parent.map_or(ORIGIN, |id| nodes[id.index()]);
+            let rows = join.rows(side, stack.location).iter().rev();
+            nodes.push(rows.fold(parent, |node, &row| self.child(node, row)));
+        }
+        nodes
+    }
+
+    /// The rows of a node and of all above it, root first.
+    fn path(&self, node: usize) -> Vec<RowId> {
+        let above = |node: usize| (node != ORIGIN).then(|| self.nodes[node]);
+        let rows = std::iter::successors(above(node), |&(parent, _)| above(parent));
+        let mut path: Vec<RowId> = rows.map(|(_, row)| row).collect();
+        path.reverse();
+        path
     }
 }
 
@@ -58,13 +127,21 @@ pub fn folded(
 ) -> Result<io::Result<()>, DiffError> {
     let stacks = Stacks::of([base, head], normalize)?;
     let names: Vec<String> = stacks.names.iter().map(|name| escape(name)).collect();
-    let mut lines: BTreeMap<String, [i64; 2]> = BTreeMap::new();
-    for (path, weights) in &stacks.paths {
+    let lines = stacks.paths.iter().map(|(path, weights)| {
         let frames: Vec<&str> = path.iter().map(|&row| names[row].as_str()).collect();
-        let sum = lines.entry(frames.join(";")).or_default();
-        sum[0] += weights[0];
-        sum[1] += weights[1];
-    }
+        (frames.join(";"), *weights)
+    });
+    let mut lines: Vec<(String, [i64; 2])> = lines.collect();
+    lines.sort_unstable();
+    // Paths of equal text are one line.
+    lines.dedup_by(|next, line| {
+        let is_same = next.0 == line.0;
+        if is_same {
+            line.1[0] += next.1[0];
+            line.1[1] += next.1[1];
+        }
+        is_same
+    });
     let mut write = || {
         for (stack, [base, head]) in &lines {
             writeln!(out, "{stack} {base} {head}")?;

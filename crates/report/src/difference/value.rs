@@ -210,6 +210,16 @@ pub(super) fn measures(
     Ok([base, head])
 }
 
+/// Whether two profiles have a difference.
+///
+/// # Errors
+/// As [`difference`].
+pub fn check(base: &Profile, head: &Profile, normalize: Normalize) -> Result<(), DiffError> {
+    let profiles = [base, head];
+    let measures = measures(profiles, normalize)?;
+    factors(profiles, measures, normalize).map(drop)
+}
+
 /// Compares two profiles, base first.
 ///
 /// # Errors

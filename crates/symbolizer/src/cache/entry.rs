@@ -499,6 +499,8 @@ fn count(length: usize) -> u32 {
 mod tests {
     use proptest::prelude::*;
 
+    use hotproof_image::Bytes;
+
     use super::*;
     use crate::cache::{Head, Stamp, frame};
 
@@ -610,7 +612,7 @@ mod tests {
     }
 
     fn read(bytes: Vec<u8>) -> Option<Entry> {
-        Entry::of(Opened::of(bytes)?)
+        Entry::of(Opened::of(Bytes::Owned(bytes))?)
     }
 
     proptest! {

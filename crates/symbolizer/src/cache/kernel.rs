@@ -249,6 +249,8 @@ fn build_id_of(notes: &[u8]) -> Option<&[u8]> {
 mod tests {
     use std::path::Path;
 
+    use hotproof_image::Bytes;
+
     use super::*;
 
     const LIST: &str = "\
@@ -275,7 +277,7 @@ ffffffffc0003040 t bpf_prog_5678\t[bpf]
         let body = body(list, &mut head.names);
         assert_eq!(head.names, 11, "functions by address");
         let bytes = super::super::frame::close(&head, &body);
-        KernelList::of(Opened::of(bytes).unwrap()).unwrap()
+        KernelList::of(Opened::of(Bytes::Owned(bytes)).unwrap()).unwrap()
     }
 
     #[test]
