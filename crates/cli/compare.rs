@@ -50,10 +50,11 @@ pub(crate) fn run(arguments: &Compare, voice: Voice) -> Outcome {
             ..measured
         });
     }
-    places.write(&done)?;
     if arguments.options.json {
         output::print(&joined(&documents))?;
     }
+    // The result is out whatever becomes of these.
+    places.write(&done)?;
     let verdicts: Vec<Verdict> = done.iter().map(|it| it.conclusion.verdict).collect();
     Ok(Exit::Code(over_all(&verdicts).exit_code()))
 }

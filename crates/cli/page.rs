@@ -110,11 +110,11 @@ fn write_profiles(folder: &Path, measured: &Measured) -> Result<(), Failure> {
     for (name, profile) in names.into_iter().zip(&measured.profiles) {
         let Some(profile) = profile else {
             let what = format!(
-                "nothing was sampled, so there is no {}",
+                "no counted run was sampled, so there is no {}",
                 folder.join(name).display()
             );
             return Err(Failure::new(Code::Refused, what)
-                .remedy("the machine line of the result says why sampling was refused"));
+                .remedy("the result says why: its reason, or the rung of its machine line"));
         };
         let file = PendingFile::create(&folder.join(name))?;
         file.finish(|out| Ok(native::write(profile, out)?))?;
