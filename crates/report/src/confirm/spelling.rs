@@ -141,10 +141,12 @@ fn without_version(name: &str) -> &str {
     }
 }
 
+/// Names of Go have their package before them.
 fn without_go_arguments(name: &str) -> &str {
     match name.split_once('[') {
         Some((before, rest))
             if rest.ends_with(']')
+                && before.contains('.')
                 && before.ends_with(|c: char| c.is_alphanumeric() || c == '_')
                 && !before.ends_with("operator") =>
         {
