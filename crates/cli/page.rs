@@ -35,6 +35,22 @@ pub(crate) struct Measured {
     pub(crate) place: Option<String>,
 }
 
+impl Measured {
+    /// As the log has it, which holds no samples.
+    pub(crate) fn logged(
+        comparison: Comparison,
+        conclusion: Conclusion,
+        place: String,
+    ) -> Measured {
+        Measured {
+            comparison,
+            conclusion,
+            profiles: [None, None],
+            place: Some(place),
+        }
+    }
+}
+
 /// The screen, which also takes the profiles.
 pub(crate) struct Keeper {
     pub(crate) screen: Screen,

@@ -23,13 +23,11 @@ pub(crate) fn run(arguments: &Verdict, voice: Voice) -> Outcome {
     let page = page(arguments)?;
     let conclusion = conclude(&comparison);
     voice.notice(header(&comparison, &conclusion, terminal::width_of_stderr()).trim_end());
-    let decided = Measured {
-        comparison,
-        conclusion,
-        profiles: [None, None],
-        place: Some(place),
-    };
-    tell(decided, page, arguments)
+    tell(
+        Measured::logged(comparison, conclusion, place),
+        page,
+        arguments,
+    )
 }
 
 fn page(arguments: &Verdict) -> Result<Option<PendingFile>, Failure> {
@@ -66,13 +64,11 @@ fn resume(earlier: Comparison, arguments: &Verdict, voice: Voice) -> Outcome {
     (comparison.base, comparison.head) = (base, head);
     let conclusion = conclude(&comparison);
     let place = log::append(&top, &comparison, &conclusion)?;
-    let decided = Measured {
-        comparison,
-        conclusion,
-        profiles: [None, None],
-        place: Some(place),
-    };
-    tell(decided, page, arguments)
+    tell(
+        Measured::logged(comparison, conclusion, place),
+        page,
+        arguments,
+    )
 }
 
 /// The options that a logged comparison was measured with, for more pairs.
