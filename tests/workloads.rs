@@ -33,6 +33,16 @@ fn on_a_quiet_machine(run: impl Fn() -> Ran) -> Option<Ran> {
     ran
 }
 
+/// One pair decides nothing, and a busy machine is refused: which of the two is not the question
+/// where builds and files are looked at.
+#[track_caller]
+fn measured(ran: Ran) -> Ran {
+    if ran.status == 20 && ran.stdout.contains("too noisy") {
+        return ran;
+    }
+    ran.ends_with(12)
+}
+
 /// A script that counts to `rounds`, and a C file that differs, so that code changed.
 fn script(rounds: u32) -> String {
     format!("#!/bin/sh\ni=0\nwhile [ $i -lt {rounds} ]; do i=$((i + 1)); done\necho done\n")
@@ -60,7 +70,7 @@ fn the_same_refs_are_built_once_and_two_at_once_do_not_meet() {
         let words = [
             "compare", "main~1", "main", "--pairs", "1", "--build", &build, "--", "sh", "program",
         ];
-        hotproof(folder.path(), cache.path(), &words).ends_with(12)
+        measured(hotproof(folder.path(), cache.path(), &words))
     };
     fs::write(folder.path().join(".git/info/exclude"), "program\n").unwrap();
     compare();
@@ -97,7 +107,7 @@ fn the_same_refs_are_built_once_and_two_at_once_do_not_meet() {
         "sh",
         "program",
     ];
-    hotproof(folder.path(), cache.path(), &words).ends_with(12);
+    measured(hotproof(folder.path(), cache.path(), &words));
     assert_eq!(builds(), before + 3);
     // What they take is shown, and can be had back.
     let json = |words: &[&str]| -> serde_json::Value {
