@@ -189,13 +189,12 @@ impl Roots {
         if self.of_threads.contains(&(root.thread, root.ip, root.sp)) {
             return true;
         }
-        if self.known.contains(&root.thread) {
-            return false;
-        }
         if root.pid != root.tid {
             // Threads of one process begin in the same function.
-            return self.of_processes.contains(&(root.pid, root.ip));
+            let is_new = !self.known.contains(&root.thread);
+            return is_new && self.of_processes.contains(&(root.pid, root.ip));
         }
+        // A first thread has two: the loader runs before the program does, from the same place.
         let is_start =
             start_of_stack(root.pid).is_some_and(|start| start.abs_diff(root.sp) <= ENTRY_BYTES);
         if is_start {
@@ -304,5 +303,23 @@ mod tests {
         };
         assert!(!roots.is_known(main(start - 4_096)));
         assert!(roots.is_known(main(start - 8)));
+    }
+
+    /// A sample in the loader told of its root, and no stack of the program was taken for whole.
+    #[test]
+    fn the_program_has_its_own_root_after_the_loader() {
+        let pid = std::process::id();
+        let start = start_of_stack(pid).unwrap();
+        let root = |ip, sp| Root {
+            pid,
+            tid: pid,
+            thread: ThreadId(5),
+            ip,
+            sp,
+        };
+        let mut roots = Roots::default();
+        roots.learn(root(1, start));
+        assert!(roots.is_known(root(2, start - 8)));
+        assert!(!roots.is_known(root(2, start - 4_096)));
     }
 }
