@@ -41,8 +41,8 @@ pub(crate) trait Workload {
     /// What was measured.
     fn metrics<'a>(&self, raw: &'a Self::Raw) -> &'a Metrics;
 
-    /// Counts up what was sampled, as a run of layout 0; called between pairs, so that it does not separate the two
-    /// runs of one.
+    /// Counts up what was sampled, as a run of layout 0; called between pairs, so that it does not
+    /// separate the two runs of one.
     fn tally(&mut self, side: Side, raw: Self::Raw) -> Run;
 
     /// The rows of functions that runs were counted up for so far.
