@@ -75,8 +75,11 @@ fn source(inserts: bool) -> String {
 
 /// The folder of the published crate that the program uses, where cargo unpacked it.
 fn strsim() -> Option<PathBuf> {
+    // Packages for other systems alone are not on this machine.
+    let platform = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
     let output = Command::new(env!("CARGO"))
         .args(["metadata", "--format-version=1", "--offline", "--locked"])
+        .args(["--filter-platform", &platform])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()
         .ok()?;
