@@ -194,9 +194,15 @@ fn beside(program: &Path, layout: u32) -> PathBuf {
 }
 
 fn is_layout(path: &Path) -> bool {
-    let name = path.file_name().unwrap_or_default().as_bytes();
-    let mut parts = name.rsplit(|&byte| byte == b'.');
-    parts.next().is_some_and(|end| end.starts_with(b"layout-"))
+    program_of(path).is_some()
+}
+
+/// The program that lies beside it, when it is a layout of one.
+pub(crate) fn program_of(layout: &Path) -> Option<PathBuf> {
+    let name = layout.file_name()?.as_bytes();
+    let end = name.iter().rposition(|&byte| byte == b'.')?;
+    let is_one = name[end + 1..].starts_with(b"layout-");
+    is_one.then(|| layout.with_file_name(OsStr::from_bytes(&name[..end])))
 }
 
 impl Layouts {
