@@ -30,7 +30,7 @@ pub enum ImageError {
         found: String,
     },
     /// An ELF file of a kind that hotproof does not read.
-    #[error("{} is {found}, expected a 64-bit little-endian ELF file", path.display())]
+    #[error("{} is {found}, expected a little-endian ELF file", path.display())]
     Unsupported {
         /// Which file.
         path: PathBuf,

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use object::elf;
-use object::read::elf::{ElfFile64, FileHeader, ProgramHeader};
+use object::read::elf::{ElfFile, FileHeader, ProgramHeader};
 use object::{LittleEndian, Object, ObjectSection};
 
 /// The instruction set of a binary.
@@ -13,8 +13,29 @@ pub enum Arch {
     X86_64,
     /// 64-bit Arm.
     Aarch64,
+    /// 32-bit x86.
+    X86,
     /// Another one, by its ELF machine number.
     Other(u16),
+}
+
+/// How wide the addresses of a binary are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Class {
+    /// 32 bits (`ELFCLASS32`).
+    Bits32,
+    /// 64 bits (`ELFCLASS64`).
+    Bits64,
+}
+
+impl Class {
+    /// How many bytes an address takes.
+    pub fn address_bytes(self) -> u8 {
+        match self {
+            Class::Bits32 => 4,
+            Class::Bits64 => 8,
+        }
+    }
 }
 
 /// What an ELF file is for.
@@ -65,6 +86,7 @@ pub(crate) struct SectionFact {
 /// All facts that are read on opening.
 #[derive(Debug)]
 pub(crate) struct Facts {
+    pub(crate) class: Class,
     pub(crate) arch: Arch,
     pub(crate) kind: FileKind,
     pub(crate) segments: Vec<Segment>,
@@ -74,11 +96,21 @@ pub(crate) struct Facts {
     pub(crate) debug_link: Option<DebugLink>,
 }
 
-pub(crate) type Elf<'data> = ElfFile64<'data, LittleEndian>;
+/// The headers of one class.
+pub(crate) trait Headers: FileHeader<Endian = LittleEndian> {}
+
+impl<H: FileHeader<Endian = LittleEndian>> Headers for H {}
 
 /// Reads the headers. The error is what `object` could not read.
-pub(crate) fn read(data: &[u8]) -> Result<Facts, object::read::Error> {
-    let elf = Elf::parse(data)?;
+pub(crate) fn read(data: &[u8], class: Class) -> Result<Facts, object::read::Error> {
+    match class {
+        Class::Bits32 => read_as::<elf::FileHeader32<LittleEndian>>(data, class),
+        Class::Bits64 => read_as::<elf::FileHeader64<LittleEndian>>(data, class),
+    }
+}
+
+fn read_as<H: Headers>(data: &[u8], class: Class) -> Result<Facts, object::read::Error> {
+    let elf = ElfFile::<H>::parse(data)?;
     let build_id = elf.build_id()?.and_then(|id| range_within(data, id));
     let debug_link = elf.gnu_debuglink()?.map(|(name, crc)| DebugLink {
         name: String::from_utf8_lossy(name).into_owned(),
@@ -93,8 +125,9 @@ pub(crate) fn read(data: &[u8]) -> Result<Facts, object::read::Error> {
         });
     }
     Ok(Facts {
-        arch: arch(&elf),
-        kind: kind(&elf),
+        class,
+        arch: arch(elf.elf_header()),
+        kind: kind(elf.elf_header()),
         segments: segments(&elf),
         sections,
         build_id,
@@ -102,16 +135,17 @@ pub(crate) fn read(data: &[u8]) -> Result<Facts, object::read::Error> {
     })
 }
 
-fn arch(elf: &Elf<'_>) -> Arch {
-    match elf.elf_header().e_machine(elf.endian()) {
+fn arch<H: Headers>(header: &H) -> Arch {
+    match header.e_machine(LittleEndian) {
         elf::EM_X86_64 => Arch::X86_64,
         elf::EM_AARCH64 => Arch::Aarch64,
+        elf::EM_386 => Arch::X86,
         other => Arch::Other(other.0),
     }
 }
 
-fn kind(elf: &Elf<'_>) -> FileKind {
-    match elf.elf_header().e_type(elf.endian()) {
+fn kind<H: Headers>(header: &H) -> FileKind {
+    match header.e_type(LittleEndian) {
         elf::ET_EXEC => FileKind::Fixed,
         elf::ET_DYN => FileKind::Relocatable,
         elf::ET_REL => FileKind::Object,
@@ -119,16 +153,16 @@ fn kind(elf: &Elf<'_>) -> FileKind {
     }
 }
 
-fn segments(elf: &Elf<'_>) -> Vec<Segment> {
-    let endian = elf.endian();
+fn segments<H: Headers>(elf: &ElfFile<'_, H>) -> Vec<Segment> {
+    let endian = LittleEndian;
     elf.elf_program_headers()
         .iter()
         .filter(|header| header.p_type(endian) == elf::PT_LOAD)
         .map(|header| Segment {
-            file_offset: header.p_offset(endian),
-            file_size: header.p_filesz(endian),
-            svma: header.p_vaddr(endian),
-            size: header.p_memsz(endian),
+            file_offset: header.p_offset(endian).into(),
+            file_size: header.p_filesz(endian).into(),
+            svma: header.p_vaddr(endian).into(),
+            size: header.p_memsz(endian).into(),
             executable: header.p_flags(endian).contains(elf::PF_X),
         })
         .collect()

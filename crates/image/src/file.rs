@@ -4,10 +4,11 @@ use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use object::{Object, ObjectSection};
+use object::read::elf::ElfFile;
+use object::{LittleEndian, Object, ObjectSection, elf};
 
 use crate::error::ImageError;
-use crate::facts::{self, Arch, DebugLink, Elf, Facts, FileKind, Segment};
+use crate::facts::{self, Arch, Class, DebugLink, Facts, FileKind, Headers, Segment};
 use crate::mapped::Bytes;
 
 /// A compressed section may not grow by more than this: zlib cannot exceed 1,032 to 1.
@@ -43,8 +44,8 @@ impl ImageFile {
     /// Maps a file and reads its headers.
     ///
     /// # Errors
-    /// When the file cannot be read, is no regular file, is no 64-bit little-endian ELF file, or
-    /// is cut or damaged.
+    /// When the file cannot be read, is no regular file, is no little-endian ELF file, or is cut
+    /// or damaged.
     pub fn open(path: &Path) -> Result<ImageFile, ImageError> {
         Self::new(path.to_owned(), Bytes::map(path)?)
     }
@@ -59,8 +60,8 @@ impl ImageFile {
 
     fn new(path: PathBuf, bytes: Bytes) -> Result<ImageFile, ImageError> {
         let data = bytes.as_slice();
-        check_ident(&path, data)?;
-        let facts = facts::read(data).map_err(|error| ImageError::Damaged {
+        let class = class_of(&path, data)?;
+        let facts = facts::read(data, class).map_err(|error| ImageError::Damaged {
             path: path.clone(),
             size: data.len() as u64,
             detail: lower_first(&error.to_string()),
@@ -99,6 +100,11 @@ impl ImageFile {
     /// The instruction set.
     pub fn arch(&self) -> Arch {
         self.facts.arch
+    }
+
+    /// How wide its addresses are.
+    pub fn class(&self) -> Class {
+        self.facts.class
     }
 
     /// What the file is for.
@@ -142,6 +148,19 @@ impl ImageFile {
         svma.checked_sub(self.base_svma())
     }
 
+    /// The bytes of the file that are loaded at a linked address; `None` when they are not all in
+    /// one segment of the file.
+    pub fn bytes_at(&self, svma: u64, length: u64) -> Option<&[u8]> {
+        let segment = self.segments().iter().find(|segment| {
+            svma.checked_sub(segment.svma)
+                .is_some_and(|into| into < segment.file_size)
+        })?;
+        let into = svma - segment.svma;
+        let start = usize::try_from(segment.file_offset.checked_add(into)?).ok()?;
+        let end = start.checked_add(usize::try_from(length).ok()?)?;
+        self.data().get(start..end)
+    }
+
     /// Whether a section of this name exists.
     pub fn has_section(&self, name: &str) -> bool {
         self.facts.sections.iter().any(|fact| fact.name == name)
@@ -159,33 +178,44 @@ impl ImageFile {
     /// When its bytes lie outside the file, or its compressed form is damaged or claims to grow
     /// beyond all reason.
     pub fn section(&self, name: &str) -> Result<Option<Section<'_>>, ImageError> {
-        let failed = |detail: String| ImageError::Section {
+        let read = match self.class() {
+            Class::Bits32 => section_as::<elf::FileHeader32<LittleEndian>>,
+            Class::Bits64 => section_as::<elf::FileHeader64<LittleEndian>>,
+        };
+        read(self.data(), name).map_err(|detail| ImageError::Section {
             path: self.path.clone(),
             section: name.to_owned(),
             detail,
-        };
-        let damaged = |error: object::read::Error| failed(lower_first(&error.to_string()));
-        let elf = Elf::parse(self.data()).map_err(damaged)?;
-        let Some(section) = elf.section_by_name(name) else {
-            return Ok(None);
-        };
-        let compressed = section.compressed_data().map_err(damaged)?;
-        if compressed.format != object::CompressionFormat::None {
-            let found = compressed.uncompressed_size;
-            let limit = expansion_limit(compressed.data.len() as u64);
-            if found > limit {
-                return Err(failed(format!(
-                    "it claims {found} bytes from {} compressed ones, expected at most {limit}",
-                    compressed.data.len()
-                )));
-            }
-        }
-        Ok(Some(Section {
-            svma: section.address(),
-            size: section.size(),
-            data: compressed.decompress().map_err(damaged)?,
-        }))
+        })
     }
+}
+
+/// A section of a file of one class. The error says what was read and what was expected.
+fn section_as<'data, H: Headers>(
+    data: &'data [u8],
+    name: &str,
+) -> Result<Option<Section<'data>>, String> {
+    let damaged = |error: object::read::Error| lower_first(&error.to_string());
+    let elf = ElfFile::<H>::parse(data).map_err(damaged)?;
+    let Some(section) = elf.section_by_name(name) else {
+        return Ok(None);
+    };
+    let compressed = section.compressed_data().map_err(damaged)?;
+    if compressed.format != object::CompressionFormat::None {
+        let found = compressed.uncompressed_size;
+        let limit = expansion_limit(compressed.data.len() as u64);
+        if found > limit {
+            return Err(format!(
+                "it claims {found} bytes from {} compressed ones, expected at most {limit}",
+                compressed.data.len()
+            ));
+        }
+    }
+    Ok(Some(Section {
+        svma: section.address(),
+        size: section.size(),
+        data: compressed.decompress().map_err(damaged)?,
+    }))
 }
 
 /// The most bytes that a compressed section of this length may decompress to.
@@ -196,7 +226,7 @@ fn expansion_limit(compressed_bytes: u64) -> u64 {
 }
 
 /// Checks the first bytes, so that the commonest errors are told in plain words.
-fn check_ident(path: &Path, data: &[u8]) -> Result<(), ImageError> {
+fn class_of(path: &Path, data: &[u8]) -> Result<Class, ImageError> {
     if !data.starts_with(b"\x7fELF") {
         return Err(ImageError::NotElf {
             path: path.to_owned(),
@@ -205,8 +235,8 @@ fn check_ident(path: &Path, data: &[u8]) -> Result<(), ImageError> {
     }
     // e_ident: byte 4 is the class (1: 32-bit, 2: 64-bit), byte 5 the order (1: little, 2: big).
     let found = match (data.get(4), data.get(5)) {
-        (Some(2), Some(1)) => return Ok(()),
-        (Some(1), Some(1)) => "a 32-bit ELF file",
+        (Some(2), Some(1)) => return Ok(Class::Bits64),
+        (Some(1), Some(1)) => return Ok(Class::Bits32),
         (Some(1 | 2), Some(2)) => "a big-endian ELF file",
         (Some(_), Some(_)) => "an ELF file of unknown class or byte order",
         _ => "an ELF file cut in its first bytes",

@@ -1,14 +1,14 @@
 //! One binary as the system sees it: ELF facts, build-id, address spaces, debug files, the vdso
 //! and the kernel's symbol list.
 //!
-//! An [`ImageFile`] maps a 64-bit little-endian ELF file and answers what a profiler and a
+//! An [`ImageFile`] maps a little-endian ELF file and answers what a profiler and a
 //! symbolizer ask of it: which architecture, which build-id, which sections, which address a file
 //! offset has. [`find_debug_file`] finds the separate file with its debug information and refuses
 //! one that belongs to another build. [`vdso`] copies the page of code that the kernel maps into
 //! this process, and [`kernel`] reads the kernel's symbol list.
 //!
 //! It names no address: symbols, DWARF and demangling belong to the symbolizer. It reads no perf
-//! events and no other process. 32-bit and big-endian files are refused with an error that says so.
+//! events and no other process. Big-endian files are refused with an error that says so.
 //!
 //! Data goes: path to mapped bytes to ELF headers (checked once, on opening) to plain facts;
 //! section contents are read, and decompressed within a bound, when they are asked for.
@@ -48,7 +48,7 @@ pub use crc::crc32;
 pub use debug_file::{DebugPlaces, DebugSearch, find_debug_file};
 pub use debuginfod::{Debuginfod, DebuginfodError};
 pub use error::ImageError;
-pub use facts::{Arch, DebugLink, FileKind, Segment};
+pub use facts::{Arch, Class, DebugLink, FileKind, Segment};
 pub use file::{ImageFile, Section};
 pub use held::{HeldFiles, open_code_file};
 pub use mapped::Bytes;

@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use hotproof_image::{HeldFiles, ImageError, ImageFile};
+use hotproof_image::{Class, HeldFiles, ImageError, ImageFile};
 use hotproof_profile::ImageKind;
 use rustc_hash::FxHashMap;
 
@@ -47,6 +47,8 @@ pub(crate) struct UnwindSections {
 
 impl UnwindSections {
     fn of(file: Option<&Arc<ImageFile>>) -> UnwindSections {
+        // Stacks of 32-bit code are not unwound.
+        let file = file.filter(|file| file.class() == Class::Bits64);
         let section = |name| file.and_then(|file| SectionBytes::of(file, name));
         let eh_frame = section(".eh_frame");
         let debug_frame = match eh_frame {
@@ -375,7 +377,7 @@ fn is_stacked(place: &Path) -> bool {
 fn loader_entry(path: &str, file: &ImageFile) -> Option<u64> {
     /// Offset of `e_entry` in a 64-bit ELF header.
     const ENTRY_OFFSET: usize = 24;
-    if !hotproof_profile::file_name(path).starts_with("ld-") {
+    if !hotproof_profile::file_name(path).starts_with("ld-") || file.class() != Class::Bits64 {
         return None;
     }
     let bytes = file.data().get(ENTRY_OFFSET..ENTRY_OFFSET + 8)?;

@@ -24,6 +24,7 @@ build packed -g -gz
 build split -g -gsplit-dwarf
 build aranges -g -ffunction-sections
 build stripped -s
+build narrow -m32 -g
 build types -g -fdebug-types-section -gdwarf-4
 rm -f program/*.dwo
 number=0

@@ -58,6 +58,7 @@ pub fn examine(path: &Path, build_id: &[u8], places: &DebugPlaces) -> Result<Exa
         places: places.clone(),
         held: None,
         detail: Detail::Full,
+        has_stacks: false,
     })?;
     let has = |file: &ImageFile, section| file.has_section(section);
     let is_described = has_debug_information(files.with_debug_information());

@@ -64,6 +64,7 @@ impl FileNames {
             places: DebugPlaces::default(),
             held: None,
             detail: Detail::Full,
+            has_stacks: false,
         })?;
         worker.ask(sorted);
         let mut batch = worker.receive()?;

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use hotproof_image::{DebugPlaces, DebugSearch, FileKind, ImageFile};
+use hotproof_image::{Class, DebugPlaces, DebugSearch, FileKind, ImageFile};
 use hotproof_profile::ImageKind;
 
 use crate::dwarf::{SplitPlaces, has_debug_information};
@@ -19,6 +19,8 @@ pub(crate) struct Wanted {
     /// The file itself, when a recorder still has it.
     pub(crate) held: Option<ImageFile>,
     pub(crate) detail: Detail,
+    /// Whether the addresses are those of recorded stacks.
+    pub(crate) has_stacks: bool,
 }
 
 /// What is to be known of an address.
@@ -89,6 +91,9 @@ impl Files {
             problems: Vec::new(),
             looked_at: vec![wanted.path.clone()],
         };
+        if wanted.has_stacks && files.image.class() == Class::Bits32 {
+            files.problems.push(Problem::NarrowStacks);
+        }
         if wanted.detail == Detail::Names && files.image.has_section(".symtab") {
             return Ok(files);
         }

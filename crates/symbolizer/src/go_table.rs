@@ -50,6 +50,8 @@ pub(crate) struct GoTable<'a> {
     layout: Layout,
     /// Bytes that an instruction has at least.
     quantum: u64,
+    /// Bytes of an address: 4 or 8.
+    word_bytes: usize,
     /// Linked address of the first function, where the table counts from it.
     text_start: u64,
     functions: usize,
@@ -94,7 +96,7 @@ impl<'a> GoTable<'a> {
             _ => return None,
         };
         let (quantum, pointer_bytes) = (*data.get(6)?, *data.get(7)?);
-        if !matches!(quantum, 1 | 2 | 4) || pointer_bytes != 8 {
+        if !matches!(quantum, 1 | 2 | 4) || !matches!(pointer_bytes, 4 | 8) {
             return None;
         }
         let mut table = GoTable {
@@ -102,6 +104,7 @@ impl<'a> GoTable<'a> {
             data,
             layout,
             quantum: u64::from(quantum),
+            word_bytes: usize::from(pointer_bytes),
             text_start,
             functions: 0,
             names: 0,
@@ -116,9 +119,11 @@ impl<'a> GoTable<'a> {
         // Each word is an offset into the table.
         let first = match layout {
             Layout::Go1_2 => {
-                table.entries = 16;
-                table.files =
-                    table.u32(16 + table.functions.checked_mul(16)?.checked_add(8)?)? as usize;
+                table.entries = 8 + table.word_bytes;
+                // Two words for each function, and where the last one ends.
+                let rows = table.functions.checked_mul(2)?.checked_add(1)?;
+                let after = rows.checked_mul(table.word_bytes)?;
+                table.files = table.u32(table.entries.checked_add(after)?)? as usize;
                 return Some(table);
             }
             Layout::Go1_16 => 2,
@@ -202,11 +207,12 @@ impl<'a> GoTable<'a> {
     fn row(&self, row: usize) -> Option<(u64, usize)> {
         let field = self.row_field_bytes();
         let at = self.entries.checked_add(row.checked_mul(2 * field)?)?;
-        let number = |at| match field {
-            4 => self.u32(at).map(u64::from),
-            _ => self.u64(at),
+        let number = |at| word_of(&self.data, at, field);
+        let base = if self.layout >= Layout::Go1_18 {
+            self.text_start
+        } else {
+            0
         };
-        let base = if field == 4 { self.text_start } else { 0 };
         let start = base.wrapping_add(number(at)?);
         // The last row has no record.
         let record = number(at.checked_add(field)?).unwrap_or(0);
@@ -214,7 +220,11 @@ impl<'a> GoTable<'a> {
     }
 
     fn row_field_bytes(&self) -> usize {
-        if self.layout >= Layout::Go1_18 { 4 } else { 8 }
+        if self.layout >= Layout::Go1_18 {
+            4
+        } else {
+            self.word_bytes
+        }
     }
 
     /// How long the first field of a function's record is: its start.
@@ -312,7 +322,7 @@ impl<'a> GoTable<'a> {
         };
         let at = data.checked_add(u64::from(tree))?;
         let at = at.checked_add(u64::from(index).checked_mul(row_bytes)?)?;
-        let row = bytes_at(image, at, row_bytes)?;
+        let row = image.bytes_at(at, row_bytes)?;
         let field = |at: usize| Some(u32::from_le_bytes(*row.get(at..)?.first_chunk()?));
         Some(if self.layout == Layout::Go1_20 {
             InlinedCall {
@@ -342,21 +352,18 @@ impl<'a> GoTable<'a> {
         let sections = [".go.module", ".noptrdata", ".data"];
         sections.iter().find_map(|name| {
             let data = image.section(name).ok()??.data;
-            let word = |at: usize| Some(u64::from_le_bytes(*data.get(8 * at..)?.first_chunk()?));
+            let word = |number: usize| word_of(&data, number * self.word_bytes, self.word_bytes);
             let is_start =
                 |&at: &usize| word(at) == Some(table_svma) && word(at + 1) == Some(names);
-            let start = (0..data.len() / 8).find(is_start)?;
+            let start = (0..data.len() / self.word_bytes).find(is_start)?;
             let found = word(start + word_of_field)?;
-            bytes_at(image, found, 1).map(|_| found)
+            image.bytes_at(found, 1).map(|_| found)
         })
     }
 
     fn word(&self, number: usize) -> Option<usize> {
-        usize::try_from(self.u64(8 + 8 * number)?).ok()
-    }
-
-    fn u64(&self, at: usize) -> Option<u64> {
-        Some(u64::from_le_bytes(*self.data.get(at..)?.first_chunk()?))
+        let at = 8 + self.word_bytes * number;
+        usize::try_from(word_of(&self.data, at, self.word_bytes)?).ok()
     }
 
     fn u32(&self, at: usize) -> Option<u32> {
@@ -396,16 +403,13 @@ struct InlinedCall {
     first_line: Option<u32>,
 }
 
-/// What the file has at a linked address.
-fn bytes_at(image: &ImageFile, svma: u64, len: u64) -> Option<&[u8]> {
-    let segment = image.segments().iter().find(|segment| {
-        svma.checked_sub(segment.svma)
-            .is_some_and(|into| into < segment.file_size)
-    })?;
-    let into = svma - segment.svma;
-    let start = usize::try_from(segment.file_offset.checked_add(into)?).ok()?;
-    let end = start.checked_add(usize::try_from(len).ok()?)?;
-    image.data().get(start..end)
+/// A number of four or eight bytes.
+fn word_of(data: &[u8], at: usize, bytes: usize) -> Option<u64> {
+    let data = data.get(at..)?;
+    match bytes {
+        4 => Some(u32::from_le_bytes(*data.first_chunk()?).into()),
+        _ => Some(u64::from_le_bytes(*data.first_chunk()?)),
+    }
 }
 
 #[cfg(test)]
@@ -414,7 +418,7 @@ mod tests {
     use proptest::prelude::*;
 
     /// Two functions, `main.a` at 0x1000 with lines 5 and 7, `main.b` at 0x1020 with line 9.
-    fn example(layout: Layout) -> Vec<u8> {
+    fn example(layout: Layout, word_bytes: usize) -> Vec<u8> {
         let magic: u32 = match layout {
             Layout::Go1_2 => 0xffff_fffb,
             Layout::Go1_16 => 0xffff_fffa,
@@ -433,30 +437,34 @@ mod tests {
         let values = vec![0, 2, 0x40, 0, 12, 0x10, 4, 0x30, 0, 20, 0x40, 0];
         let (file_at, a_at, b_at) = (1u32, 4u32, 9u32);
         let mut table = magic.to_le_bytes().to_vec();
-        table.extend([0, 0, 1, 8]);
-        let word = |table: &mut Vec<u8>, value: u64| table.extend(value.to_le_bytes());
+        table.extend([0, 0, 1, word_bytes as u8]);
+        let word = |table: &mut Vec<u8>, value: u64| {
+            table.extend(&value.to_le_bytes()[..word_bytes]);
+        };
         let wide = layout < Layout::Go1_18;
+        let field = if wide { word_bytes } else { 4 };
         let push = |table: &mut Vec<u8>, value: u64| {
-            let bytes = value.to_le_bytes();
-            table.extend(if wide { &bytes[..] } else { &bytes[..4] });
+            table.extend(&value.to_le_bytes()[..field]);
         };
         word(&mut table, 2);
         let old = layout == Layout::Go1_2;
-        let header = if old {
-            16
-        } else if wide {
-            64
-        } else {
-            72
+        let header_words = match layout {
+            Layout::Go1_2 => 1,
+            Layout::Go1_16 => 7,
+            Layout::Go1_18 | Layout::Go1_20 => 8,
         };
+        let header = 8 + header_words * word_bytes;
         let base = if wide { 0x1000 } else { 0 };
         // The start and nine fields; the narrow one has a tenth.
         let record_bytes = 44;
-        let field = if wide { 8 } else { 4 };
         let rows_bytes = 5 * field + 4;
         let (units_at, names_at) = (header, header + 4);
         let values_at = names_at + names.len();
-        let entries_at = if old { 16 } else { values_at + values.len() };
+        let entries_at = if old {
+            header
+        } else {
+            values_at + values.len()
+        };
         let records_at = entries_at + rows_bytes;
         let in_old = if old {
             records_at + 2 * record_bytes
@@ -506,9 +514,7 @@ mod tests {
             for value in fields {
                 table.extend(value.to_le_bytes());
             }
-            if !wide {
-                table.extend([0; 4]);
-            }
+            table.extend(vec![0; 8 - field]);
         }
         if old {
             assert_eq!(table.len(), in_old);
@@ -528,8 +534,8 @@ mod tests {
 
     #[test]
     fn all_layouts_give_functions_files_and_lines() {
-        for layout in LAYOUTS {
-            let table = GoTable::parse(example(layout).into(), 0).unwrap();
+        for (layout, word_bytes) in LAYOUTS.into_iter().flat_map(|l| [(l, 4), (l, 8)]) {
+            let table = GoTable::parse(example(layout, word_bytes).into(), 0).unwrap();
             let at = |svma| {
                 let frames = table.frames(svma);
                 let told = |f: &GoFrame| {
@@ -557,7 +563,7 @@ mod tests {
     #[test]
     fn every_prefix_is_survived() {
         for layout in LAYOUTS {
-            let whole = example(layout);
+            let whole = example(layout, 8);
             for end in 0..whole.len() {
                 if let Some(table) = GoTable::parse(whole[..end].into(), 0) {
                     let _ = (table.frames(0x1000), table.frames(0x1035));
@@ -573,7 +579,7 @@ mod tests {
             flips in prop::collection::vec((any::<prop::sample::Index>(), 0u8..8), 1..12),
             svma in 0xff0u64..0x1050,
         ) {
-            let mut bytes = example(layout);
+            let mut bytes = example(layout, 8);
             for (index, bit) in flips {
                 let at = index.index(bytes.len());
                 bytes[at] ^= 1 << bit;

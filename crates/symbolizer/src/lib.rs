@@ -68,6 +68,7 @@ mod bounded;
 mod cache;
 mod demangle;
 mod dwarf;
+mod elf;
 mod examine;
 mod file_names;
 mod files;

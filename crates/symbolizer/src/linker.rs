@@ -6,15 +6,14 @@ use std::sync::Arc;
 
 use hotproof_image::ImageFile;
 use hotproof_profile::Source;
-use object::LittleEndian;
-use object::read::elf::ElfFile64;
 
 use crate::answer::{NamedFunction, NamedSymbol};
 use crate::demangle::demangle;
+use crate::elf::{Elf, TableKind};
 use crate::files::Files;
 use crate::go_table::GoTable;
 use crate::plt::{self, Stub};
-use crate::symbols::{Elf, SymbolIndex, SymbolRow, TableKind};
+use crate::symbols::{SymbolIndex, SymbolRow};
 use crate::unwind::UnwindRanges;
 
 /// The symbol tables of an image's files, its stubs, Go's table and its unwind information.
@@ -65,7 +64,7 @@ pub(crate) struct TableFrame {
 
 impl<'a> LinkerNames<'a> {
     pub(crate) fn new(files: &'a Files) -> LinkerNames<'a> {
-        let elf = parse(&files.image);
+        let elf = Elf::parse(&files.image);
         LinkerNames {
             image: &files.image,
             base_svma: files.image.base_svma(),
@@ -84,7 +83,7 @@ impl<'a> LinkerNames<'a> {
     pub(crate) fn is_empty(&self) -> bool {
         let has_names = |elf: &Elf<'a>, kind| SymbolIndex::has_names(elf, kind);
         let others = [self.files.debug.as_ref(), self.files.mini.as_ref()];
-        let others = others.into_iter().flatten().filter_map(parse);
+        let others = others.into_iter().flatten().filter_map(Elf::parse);
         let own = self.elf.as_ref();
         self.go.is_none()
             && !own.is_some_and(|elf| has_names(elf, TableKind::Full))
@@ -227,8 +226,8 @@ fn plain(name: String, linkage_name: String, source: Source) -> TableFrame {
 
 fn tables<'a>(files: &'a Files, own: Option<&Elf<'a>>, svmas: &[u64]) -> SymbolTables<'a> {
     let full = |elf: &Elf<'a>| SymbolIndex::read(elf, TableKind::Full, svmas);
-    let debug = files.debug.as_ref().and_then(parse);
-    let mini = files.mini.as_ref().and_then(parse);
+    let debug = files.debug.as_ref().and_then(Elf::parse);
+    let mini = files.mini.as_ref().and_then(Elf::parse);
     let tables = [
         own.map(|elf| (Source::SymbolTable, full(elf))),
         debug.map(|elf| (Source::SymbolTable, full(&elf))),
@@ -242,9 +241,4 @@ fn tables<'a>(files: &'a Files, own: Option<&Elf<'a>>, svmas: &[u64]) -> SymbolT
     ];
     let tables = tables.into_iter().flatten();
     tables.filter(|(_, table)| !table.is_empty()).collect()
-}
-
-fn parse(file: &ImageFile) -> Option<Elf<'_>> {
-    // `ImageFile` has parsed the same headers before, so this does not fail.
-    ElfFile64::<LittleEndian>::parse(file.data()).ok()
 }

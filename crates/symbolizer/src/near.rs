@@ -4,12 +4,10 @@
 //! addresses. One pass over the table, without its names, finds the symbols that matter; only they
 //! are then read, sorted and nested.
 
-use std::ops::Range;
+use object::read::elf::Sym;
+use object::{LittleEndian, elf};
 
-use object::read::elf::{Sym, SymbolTable};
-use object::{LittleEndian, SymbolIndex as ElfIndex, elf};
-
-use crate::bounded::text_at;
+use crate::elf::{Headers, SymbolSource};
 
 /// The addresses at which the symbols that matter begin.
 #[derive(Debug)]
@@ -28,22 +26,18 @@ impl Near {
     /// because it ends those before it that have no size; and what covers the beginning of that
     /// one, because a label within a function is none of its own. All names of one address matter
     /// together.
-    pub(crate) fn new(
-        svmas: &[u64],
-        table: &SymbolTable<'_, elf::FileHeader64<LittleEndian>>,
-        texts: &[u8],
-        code: &[Option<Range<u64>>],
-    ) -> Option<Near> {
+    pub(crate) fn new<H: Headers>(svmas: &[u64], source: &SymbolSource<'_, '_, H>) -> Option<Near> {
+        let table = source.table;
         if table.len() / WORTH_IT < svmas.len() {
             return None;
         }
         let mut last_starts = vec![None; svmas.len()];
-        for (index, symbol) in table.enumerate().filter(|(_, symbol)| has_type(symbol)) {
-            let start = symbol.st_value(LittleEndian);
+        for (index, symbol) in table.enumerate().filter(|(_, symbol)| has_type(*symbol)) {
+            let start = source.start(symbol);
             let first = svmas.partition_point(|&svma| svma < start);
             let last = last_starts.get_mut(first);
             if let Some(last) = last.filter(|last| **last < Some(start))
-                && is_function(table, texts, code, index, symbol)
+                && source.section_of_function(index, symbol).is_some()
             {
                 *last = Some(start);
             }
@@ -56,8 +50,8 @@ impl Near {
         let mut points: Vec<u64> = starts.chain(svmas.iter().copied()).collect();
         points.sort_unstable();
         points.dedup();
-        let symbols = table.symbols().iter().filter(|symbol| has_type(symbol));
-        let symbols = symbols.map(|s| (s.st_value(LittleEndian), s.st_size(LittleEndian)));
+        let symbols = table.symbols().iter().filter(|symbol| has_type(*symbol));
+        let symbols = symbols.map(|s| (source.start(s), s.st_size(LittleEndian).into()));
         let covering = symbols.filter(|&(start, size)| {
             let next = points.partition_point(|&point| point < start);
             let next = points.get(next);
@@ -76,59 +70,35 @@ impl Near {
 }
 
 /// Whether a table has any function or label in code.
-pub(crate) fn has_function(
-    table: &SymbolTable<'_, elf::FileHeader64<LittleEndian>>,
-    texts: &[u8],
-    code: &[Option<Range<u64>>],
-) -> bool {
-    let mut functions = table.enumerate().filter(|(_, symbol)| has_type(symbol));
-    functions.any(|(index, symbol)| is_function(table, texts, code, index, symbol))
+pub(crate) fn has_function<H: Headers>(source: &SymbolSource<'_, '_, H>) -> bool {
+    let symbols = source.table.enumerate();
+    let mut functions = symbols.filter(|(_, symbol)| has_type(*symbol));
+    functions.any(|(index, symbol)| source.section_of_function(index, symbol).is_some())
 }
 
-fn has_type(symbol: &elf::Sym64<LittleEndian>) -> bool {
+fn has_type(symbol: &impl Sym) -> bool {
     let kind = symbol.st_type();
     matches!(kind, elf::STT_FUNC | elf::STT_GNU_IFUNC | elf::STT_NOTYPE)
 }
 
-/// Whether a symbol of a type that functions have begins in code and has a function's name.
-fn is_function(
-    table: &SymbolTable<'_, elf::FileHeader64<LittleEndian>>,
-    texts: &[u8],
-    code: &[Option<Range<u64>>],
-    index: ElfIndex,
-    symbol: &elf::Sym64<LittleEndian>,
-) -> bool {
-    let section = table.symbol_section(LittleEndian, symbol, index);
-    let section = section
-        .ok()
-        .flatten()
-        .and_then(|section| code.get(section.0));
-    let start = symbol.st_value(LittleEndian);
-    let within = section.and_then(Option::as_ref);
-    within.is_some_and(|range| range.contains(&start))
-        && is_function_name(
-            text_at(texts, symbol.st_name(LittleEndian) as usize).unwrap_or_default(),
-        )
-}
-
-/// `$x` and `$d` mark code and data on Arm; `.L` labels belong to the assembler.
-pub(crate) fn is_function_name(name: &[u8]) -> bool {
-    !name.is_empty() && !name.starts_with(b"$") && !name.starts_with(b".L")
-}
-
 #[cfg(test)]
 mod tests {
-    use crate::symbols::{Elf, SymbolIndex, TableKind};
+    use hotproof_image::ImageFile;
+
+    use crate::elf::{Elf, TableKind};
+    use crate::symbols::SymbolIndex;
 
     /// Our own test binary has tens of thousands of symbols of all kinds: what is found among the
     /// few that were read for some addresses is what is found among all.
     #[test]
     fn few_symbols_name_addresses_as_all_do() {
-        let bytes = std::fs::read(std::env::current_exe().unwrap()).unwrap();
-        let elf = Elf::parse(&*bytes).unwrap();
+        let image = ImageFile::open(&std::env::current_exe().unwrap()).unwrap();
+        let elf = Elf::parse(&image).unwrap();
         let all = SymbolIndex::read(&elf, TableKind::Full, &[]);
-        let text = crate::symbols::executable_sections(&elf);
-        let text: Vec<_> = text.into_iter().flatten().collect();
+        let text: Vec<_> = [".init", ".text", ".fini"]
+            .iter()
+            .filter_map(|name| image.section_svma(name))
+            .collect();
         let mut random = 0x9e37_79b9_7f4a_7c15u64;
         for count in [1, 7, 300] {
             let mut svmas: Vec<u64> = (0..count)

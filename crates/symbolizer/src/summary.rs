@@ -54,6 +54,12 @@ pub enum Problem {
         /// The first that is missing, as the program names it.
         path: PathBuf,
     },
+    /// The program is of 32 bits, whose stacks no recorder of ours reads.
+    #[error(
+        "it is a 32-bit program: its code is named, but stacks of 32-bit code are not unwound, so \
+         that callers are missing; build it for 64 bits to see them"
+    )]
+    NarrowStacks,
     /// The file has neither debug information nor a symbol table.
     #[error(
         "it has no symbols and no debug information: build with debug information, or install its debug package"

@@ -45,6 +45,8 @@ struct ImageState {
     /// Files that the worker's answers depend on.
     looked_at: Vec<PathBuf>,
     detail: Detail,
+    /// Whether its addresses are those of stacks.
+    has_stacks: bool,
     /// Addresses that the cache on disk answered since this was last reported.
     recalled: u64,
     /// Addresses that files were read for since this was last reported.
@@ -234,6 +236,7 @@ impl Symbolizer {
         }
         let state = self.images.entry(work.key.clone());
         let state = state.or_insert_with(|| ImageState::of(self.detail));
+        state.has_stacks = true;
         let address = |&id: &LocationId| profile.locations[id].lookup_address();
         let addresses: Vec<u64> = work.locations.iter().map(address).collect();
         let addresses = state.unknown(&addresses);
@@ -359,6 +362,7 @@ impl ImageState {
                 places: places.clone(),
                 held: held.cloned(),
                 detail: self.detail,
+                has_stacks: self.has_stacks,
             });
             match started {
                 Ok(worker) => {

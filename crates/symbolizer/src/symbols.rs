@@ -4,39 +4,16 @@
 //! no full one, and let a label inside a function cut the function in two.
 
 use std::cmp::Reverse;
-use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use object::elf;
-use object::read::elf::{ElfFile64, Sym, SymbolTable};
-use object::{LittleEndian, Object, ObjectSection, SectionFlags, SymbolIndex as ElfIndex};
+use object::read::elf::Sym;
+use object::{LittleEndian, elf};
 
-use crate::bounded::text_at;
-use crate::near::{self, Near, is_function_name};
+use crate::elf::{Elf, Headers, SymbolSource, TableKind, with_class};
+use crate::near::{self, Near};
 
 /// How far ahead of the last address the next one is looked for.
 const NEAR_ROWS: usize = 8;
-
-/// The file as this module reads it.
-pub(crate) type Elf<'a> = ElfFile64<'a, LittleEndian>;
-
-/// Which table of a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum TableKind {
-    /// `.symtab`.
-    Full,
-    /// `.dynsym`.
-    Dynamic,
-}
-
-impl TableKind {
-    fn of<'e, 'a>(self, elf: &'e Elf<'a>) -> &'e SymbolTable<'a, elf::FileHeader64<LittleEndian>> {
-        match self {
-            TableKind::Full => elf.elf_symbol_table(),
-            TableKind::Dynamic => elf.elf_dynamic_symbol_table(),
-        }
-    }
-}
 
 /// A function of a symbol table.
 #[derive(Debug, Clone, Copy)]
@@ -82,8 +59,8 @@ impl<'a> SymbolIndex<'a> {
     /// Reads the functions and labels in executable sections: those that matter for sorted
     /// addresses, or all where there are no addresses, or where they are many.
     pub(crate) fn read(elf: &Elf<'a>, kind: TableKind, svmas: &[u64]) -> SymbolIndex<'a> {
-        let table = kind.of(elf);
-        let mut candidates = candidates(elf, table, svmas);
+        let mut candidates =
+            with_class!(elf, file => candidates(&SymbolSource::of(file, kind), svmas));
         candidates.sort_unstable_by_key(|c| (c.start, Reverse(c.size), c.rank, c.name));
         SymbolIndex::of_sorted(&candidates)
     }
@@ -106,8 +83,7 @@ impl<'a> SymbolIndex<'a> {
 
     /// Whether a table names any code.
     pub(crate) fn has_names(elf: &Elf<'a>, kind: TableKind) -> bool {
-        let table = kind.of(elf);
-        near::has_function(table, texts_of(elf, table), &executable_sections(elf))
+        with_class!(elf, file => near::has_function(&SymbolSource::of(file, kind)))
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -150,24 +126,16 @@ impl<'a> SymbolIndex<'a> {
     }
 }
 
-fn candidates<'a>(
-    elf: &Elf<'a>,
-    table: &SymbolTable<'a, elf::FileHeader64<LittleEndian>>,
+fn candidates<'a, H: Headers>(
+    source: &SymbolSource<'_, 'a, H>,
     svmas: &[u64],
 ) -> Vec<Candidate<'a>> {
-    let endian = elf.endian();
-    let code = executable_sections(elf);
-    let texts = texts_of(elf, table);
     let near = match svmas {
         [] => None,
-        svmas => Near::new(svmas, table, texts, &code),
-    };
-    let section_of = |index: ElfIndex, symbol| {
-        let section = table.symbol_section(endian, symbol, index).ok()??;
-        code.get(section.0)?.clone()
+        svmas => Near::new(svmas, source),
     };
     let mut found = Vec::new();
-    for (index, symbol) in table.enumerate() {
+    for (index, symbol) in source.table.enumerate() {
         let kind_rank = match symbol.st_type() {
             elf::STT_FUNC => 0,
             // What lies there is the function that chooses the implementation.
@@ -180,56 +148,23 @@ fn candidates<'a>(
             elf::STB_WEAK => 1,
             _ => 0,
         };
-        let start = symbol.st_value(endian);
+        let start = source.start(symbol);
         if near.as_ref().is_some_and(|near| !near.keeps(start)) {
             continue;
         }
-        let Some(section) = section_of(index, symbol).filter(|range| range.contains(&start)) else {
+        let Some(section) = source.section_of_function(index, symbol) else {
             continue;
         };
-        let name = text_at(texts, symbol.st_name(endian) as usize).unwrap_or_default();
-        if !is_function_name(name) {
-            continue;
-        }
         found.push(Candidate {
             start,
-            size: symbol.st_size(endian),
-            name,
+            size: symbol.st_size(LittleEndian).into(),
+            name: source.name(symbol),
             rank: (kind_rank, binding_rank),
             section_end: section.end,
             aliases: (0, 0),
         });
     }
     found
-}
-
-/// The names of a table. They are read here, because a search for the end of each name could take
-/// the whole table each time.
-fn texts_of<'a>(
-    elf: &Elf<'a>,
-    table: &SymbolTable<'a, elf::FileHeader64<LittleEndian>>,
-) -> &'a [u8] {
-    let texts = elf.section_by_index(table.string_section());
-    texts.and_then(|section| section.data()).unwrap_or_default()
-}
-
-/// Linked addresses of executable sections by section number.
-pub(crate) fn executable_sections(elf: &Elf<'_>) -> Vec<Option<Range<u64>>> {
-    let mut ranges = Vec::new();
-    for section in elf.sections() {
-        let SectionFlags::Elf { sh_flags, .. } = section.flags() else {
-            continue;
-        };
-        let number = section.index().0;
-        if ranges.len() <= number {
-            ranges.resize(number + 1, None);
-        }
-        let start = section.address();
-        if sh_flags.contains(elf::SHF_EXECINSTR) {
-            ranges[number] = Some(start..start.saturating_add(section.size()));
-        }
-    }
-    ranges
 }
 
 /// Keeps the preferred name of each address: functions before labels, global before weak before

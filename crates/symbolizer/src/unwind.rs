@@ -13,6 +13,7 @@ pub(crate) struct UnwindRanges<'a> {
     image: &'a ImageFile,
     /// `.eh_frame` and its index, `.eh_frame_hdr`; `None` when either is missing.
     indexed: Option<(Section<'a>, Section<'a>)>,
+    address_bytes: u8,
     /// All of them, sorted, when there is no index.
     listed: OnceCell<Vec<Range<u64>>>,
 }
@@ -22,6 +23,7 @@ impl<'a> UnwindRanges<'a> {
         let section = |name| image.section(name).ok().flatten();
         UnwindRanges {
             image,
+            address_bytes: image.class().address_bytes(),
             indexed: section(".eh_frame").zip(section(".eh_frame_hdr")),
             listed: OnceCell::new(),
         }
@@ -30,7 +32,7 @@ impl<'a> UnwindRanges<'a> {
     /// The function that covers a linked address.
     pub(crate) fn find(&self, svma: u64) -> Option<Range<u64>> {
         if let Some(indexed) = &self.indexed
-            && let Some(answer) = look_up(indexed, svma)
+            && let Some(answer) = look_up(indexed, self.address_bytes, svma)
         {
             return answer;
         }
@@ -40,15 +42,19 @@ impl<'a> UnwindRanges<'a> {
 }
 
 /// The function by the index; the outer `None` when the index cannot be used.
-fn look_up((frame, index): &(Section<'_>, Section<'_>), svma: u64) -> Option<Option<Range<u64>>> {
+fn look_up(
+    (frame, index): &(Section<'_>, Section<'_>),
+    address_bytes: u8,
+    svma: u64,
+) -> Option<Option<Range<u64>>> {
     let bases = BaseAddresses::default()
         .set_eh_frame_hdr(index.svma)
         .set_eh_frame(frame.svma);
     let index = EhFrameHdr::new(&index.data, LittleEndian);
-    let index = index.parse(&bases, 8).ok()?;
+    let index = index.parse(&bases, address_bytes).ok()?;
     let table = index.table()?;
     let mut entries = EhFrame::new(&frame.data, LittleEndian);
-    entries.set_address_size(8);
+    entries.set_address_size(address_bytes);
     let entry = table.lookup(svma, &bases).ok()?.direct().ok()?;
     // A damaged index points before the section, which the reader's own search does not expect.
     let offset = entry.checked_sub(index.eh_frame_ptr().direct().ok()?)?;
@@ -70,7 +76,7 @@ fn function_ranges(image: &ImageFile) -> Vec<Range<u64>> {
         .set_eh_frame(section.svma)
         .set_text(text.start);
     let mut frame = EhFrame::new(&section.data, LittleEndian);
-    frame.set_address_size(8);
+    frame.set_address_size(image.class().address_bytes());
     let mut ranges = Vec::new();
     let mut entries = frame.entries(&bases);
     // Damage ends the list: what was read before it is whole.
@@ -115,6 +121,6 @@ mod tests {
             data: data.into(),
         };
         let sections = (section(0x1000, vec![0; 64]), section(0x2000, index));
-        assert_eq!(look_up(&sections, 0x10), None);
+        assert_eq!(look_up(&sections, 8, 0x10), None);
     }
 }

@@ -322,7 +322,8 @@ pub(crate) fn referred(
     part: Part,
 ) -> Option<EntryAt> {
     match value {
-        AttributeValue::UnitRef(offset) => {
+        // Beyond its unit a damaged reference could lie beyond all numbers, too.
+        AttributeValue::UnitRef(offset) if offset.0 < unit.header.length_including_self() => {
             let offset = offset.to_debug_info_offset(&unit.header)?.0;
             Some(EntryAt { part, offset })
         }

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use gimli::{ColumnType, IncompleteLineProgram, LineProgramHeader, LineRows};
 
+use super::line_machine::{LineMachine, Ran, RowAt};
 use super::ranges::Code;
 use super::{DwarfError, Slice};
 
@@ -19,14 +20,18 @@ pub(crate) struct LineRow {
 }
 
 /// The files of a line program that has run, with those that its instructions defined.
-pub(crate) struct LineFiles<'a>(Running<'a>);
-
-/// A line program that runs.
-type Running<'a> = LineRows<Slice<'a>, IncompleteLineProgram<Slice<'a>>>;
+pub(crate) enum LineFiles<'a> {
+    /// Those of its header.
+    Header(IncompleteLineProgram<Slice<'a>>),
+    Running(LineRows<Slice<'a>, IncompleteLineProgram<Slice<'a>>>),
+}
 
 impl<'a> LineFiles<'a> {
     pub(crate) fn header(&self) -> &LineProgramHeader<Slice<'a>> {
-        self.0.header()
+        match self {
+            LineFiles::Header(program) => program.header(),
+            LineFiles::Running(rows) => rows.header(),
+        }
     }
 }
 
@@ -41,63 +46,111 @@ pub(crate) fn rows_of<'a>(
     code: &Code,
     answers: &mut [Option<LineRow>],
 ) -> (LineFiles<'a>, Result<(), DwarfError>) {
+    // Before DWARF 5, instructions up to the last one may define files.
+    let may_stop = program.header().version() >= 5;
+    let mut taker = RowTaker::new(addresses, code, answers, may_stop);
+    match LineMachine::new(program.header()).run(&mut |row| taker.take(row)) {
+        Ok(Ran::ToItsEnd) => return (LineFiles::Header(program), Ok(())),
+        Err(error) => return (LineFiles::Header(program), Err(error.into())),
+        Ok(Ran::IntoTheUnusual) => {}
+    }
+    answers.fill(None);
+    let mut taker = RowTaker::new(addresses, code, answers, may_stop);
     let mut rows = program.rows();
-    let outcome = run(&mut rows, addresses, code, answers);
-    (LineFiles(rows), outcome)
+    let outcome = loop {
+        match rows.next_row() {
+            Ok(Some((_, row))) if taker.take(place_of(row)) => {}
+            Ok(_) => break Ok(()),
+            Err(error) => break Err(error.into()),
+        }
+    };
+    (LineFiles::Running(rows), outcome)
 }
 
-fn run(
-    rows: &mut Running<'_>,
-    addresses: &[u64],
-    code: &Code,
-    answers: &mut [Option<LineRow>],
-) -> Result<(), DwarfError> {
-    // The last row, and the first address that is not before it; `None` between sequences.
-    let mut last: Option<(u64, LineRow)> = None;
-    let mut next = 0;
-    let mut is_dead = false;
-    // The first row of an address counts, so the rest can be left when all have one; before DWARF 5
-    // instructions up to the last one may define files.
-    let mut open = answers.len();
-    let may_stop = rows.header().version() >= 5;
-    while let Some((_, row)) = rows.next_row()? {
-        let address = row.address();
-        if let Some((begin, known)) = last {
-            if address > begin && !is_dead {
-                while addresses.get(next).is_some_and(|&wanted| wanted < address) {
-                    open -= usize::from(answers[next].is_none());
-                    answers[next].get_or_insert(known);
-                    next += 1;
+/// Gives addresses the rows of a program that runs.
+struct RowTaker<'t> {
+    addresses: &'t [u64],
+    code: &'t Code,
+    answers: &'t mut [Option<LineRow>],
+    /// The last row; `None` between sequences.
+    last: Option<(u64, LineRow)>,
+    /// The first address that is not before the last row.
+    next: usize,
+    /// Whether the sequence belongs to a function that is not there.
+    is_dead: bool,
+    /// How many addresses have no row.
+    open: usize,
+    may_stop: bool,
+}
+
+impl<'t> RowTaker<'t> {
+    fn new(
+        addresses: &'t [u64],
+        code: &'t Code,
+        answers: &'t mut [Option<LineRow>],
+        may_stop: bool,
+    ) -> RowTaker<'t> {
+        RowTaker {
+            open: answers.len(),
+            addresses,
+            code,
+            answers,
+            last: None,
+            next: 0,
+            is_dead: false,
+            may_stop,
+        }
+    }
+
+    /// Takes a row; false when the rest can be left, because the first row of an address counts
+    /// and all have one.
+    #[inline]
+    fn take(&mut self, row: RowAt) -> bool {
+        if let Some((begin, known)) = self.last {
+            if row.address > begin && !self.is_dead {
+                while let Some(&wanted) = self.addresses.get(self.next)
+                    && wanted < row.address
+                {
+                    self.open -= usize::from(self.answers[self.next].is_none());
+                    self.answers[self.next].get_or_insert(known);
+                    self.next += 1;
                 }
-                if open == 0 && may_stop {
-                    break;
+                if self.open == 0 && self.may_stop {
+                    return false;
                 }
             }
         } else {
-            is_dead = !code.contains(address);
-            next = addresses.partition_point(|&wanted| wanted < address);
+            self.is_dead = !self.code.contains(row.address);
+            self.next = self.addresses.partition_point(|&at| at < row.address);
         }
-        last = if row.end_sequence() {
-            None
-        } else {
-            Some((address, line_row(row)))
-        };
+        self.last = (!row.ends_sequence).then_some((row.address, row.line));
+        true
     }
-    Ok(())
 }
 
-fn line_row(row: &gimli::LineRow) -> LineRow {
+fn place_of(row: &gimli::LineRow) -> RowAt {
     let column = match row.column() {
         ColumnType::LeftEdge => 0,
-        ColumnType::Column(column) => u32::try_from(column.get()).unwrap_or(0),
+        ColumnType::Column(column) => column.get(),
     };
-    let line = row
-        .line()
-        .map_or(0, |line| u32::try_from(line.get()).unwrap_or(0));
+    let line = row.line().map_or(0, std::num::NonZero::get);
+    RowAt {
+        address: row.address(),
+        line: line_row(row.file_index(), line, column),
+        ends_sequence: row.end_sequence(),
+    }
+}
+
+pub(super) fn line_row(file: u64, line: u64, column: u64) -> LineRow {
+    let line = u32::try_from(line).unwrap_or(0);
     LineRow {
-        file: row.file_index(),
+        file,
         line,
-        column: if line == 0 { 0 } else { column },
+        column: if line == 0 {
+            0
+        } else {
+            u32::try_from(column).unwrap_or(0)
+        },
     }
 }
 

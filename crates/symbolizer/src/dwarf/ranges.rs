@@ -33,8 +33,8 @@ impl Code {
 pub(crate) struct RangeAttributes {
     pub(crate) low_pc: Option<u64>,
     high_pc: Option<u64>,
-    size: Option<u64>,
-    list: Option<RangeListsOffset>,
+    pub(crate) size: Option<u64>,
+    pub(crate) list: Option<RangeListsOffset>,
 }
 
 impl RangeAttributes {
@@ -46,7 +46,7 @@ impl RangeAttributes {
         unit: &Unit<Slice<'a>>,
         name: gimli::DwAt,
         value: &AttributeValue<Slice<'a>>,
-    ) -> Result<(), DwarfError> {
+    ) -> Result<(), gimli::Error> {
         match name {
             gimli::DW_AT_low_pc => self.low_pc = dwarf.attr_address(unit, *value)?,
             gimli::DW_AT_high_pc => match value {

@@ -1,9 +1,10 @@
 //! One walk over the entries of a unit: which functions, inlined ones too, own which addresses.
 
-use gimli::{AttributeValue, Dwarf, EntriesRaw, UnitOffset};
+use gimli::{AttributeValue, Dwarf, RawRangeListsOffset, Reader, UnitOffset};
 
 use super::budget::Budget;
 use super::declaration::{EntryAt, Part, referred};
+use super::plan::{Kind, Plan, Plans, Value, Wanted, read_leb};
 use super::ranges::{Code, RangeAttributes};
 use super::{DwarfError, Slice};
 
@@ -87,35 +88,36 @@ impl<'a> Walk<'_, 'a> {
     /// Fortran, Ada), or in a class of another one (C++), so what was left out is walked when an
     /// address has no owner.
     pub(crate) fn run(&self, owners: &mut Owners) -> Result<(), DwarfError> {
-        let mut skipped = Vec::new();
-        self.stretch(self.unit.entries_raw(None)?, None, owners, &mut skipped)?;
+        let (mut skipped, mut plans) = (Vec::new(), Plans::new(self.unit));
+        let whole = (self.unit.header.root_offset(), None);
+        self.stretch(whole, owners, &mut plans, &mut skipped)?;
         // Functions nest in functions that nest: each round goes one level deeper.
         while !skipped.is_empty() && owners.homeless > 0 {
-            for (start, end) in std::mem::take(&mut skipped) {
-                let entries = self.unit.entries_raw(Some(start))?;
-                self.stretch(entries, end, owners, &mut skipped)?;
+            for part in std::mem::take(&mut skipped) {
+                self.stretch(part, owners, &mut plans, &mut skipped)?;
             }
         }
         Ok(())
     }
 
-    fn stretch<'e>(
-        &'e self,
-        mut entries: EntriesRaw<'e, Slice<'a>>,
-        end: Option<UnitOffset>,
+    fn stretch(
+        &self,
+        (first, end): Stretch,
         owners: &mut Owners,
+        plans: &mut Plans<'_, 'a>,
         skipped: &mut Vec<Stretch>,
     ) -> Result<(), DwarfError> {
-        // The depth of the entries' first one, which changes with each jump.
-        let mut base = 0;
+        let header = &self.unit.header;
+        let mut input = header.range_from(first..)?;
+        let unit_end = first.0 + input.len();
+        let mut depth = 0;
         // Functions around the next entry: their depth and node.
         let mut open: Vec<(isize, u32)> = Vec::new();
-        while !entries.is_empty() {
-            let offset = entries.next_offset();
+        while !input.is_empty() {
+            let offset = UnitOffset(unit_end - input.len());
             if end.is_some_and(|end| offset >= end) {
                 break;
             }
-            let depth = base + entries.next_depth();
             while open.last().is_some_and(|&(around, _)| around >= depth) {
                 open.pop();
             }
@@ -124,90 +126,114 @@ impl<'a> Walk<'_, 'a> {
             if owners.homeless == 0 && open.is_empty() {
                 break;
             }
-            let Some(abbreviation) = entries.read_abbreviation()? else {
+            let code = read_leb(&mut input)?;
+            if code == 0 {
+                depth -= 1;
                 continue;
-            };
+            }
+            let plan = plans.plan(code)?;
+            let read = self.attributes(plans, plan, &mut input)?;
             let around = open.last().map_or(NOBODY, |&(_, node)| node);
-            let specifications = abbreviation.attributes();
-            let has_children = abbreviation.has_children();
-            let tag = abbreviation.tag();
-            let is_function = tag == gimli::DW_TAG_subprogram;
-            let sibling =
-                if is_function || (tag == gimli::DW_TAG_inlined_subroutine && around != NOBODY) {
-                    let read = self.attributes(&mut entries, specifications)?;
-                    let parent = if is_function { NOBODY } else { around };
-                    let node = self.enter(owners, &read, offset, parent)?;
-                    if has_children {
-                        // What a function that is not hit holds belongs to nobody, not to the function
-                        // around it.
-                        open.push((depth, node.unwrap_or(NOBODY)));
-                    }
-                    read.sibling.filter(|_| node.is_none())
-                } else if has_children && !holds_functions(tag) {
-                    self.sibling(&mut entries, specifications)?
-                } else {
-                    entries.skip_attributes(specifications)?;
-                    None
-                };
-            let next = entries.next_offset();
-            if let Some(sibling) = sibling.filter(|&sibling| has_children && sibling >= next) {
+            let is_function = plan.kind == Kind::Function;
+            let is_entered =
+                is_function || (plan.kind == Kind::InlinedFunction && around != NOBODY);
+            let mut sibling = read.sibling;
+            if is_entered {
+                let parent = if is_function { NOBODY } else { around };
+                let node = self.enter(owners, &read, offset, parent)?;
+                if plan.has_children {
+                    // What a function that is not hit holds belongs to nobody, not to the function
+                    // around it.
+                    open.push((depth, node.unwrap_or(NOBODY)));
+                }
+                sibling = sibling.filter(|_| node.is_none());
+            }
+            if !plan.has_children {
+                continue;
+            }
+            let next = UnitOffset(unit_end - input.len());
+            if let Some(sibling) = sibling.filter(|&sibling| sibling >= next) {
                 if is_function || self.types_hold_code {
                     skipped.push((next, Some(sibling)));
                 }
-                entries = self.unit.entries_raw(Some(sibling))?;
-                base = depth;
+                input = header.range_from(sibling..)?;
+            } else {
+                depth += 1;
             }
         }
         Ok(())
     }
 
+    #[inline]
     fn attributes(
         &self,
-        entries: &mut EntriesRaw<'_, Slice<'a>>,
-        specifications: &[gimli::AttributeSpecification],
+        plans: &Plans<'_, 'a>,
+        plan: Plan,
+        input: &mut Slice<'a>,
     ) -> Result<Attributes, DwarfError> {
         let mut read = Attributes::default();
-        for &specification in specifications {
-            let attribute = entries.read_attribute(specification)?;
-            let value = attribute.value();
-            match attribute.name() {
-                name @ (gimli::DW_AT_low_pc | gimli::DW_AT_high_pc | gimli::DW_AT_ranges) => {
-                    read.ranges.set(self.dwarf, self.unit, name, &value)?;
-                }
-                gimli::DW_AT_abstract_origin => {
-                    read.origin = referred(value, self.dwarf, self.unit, self.part);
-                }
-                gimli::DW_AT_sibling => read.sibling = unit_offset(&value),
-                gimli::DW_AT_call_file => {
-                    if let AttributeValue::FileIndex(file) = value
-                        && (file > 0 || self.unit.header.version() >= 5)
-                    {
-                        read.call_file = Some(file);
-                    }
-                }
-                gimli::DW_AT_call_line => read.call_line = number(&value),
-                gimli::DW_AT_call_column => read.call_column = number(&value),
-                _ => {}
-            }
-        }
+        plans.read(plan, input, |wanted, value| match value {
+            Value::Number(number) => self.take_number(&mut read, wanted, number),
+            Value::Rare(value) => self.take_rare(&mut read, wanted, value),
+        })?;
         Ok(read)
     }
 
-    /// Reads over an entry and returns where the next one beside it begins.
-    fn sibling(
+    #[inline]
+    fn take_number(
         &self,
-        entries: &mut EntriesRaw<'_, Slice<'a>>,
-        specifications: &[gimli::AttributeSpecification],
-    ) -> Result<Option<UnitOffset>, DwarfError> {
-        let is_sibling = |s: &gimli::AttributeSpecification| s.name() == gimli::DW_AT_sibling;
-        let Some(at) = specifications.iter().position(is_sibling) else {
-            entries.skip_attributes(specifications)?;
-            return Ok(None);
-        };
-        entries.skip_attributes(&specifications[..at])?;
-        let sibling = entries.read_attribute(specifications[at])?.value();
-        entries.skip_attributes(&specifications[at + 1..])?;
-        Ok(unit_offset(&sibling))
+        read: &mut Attributes,
+        wanted: Wanted,
+        number: u64,
+    ) -> Result<(), gimli::Error> {
+        let offset = || UnitOffset(usize::try_from(number).unwrap_or(usize::MAX));
+        match wanted {
+            Wanted::LowPc => read.ranges.low_pc = Some(number),
+            Wanted::HighPc => read.ranges.size = Some(number),
+            Wanted::Ranges => {
+                let raw = AttributeValue::RangeListsRef(RawRangeListsOffset(offset().0));
+                read.ranges.list = self.dwarf.attr_ranges_offset(self.unit, raw)?;
+            }
+            Wanted::Origin => {
+                let value = AttributeValue::UnitRef(offset());
+                read.origin = referred(value, self.dwarf, self.unit, self.part);
+            }
+            Wanted::Sibling => read.sibling = Some(offset()),
+            Wanted::CallFile => read.call_file = self.call_file(number),
+            Wanted::CallLine => read.call_line = small(number),
+            Wanted::CallColumn => read.call_column = small(number),
+        }
+        Ok(())
+    }
+
+    fn take_rare(
+        &self,
+        read: &mut Attributes,
+        wanted: Wanted,
+        value: AttributeValue<Slice<'a>>,
+    ) -> Result<(), gimli::Error> {
+        let mut set = |name| read.ranges.set(self.dwarf, self.unit, name, &value);
+        let number = value.udata_value();
+        match wanted {
+            Wanted::LowPc => set(gimli::DW_AT_low_pc)?,
+            Wanted::HighPc => set(gimli::DW_AT_high_pc)?,
+            Wanted::Ranges => set(gimli::DW_AT_ranges)?,
+            Wanted::Origin => read.origin = referred(value, self.dwarf, self.unit, self.part),
+            Wanted::Sibling => read.sibling = unit_offset(&value),
+            Wanted::CallFile => {
+                if let AttributeValue::FileIndex(file) = value {
+                    read.call_file = self.call_file(file);
+                }
+            }
+            Wanted::CallLine => read.call_line = number.map_or(0, small),
+            Wanted::CallColumn => read.call_column = number.map_or(0, small),
+        }
+        Ok(())
+    }
+
+    /// Before DWARF 5, index 0 means that no file is known.
+    fn call_file(&self, index: u64) -> Option<u64> {
+        Some(index).filter(|&index| index > 0 || self.unit.header.version() >= 5)
     }
 
     /// Gives a function the addresses in its ranges that are its parent's; `None` when there are
@@ -278,23 +304,6 @@ impl<'a> Walk<'_, 'a> {
     }
 }
 
-/// Whether entries of this kind often hold functions, or inlined copies of them, with code.
-fn holds_functions(tag: gimli::DwTag) -> bool {
-    matches!(
-        tag,
-        gimli::DW_TAG_compile_unit
-            | gimli::DW_TAG_partial_unit
-            | gimli::DW_TAG_skeleton_unit
-            | gimli::DW_TAG_namespace
-            | gimli::DW_TAG_module
-            | gimli::DW_TAG_lexical_block
-            | gimli::DW_TAG_try_block
-            | gimli::DW_TAG_catch_block
-            | gimli::DW_TAG_with_stmt
-            | gimli::DW_TAG_common_block
-    )
-}
-
 fn unit_offset(value: &AttributeValue<Slice<'_>>) -> Option<UnitOffset> {
     match value {
         AttributeValue::UnitRef(offset) => Some(*offset),
@@ -302,9 +311,7 @@ fn unit_offset(value: &AttributeValue<Slice<'_>>) -> Option<UnitOffset> {
     }
 }
 
-fn number(value: &AttributeValue<Slice<'_>>) -> u32 {
-    let number = value
-        .udata_value()
-        .and_then(|number| number.try_into().ok());
-    number.unwrap_or(0)
+/// A line or a column; 0 when it is beyond all of them.
+fn small(number: u64) -> u32 {
+    u32::try_from(number).unwrap_or(0)
 }

@@ -28,7 +28,7 @@ fn printed(frame: &NamedFrame) -> Printed {
 }
 
 /// Compares every `step`th address of `.text`; returns how many chains had inlined functions.
-fn compare(program: &Path, step: usize) -> usize {
+pub(crate) fn compare(program: &Path, step: usize) -> usize {
     let base = ImageFile::open(program).unwrap().base_svma();
     let named = name_text(program, step);
     let addresses: Vec<u64> = named.iter().map(|(address, _)| address + base).collect();

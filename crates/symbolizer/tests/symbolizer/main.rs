@@ -5,6 +5,7 @@ mod cache;
 mod damage;
 mod debian;
 mod hostile;
+mod narrow;
 mod profile;
 mod programs;
 mod reference;

@@ -34,7 +34,7 @@ fn ours(frame: &NamedFrame) -> Frame {
 }
 
 /// Compares every `step`th address of `.text`; returns how many chains had inlined functions.
-fn compare(program: &Path, step: usize) -> usize {
+pub(crate) fn compare(program: &Path, step: usize) -> usize {
     let image = ImageFile::open(program).unwrap();
     let sections = DwarfSections::load(|id: SectionId| {
         let section = image.section(id.name())?;

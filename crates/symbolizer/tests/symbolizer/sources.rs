@@ -27,7 +27,7 @@ fn skipped(reason: &str) {
 }
 
 /// Whether a command works here; says so when it does not.
-fn works(scratch: &Scratch, command: &str) -> bool {
+pub(crate) fn works(scratch: &Scratch, command: &str) -> bool {
     let mut words = command.split_whitespace();
     let mut command_line = Command::new(words.next().unwrap());
     command_line.args(words).current_dir(scratch.path(""));
