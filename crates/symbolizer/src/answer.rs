@@ -256,7 +256,10 @@ fn extend(map: &mut Vec<u32>, start: usize, count: usize) {
 /// Collects rows, each once, and hands out those that are new.
 #[derive(Debug, Default)]
 pub(crate) struct Rows {
+    /// Functions that were given out by [`Rows::function`].
     functions: FxHashMap<NamedFunction, u32>,
+    /// How many functions there are.
+    function_count: u32,
     symbols: FxHashMap<NamedSymbol, u32>,
     files: FxHashMap<Arc<str>, u32>,
     /// All paths by row.
@@ -269,8 +272,25 @@ pub(crate) struct Rows {
 }
 
 impl Rows {
-    pub(crate) fn function(&mut self, row: NamedFunction) -> u32 {
-        intern(&mut self.functions, &mut self.fresh.functions, row)
+    /// The row of a function.
+    pub(crate) fn function(&mut self, function: NamedFunction) -> u32 {
+        if let Some(&row) = self.functions.get(&function) {
+            return row;
+        }
+        let row = self.new_function(function.clone());
+        self.functions.insert(function, row);
+        row
+    }
+
+    /// A new row for a function, which whoever asks tells apart from others by less than all that
+    /// is said of it: there may be hundreds of thousands.
+    pub(crate) fn new_function(&mut self, function: NamedFunction) -> u32 {
+        let row = self.function_count;
+        self.function_count = row
+            .checked_add(1)
+            .expect("an image has fewer than 2^32 functions");
+        self.fresh.functions.push(function);
+        row
     }
 
     pub(crate) fn symbol(&mut self, row: NamedSymbol) -> u32 {

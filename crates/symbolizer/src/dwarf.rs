@@ -22,7 +22,7 @@ mod walk;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, OnceLock};
@@ -341,6 +341,23 @@ impl<'a> DwarfNames<'a> {
             .lines
             .table(&self.main.dwarf, &skeleton.unit.root.unit);
         question.answer(skeleton.lines, table)
+    }
+
+    /// The first file of split entries that is at none of its places, as the program names it.
+    pub(crate) fn missing_split(&self) -> Option<PathBuf> {
+        self.main.all().find_map(|at| {
+            let root = self.main.unit(at).ok()?.root;
+            let id = root.split_id()?;
+            let package = self.package.as_ref();
+            let is_packed = package.is_some_and(|package| {
+                let found = package.find_cu(id, &self.main.dwarf);
+                found.is_ok_and(|found| found.is_some())
+            });
+            let name = root.split_name?.to_string_lossy();
+            let candidates = self.places.candidates(&root.unit, &name);
+            let is_there = is_packed || candidates.iter().any(|path| path.is_file());
+            (!is_there).then(|| PathBuf::from(&*name))
+        })
     }
 
     /// Finds the entries of a skeleton, in the package or in a file of their own.

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use hotproof_image::{DebugPlaces, ImageFile};
 use hotproof_profile::{ImageKind, Source};
 
-use crate::dwarf::has_debug_information;
+use crate::dwarf::{DwarfNames, has_debug_information};
 use crate::files::{Detail, Files, Wanted};
+use crate::namer::{code_of, load_dwarf};
 use crate::summary::Problem;
 
 /// What was found of an image, without naming anything.
@@ -78,6 +79,8 @@ pub fn examine(path: &Path, build_id: &[u8], places: &DebugPlaces) -> Result<Exa
     ];
     let debug_file = files.with_debug_information().path().to_owned();
     let looked_at = places.candidates(&files.image).into_iter();
+    let mut problems = files.problems.clone();
+    problems.extend(missing_split(&files).map(|path| Problem::SplitDebugInfo { path }));
     Ok(Examined {
         best: sources
             .iter()
@@ -86,6 +89,18 @@ pub fn examine(path: &Path, build_id: &[u8], places: &DebugPlaces) -> Result<Exa
         debug_file: is_described.then_some(debug_file),
         looked_at: looked_at.filter(|_| !is_described).collect(),
         is_stripped,
-        problems: files.problems,
+        problems,
     })
+}
+
+/// The first file of split debug information that is missing. What cannot be read is said when
+/// addresses are named.
+fn missing_split(files: &Files) -> Option<PathBuf> {
+    let (bytes, _) = load_dwarf(files);
+    let names = DwarfNames::new(
+        bytes.as_ref()?,
+        code_of(&files.image),
+        files.split_places.clone(),
+    );
+    names.ok()?.missing_split()
 }

@@ -27,10 +27,8 @@ use crate::worker::Worker;
 /// ```
 #[derive(Debug)]
 pub struct FileNames {
-    /// In ascending order of the addresses.
+    /// In the order of the addresses as they were given.
     answers: Vec<StoredAnswer>,
-    /// For each place the row of its answer; `None` when they are the same.
-    rows: Option<Vec<u32>>,
     tables: Tables,
     problems: Vec<Problem>,
 }
@@ -71,9 +69,17 @@ impl FileNames {
         if !batch.is_open {
             return Err(batch.problems.pop().unwrap_or(Problem::NoSymbols));
         }
+        // What the reader keeps would lie beside the copy of the answers.
+        drop(worker);
+        let answers = match rows {
+            None => batch.answers,
+            Some(rows) => {
+                let answers = rows.into_iter().map(|row| batch.answers[row as usize]);
+                answers.collect()
+            }
+        };
         Ok(FileNames {
-            answers: batch.answers,
-            rows,
+            answers,
             tables: batch.rows,
             problems: batch.problems,
         })
@@ -81,17 +87,12 @@ impl FileNames {
 
     /// The answer in a place; `None` when there is no such place.
     fn answer(&self, place: usize) -> Option<Answer> {
-        let row = match &self.rows {
-            Some(rows) => *rows.get(place)? as usize,
-            None => place,
-        };
-        self.answers.get(row).map(|answer| answer.unpack())
+        self.answers.get(place).map(|answer| answer.unpack())
     }
 
     /// How many addresses there are.
     pub fn len(&self) -> usize {
-        let rows = self.rows.as_ref();
-        rows.map_or(self.answers.len(), Vec::len)
+        self.answers.len()
     }
 
     /// Whether no address was asked for.

@@ -429,7 +429,7 @@ impl<'a> Namer<'a> {
             (None, None, _) => return None,
         };
         let linkage_name = mangled.map(|mangled| names.text(mangled).clone());
-        Some(self.rows.function(NamedFunction {
+        Some(self.rows.new_function(NamedFunction {
             name,
             linkage_name: linkage_name.unwrap_or_else(|| self.nothing.clone()),
             file: key.file.map(|file| self.rows.path(file).clone()),
@@ -448,7 +448,7 @@ struct Taken {
 }
 
 /// The executable addresses of an image.
-fn code_of(image: &ImageFile) -> Code {
+pub(crate) fn code_of(image: &ImageFile) -> Code {
     let code = image.segments().iter().filter(|segment| segment.executable);
     Code::new(
         code.map(|s| s.svma..s.svma.saturating_add(s.size))

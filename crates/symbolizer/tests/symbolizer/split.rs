@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use hotproof_image::ImageFile;
 use hotproof_profile::Source;
-use hotproof_symbolizer::{FileNames, NamedAddress, Problem};
+use hotproof_symbolizer::{DebugPlaces, FileNames, NamedAddress, Problem, examine};
 
 use crate::programs::{C_MAIN, C_OTHER, CPP, RUST};
 use crate::scratch::{Scratch, name_text};
@@ -72,7 +72,10 @@ fn split_files_beside_the_objects_say_what_a_whole_build_says() {
     for version in VERSIONS {
         let built = Built::new(version);
         built.assert_same(&built.scratch.path("program"), version);
-        assert_eq!(problems(&built.scratch.path("program")), []);
+        let program = built.scratch.path("program");
+        assert_eq!(problems(&program), []);
+        let examined = examine(&program, &[], &DebugPlaces::default()).unwrap();
+        assert_eq!(examined.problems, [], "nothing is missing");
     }
 }
 
@@ -113,6 +116,12 @@ fn missing_split_files_leave_the_symbol_table_and_are_reported() {
             matches!(&found[..], [Problem::SplitDebugInfo { path }] if path.ends_with("c.dwo")
                 || path.ends_with("other.dwo") || path.ends_with("cpp.dwo")),
             "{found:?}"
+        );
+        let examined = examine(&program, &[], &DebugPlaces::default()).unwrap();
+        let told = |problem: &Problem| matches!(problem, Problem::SplitDebugInfo { .. });
+        assert!(
+            examined.problems.iter().any(told),
+            "without naming: {examined:?}"
         );
     }
 }
