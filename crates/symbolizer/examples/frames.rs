@@ -14,6 +14,7 @@ use std::error::Error;
 use std::fmt::Write as _;
 use std::io::{BufRead, Write as _};
 use std::path::Path;
+use std::time::Instant;
 
 use addr2line::gimli::{DwarfSections, EndianSlice, LittleEndian, SectionId};
 use hotproof_image::{DebugSearch, ImageError, ImageFile};
@@ -93,7 +94,9 @@ fn ours(path: &Path, svmas: Vec<u64>, output: &mut Output) -> Result<(), Box<dyn
     for address in &mut addresses {
         *address = address.wrapping_sub(base);
     }
+    let start = Instant::now();
     let names = FileNames::read(path, &addresses)?;
+    eprintln!("named in {:.3} ms", start.elapsed().as_secs_f64() * 1e3);
     for (place, &address) in addresses.iter().enumerate() {
         output.begin(address.wrapping_add(base));
         // Printed are frames of DWARF alone: the other reader has no other names.

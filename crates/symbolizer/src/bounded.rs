@@ -1,6 +1,7 @@
 //! Limits on names: a hostile or broken file can have names of a gigabyte, and mangled names of a
 //! few bytes that read as more than memory holds.
 
+use std::ffi::CStr;
 use std::fmt::{self, Write};
 
 /// Names are cut here as they are read. The longest of real programs (templates within templates)
@@ -43,8 +44,8 @@ pub(crate) fn cpp_name(
 pub(crate) fn text_at(table: &[u8], at: usize) -> Option<&[u8]> {
     let rest = table.get(at..)?;
     let rest = &rest[..rest.len().min(LONGEST_NAME_BYTES)];
-    let end = rest.iter().position(|&byte| byte == 0);
-    Some(&rest[..end.unwrap_or(rest.len())])
+    let ended = CStr::from_bytes_until_nul(rest).map(CStr::to_bytes);
+    Some(ended.unwrap_or(rest))
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ mod ranges;
 mod root;
 mod scope;
 mod split;
+mod text;
 mod unit_answers;
 mod units;
 mod walk;

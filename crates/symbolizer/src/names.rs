@@ -19,7 +19,15 @@ pub(crate) struct Names<'a> {
     /// the linker keeps it in one place.
     by_place: FxHashMap<(usize, usize), u32>,
     known: Vec<Name<'a>>,
+    /// How many bytes of names were copied.
+    copied_bytes: usize,
 }
+
+/// So many bytes of names are copied whole. A program's are fewer by far; a damaged file can have
+/// a longest name for each function.
+const MOST_COPIED_BYTES: usize = 512 << 20;
+/// Names beyond all those are cut to so many bytes.
+const SHORT_NAME_BYTES: usize = 128;
 
 /// A text by its number.
 struct Name<'a> {
@@ -69,9 +77,15 @@ impl<'a> Names<'a> {
     /// A text by its number. What is not UTF-8 is replaced.
     pub(crate) fn text(&mut self, id: u32) -> &Arc<str> {
         let name = &mut self.known[id as usize];
-        let bytes = &name.bytes;
-        name.text
-            .get_or_insert_with(|| String::from_utf8_lossy(bytes).into())
+        let (bytes, copied) = (&name.bytes, &mut self.copied_bytes);
+        name.text.get_or_insert_with(|| {
+            let length = match *copied < MOST_COPIED_BYTES {
+                true => bytes.len(),
+                false => bytes.len().min(SHORT_NAME_BYTES),
+            };
+            *copied += length;
+            String::from_utf8_lossy(&bytes[..length]).into()
+        })
     }
 
     /// What a linkage name reads as.

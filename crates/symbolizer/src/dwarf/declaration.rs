@@ -13,6 +13,7 @@ use rustc_hash::FxHashMap;
 
 use super::files::{LineTable, PathTable};
 use super::scope::scopes_of;
+use super::text::text_of;
 use super::units::{Unit, UnitAt, Units};
 use super::{DwarfError, Slice};
 
@@ -201,12 +202,12 @@ impl<'u, 'a> Declarations<'u, 'a> {
             let value = attribute.value();
             match attribute.name() {
                 gimli::DW_AT_linkage_name | gimli::DW_AT_MIPS_linkage_name => {
-                    let text = dwarf.attr_string(inner, value).ok();
+                    let text = text_of(dwarf, inner, value);
                     let known = &mut self.rows[row].linkage_name;
                     *known = known.or(text);
                 }
                 gimli::DW_AT_name => {
-                    let text = dwarf.attr_string(inner, value).ok();
+                    let text = text_of(dwarf, inner, value);
                     let known = &mut self.rows[row].name;
                     *known = known.or(text);
                 }

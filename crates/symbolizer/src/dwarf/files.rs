@@ -7,6 +7,7 @@ use rustc_hash::FxHashMap;
 
 use super::Slice;
 use super::declaration::Part;
+use super::text::text_of;
 use super::units::UnitAt;
 use crate::path;
 
@@ -147,7 +148,7 @@ impl<'a> LineTable<'_, 'a> {
     }
 
     fn text(&self, value: gimli::AttributeValue<Slice<'a>>) -> Option<Cow<'a, [u8]>> {
-        let text = self.dwarf.attr_string(self.unit, value).ok()?;
+        let text = text_of(self.dwarf, self.unit, value)?;
         Some(Cow::Borrowed(text.slice()))
     }
 }

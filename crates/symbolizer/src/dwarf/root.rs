@@ -12,6 +12,7 @@ use gimli::{
 
 use super::budget::Budget;
 use super::ranges::RangeAttributes;
+use super::text::text_of;
 use super::{DwarfError, Slice};
 
 /// A root found within this many bytes of its table costs nothing of the budget.
@@ -108,12 +109,12 @@ impl<'a> Root<'a> {
         value: &AttributeValue<Slice<'a>>,
     ) -> Result<(), DwarfError> {
         match name {
-            gimli::DW_AT_name => self.unit.name = dwarf.attr_string(&self.unit, *value).ok(),
+            gimli::DW_AT_name => self.unit.name = text_of(dwarf, &self.unit, *value),
             gimli::DW_AT_comp_dir => {
-                self.unit.comp_dir = dwarf.attr_string(&self.unit, *value).ok();
+                self.unit.comp_dir = text_of(dwarf, &self.unit, *value);
             }
             gimli::DW_AT_GNU_dwo_name | gimli::DW_AT_dwo_name => {
-                self.split_name = dwarf.attr_string(&self.unit, *value).ok();
+                self.split_name = text_of(dwarf, &self.unit, *value);
             }
             gimli::DW_AT_stmt_list => {
                 if let AttributeValue::DebugLineRef(offset) = value {

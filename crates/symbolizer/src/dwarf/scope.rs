@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use gimli::{Dwarf, UnitOffset};
 
+use super::text::text_of;
 use super::{DwarfError, Slice};
 
 /// How deep scopes nest at most; deeper ones are damage.
@@ -42,7 +43,7 @@ pub(crate) fn scopes_of(
         for &specification in abbreviation.attributes() {
             let attribute = entries.read_attribute(specification)?;
             match (attribute.name(), attribute.value()) {
-                (gimli::DW_AT_name, value) => name = dwarf.attr_string(unit, value).ok(),
+                (gimli::DW_AT_name, value) => name = text_of(dwarf, unit, value),
                 (gimli::DW_AT_sibling, gimli::AttributeValue::UnitRef(at)) => sibling = Some(at),
                 _ => {}
             }

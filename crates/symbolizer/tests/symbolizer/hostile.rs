@@ -133,3 +133,18 @@ main:   nop
         "a circle is no damage, it only says nothing"
     );
 }
+
+/// A section of texts without an end: each name reaches to the end of the section.
+#[test]
+fn names_without_an_end_are_cut() {
+    let scratch = Scratch::new();
+    scratch.write("main.c", C_MAIN);
+    scratch.write("other.c", C_OTHER);
+    scratch.run("gcc -O2 -g main.c other.c -o program");
+    std::fs::write(scratch.path("texts"), vec![b'x'; 64 << 20]).unwrap();
+    scratch.run("objcopy --update-section .debug_str=texts program damaged");
+    let names = names(&scratch.path("damaged"));
+    let frames = (0..names.len()).flat_map(|place| names.frames(place));
+    let lengths: Vec<usize> = frames.map(|frame| frame.function.name.len()).collect();
+    assert_eq!(lengths.iter().max(), Some(&(64 << 10)));
+}

@@ -11,6 +11,7 @@ use hotproof_symbolizer::NamedFrame;
 
 use crate::programs::{C_MAIN, C_OTHER, CPP, RUST};
 use crate::scratch::{Scratch, name_text};
+use crate::sources::works;
 
 /// Name, line, and last component of the file.
 type Frame = (String, Option<u32>, Option<String>);
@@ -102,5 +103,32 @@ fn cpp_and_rust_chains_equal_those_of_the_reference() {
     for level in ["1", "2"] {
         scratch.run(&format!("rustc -O -C debuginfo={level} main.rs -o program"));
         assert!(compare(&scratch.path("program"), 3) > 1000);
+    }
+}
+
+#[test]
+fn chains_of_clang_equal_those_of_the_reference() {
+    let scratch = Scratch::new();
+    scratch.write("main.c", C_MAIN);
+    scratch.write("other.c", C_OTHER);
+    scratch.write("main.cpp", CPP);
+    for (flags, least) in [
+        ("-g -gdwarf-2", 1),
+        ("-g -gdwarf-4", 3),
+        ("-g -gdwarf-5", 3),
+        ("-g -gdwarf-5 -gdwarf64", 3),
+        ("-gline-tables-only", 3),
+        ("-g -ffunction-sections -Wl,--gc-sections", 3),
+    ] {
+        // With lines alone its C++ functions have bare names, which we complete by the symbol table.
+        let has_names = flags != "-gline-tables-only";
+        let cpp = has_names.then_some("clang++ -O2 FLAGS main.cpp");
+        for sources in ["clang -O2 FLAGS main.c other.c"].into_iter().chain(cpp) {
+            let make = sources.replace("FLAGS", flags) + " -o program";
+            if works(&scratch, &make) {
+                let inlined = compare(&scratch.path("program"), 1);
+                assert!(inlined >= least, "{inlined} inlined chains by {make}");
+            }
+        }
     }
 }
