@@ -126,10 +126,10 @@ fn slots<'a, H: Headers>(
                     Some(addend.cast_unsigned())
                 };
                 let rows = rows.iter().filter(|_| has_link(link));
-                rows.map(|row| (row.clone(), addend(row))).collect()
+                rows.map(|row| (*row, addend(row))).collect()
             } else if let Ok(Some((rows, link))) = header.rel(LittleEndian, file.data()) {
                 let rows = rows.iter().filter(|_| has_link(link));
-                let rows = rows.map(|row| H::Rela::from(row.clone()));
+                let rows = rows.map(|row| H::Rela::from(*row));
                 rows.map(|row| {
                     // What is added lies in the slot itself.
                     let slot = row.r_offset(LittleEndian).into();
