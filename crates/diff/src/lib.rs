@@ -38,7 +38,8 @@ mod verdict;
 mod witness;
 
 pub use attribution::{
-    Attribution, AttributionKind, Decomposition, FunctionResult, Hot, ShareChange, TimeChange,
+    Attribution, AttributionKind, Decomposition, FunctionResult, Hot, LEAST_CAPTURED, ShareChange,
+    TimeChange,
 };
 pub use ceiling::{Ceiling, FunctionCeiling};
 pub use conclusion::{

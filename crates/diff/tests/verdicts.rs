@@ -225,6 +225,43 @@ fn faster_with_too_few_samples_is_inconclusive() {
     assert!(conclusion.warnings[0].contains("only 200 samples a side"));
 }
 
+/// Samples of which too many were lost judge no function: neither a keep nor "not on the hot path"
+/// rests on them, nor a table row. What was counted exactly stands.
+#[test]
+fn lost_samples_judge_no_function() {
+    let losing = |mut comparison: Comparison, share: f64, side: Side| {
+        for pair in &mut comparison.pairs {
+            let run = match side {
+                Side::Base => &mut pair.base,
+                Side::Head => &mut pair.head,
+            };
+            let tally = run.tally.as_mut().unwrap();
+            tally.lost = (tally.samples as f64 * share).round() as u64;
+        }
+        comparison
+    };
+    for side in [Side::Base, Side::Head] {
+        let lossy = losing(faster(), 0.01, side);
+        let says = "cannot say whether parse::number did it: below 99.5 % nothing is attributed";
+        let conclusion = expect(&lossy, Verdict::Inconclusive, 12, says);
+        assert_eq!(conclusion.attribution.kind, AttributionKind::TooManyLost);
+        assert_eq!(conclusion.attribution.hot, Hot::Undecided);
+        let rows = conclusion.functions.iter();
+        assert!(rows.clone().all(|row| row.hot == Hot::Undecided));
+        // A few lost samples change nothing.
+        expect(&losing(faster(), 0.004, side), Verdict::Keep, 0, "explains");
+        let cold = made(0.1, 0.1, 1.0).comparison();
+        expect(&cold, Verdict::NotOnHotPath, 13, "");
+        expect(
+            &losing(cold, 0.01, side),
+            Verdict::Discard,
+            10,
+            "no difference",
+        );
+        expect(&losing(slower(), 0.01, side), Verdict::Regression, 11, "");
+    }
+}
+
 #[test]
 fn slower_is_a_regression_whoever_did_it() {
     expect(

@@ -157,7 +157,10 @@ impl Tallies<'_> {
             own: own_change,
             total_share,
             own_share: self.share(|function, _| function.own),
-            hot: Hot::of(&hot_share, &possible, floor),
+            hot: match self.sampled.is_lossy() {
+                true => Hot::Undecided,
+                false => Hot::of(&hot_share, &possible, floor),
+            },
             hot_share,
             base_samples: added(self.pairs.iter().map(|(base, _)| base.total)),
             head_samples: added(self.pairs.iter().map(|(_, head)| head.total)),

@@ -10,6 +10,10 @@ pub(crate) use series::Sampled;
 
 use crate::values::{Estimate, FunctionRow};
 
+/// When less than this share of the samples of a recording was captured, those that are there decide
+/// nothing: what is lost is lost in bursts, when the machine was busiest.
+pub const LEAST_CAPTURED: f64 = 0.995;
+
 /// Whether a function is on the hot path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Hot {
@@ -122,6 +126,9 @@ pub enum AttributionKind {
     /// There are too few samples or pairs to tell: what is known of the changed functions fits
     /// both "they stood still" and "they carry it all".
     TooFewSamples,
+    /// Less than [`LEAST_CAPTURED`] of the samples were captured, so that those that are
+    /// there say nothing of functions.
+    TooManyLost,
     /// The gain or loss is one of waiting, which samples of CPU time do not see.
     Waiting,
     /// Nothing was sampled.

@@ -24,7 +24,10 @@ pub(crate) fn attribute(
     let parts = (sampled.len() > 0).then(|| decompose(sampled));
     Attribution {
         kind: kind(comparison, sampled, functions, parts.as_ref(), outcome),
-        hot: hot(comparison, functions, parts.as_ref()),
+        hot: match sampled.is_lossy() {
+            true => Hot::Undecided,
+            false => hot(comparison, functions, parts.as_ref()),
+        },
         parts,
         movers: movers(comparison, functions),
     }
@@ -106,7 +109,9 @@ fn kind(
         return AttributionKind::Unavailable;
     };
     let fewest = sampled.samples(Side::Base).min(sampled.samples(Side::Head));
-    if fewest < FEWEST_SAMPLES || sampled.len() < FEWEST_PAIRS {
+    if sampled.is_lossy() {
+        AttributionKind::TooManyLost
+    } else if fewest < FEWEST_SAMPLES || sampled.len() < FEWEST_PAIRS {
         AttributionKind::TooFewSamples
     } else if !any_changed {
         AttributionKind::NotAttributable

@@ -4,7 +4,7 @@
 //! The difference of the two runs of a pair then holds the sampling error and the differences
 //! between runs together, which is why all errors are taken from the pairs.
 
-use super::TimeChange;
+use super::{LEAST_CAPTURED, TimeChange};
 use crate::statistics::{
     LEVEL, PAIRS_FOR_PRIOR, PairedTest, RatioTest, SCALE_FLOOR, hodges_lehmann, median,
     prior_scale, robust_sd, values,
@@ -112,6 +112,16 @@ impl<'a> Sampled<'a> {
         let runs = self.pairs.iter().map(|pair| pair.side(side));
         runs.map(|run| run.tally.samples)
             .fold(0, u64::saturating_add)
+    }
+
+    /// Whether so many samples of one side were lost that those that are there judge nothing.
+    pub(super) fn is_lossy(&self) -> bool {
+        [Side::Base, Side::Head].into_iter().any(|side| {
+            let runs = self.pairs.iter().map(|pair| pair.side(side));
+            let lost = runs.map(|run| run.tally.lost).fold(0, u64::saturating_add) as f64;
+            let captured = self.samples(side) as f64;
+            captured < LEAST_CAPTURED * (captured + lost)
+        })
     }
 
     /// Times of both sides for a count of samples, as fractions of the unit.

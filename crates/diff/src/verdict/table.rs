@@ -43,6 +43,7 @@ pub(crate) enum Reason {
     NotExplained,
     HoldsOverLayouts,
     TooFewSamples,
+    TooManyLost,
     CpuAndWallDisagree,
     Slower,
     MicroOnly { function: FunctionRow, gain: f64 },
@@ -150,6 +151,7 @@ fn faster(facts: &Facts<'_>) -> (Verdict, Reason) {
         AttributionKind::Waiting => (Verdict::KeepUnattributed, Reason::Waiting),
         AttributionKind::Unavailable => (Verdict::KeepUnattributed, Reason::Unavailable),
         AttributionKind::TooFewSamples => (Verdict::Inconclusive, Reason::TooFewSamples),
+        AttributionKind::TooManyLost => (Verdict::Inconclusive, Reason::TooManyLost),
         // What holds however the code lies is no accident of how it lies.
         AttributionKind::NotExplained if facts.holds_over_layouts() => {
             (Verdict::KeepUnexplained, Reason::HoldsOverLayouts)

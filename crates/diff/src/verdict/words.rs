@@ -1,7 +1,7 @@
 //! The one sentence of each verdict.
 
 use super::table::{Facts, Reason};
-use crate::attribution::{AttributionKind, Decomposition, Hot};
+use crate::attribution::{AttributionKind, Decomposition, Hot, LEAST_CAPTURED};
 use crate::changes::is_script;
 use crate::conclusion::{MetricRow, Outcome, Quantity};
 use crate::statistics::FEWEST_PAIRS;
@@ -91,6 +91,12 @@ pub(crate) fn sentence(facts: &Facts<'_>, reason: Reason) -> String {
             "{}, but there are too few samples to say whether {} did it; give the workload more work.",
             effect(facts),
             changed_names(facts)
+        ),
+        Reason::TooManyLost => format!(
+            "{}, but so many samples were lost that those that are left cannot say whether {} did it: below {} nothing is attributed; compare again on a machine that is less busy.",
+            effect(facts),
+            changed_names(facts),
+            percent(LEAST_CAPTURED)
         ),
         Reason::CpuAndWallDisagree => format!(
             "CPU time and wall time moved in opposite directions: {}.",

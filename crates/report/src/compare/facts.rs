@@ -2,7 +2,7 @@
 
 use hotproof_diff::{
     Attribution, AttributionKind, Ceiling, Comparison, Conclusion, Decomposition, FunctionRow,
-    Outcome,
+    LEAST_CAPTURED, Outcome,
 };
 
 use super::page::Fact;
@@ -103,6 +103,10 @@ fn explained(comparison: &Comparison, attribution: &Attribution) -> Option<Strin
         (AttributionKind::TooFewSamples, _) => {
             "unknown: there are too few samples to say where the time went.".to_owned()
         }
+        (AttributionKind::TooManyLost, _) => format!(
+            "unknown: less than {} of the samples were captured, which judge nothing.",
+            percent(LEAST_CAPTURED)
+        ),
         (AttributionKind::Waiting, _) => {
             "unknown: the time is spent waiting, which samples of CPU time do not see.".to_owned()
         }

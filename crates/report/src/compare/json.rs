@@ -465,6 +465,7 @@ fn explained<'a>(comparison: &'a Comparison, conclusion: &Conclusion) -> Explain
             AttributionKind::NotJoinable => "not_joinable",
             AttributionKind::NoCodeChanged => "no_code_changed",
             AttributionKind::TooFewSamples => "too_few_samples",
+            AttributionKind::TooManyLost => "too_many_lost",
             AttributionKind::Waiting => "waiting",
             AttributionKind::Unavailable => "unavailable",
         },

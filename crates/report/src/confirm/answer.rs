@@ -1,6 +1,6 @@
 //! The decision.
 
-use hotproof_diff::Estimate;
+use hotproof_diff::{Estimate, LEAST_CAPTURED};
 use std::borrow::Cow;
 
 use hotproof_profile::{Profile, StackEnd, StackWeight};
@@ -173,10 +173,6 @@ fn confirmation(
         place: target.place,
     }
 }
-
-/// When less than this share of the samples was captured, those that are there decide nothing: what
-/// is lost is lost in bursts, when the machine was busiest.
-pub(super) const LEAST_CAPTURED: f64 = 0.995;
 
 /// The share of the samples whose stacks were cut or could not be unwound: their missing frames
 /// are callers. Formats that do not tell are taken at their word, as everywhere.

@@ -1,6 +1,8 @@
 //! The answers on a terminal.
 
-use super::answer::{Confirmation, Decision, LEAST_CAPTURED};
+use hotproof_diff::LEAST_CAPTURED;
+
+use super::answer::{Confirmation, Decision};
 use super::interval::FEWEST_SAMPLES;
 use super::matching::Candidate;
 use super::{Answer, FLOOR};
