@@ -69,8 +69,17 @@ impl<'a> CopyAndTail<'a> {
 
     fn begin(&mut self) -> State {
         let end = self.copy.bytes.len() as u64;
-        self.returns
-            .retain(|&(offset, _)| offset + COMPARED_BYTES >= end);
+        let is_near = |&(offset, _): &(u64, u64)| offset + COMPARED_BYTES >= end;
+        match self.returns.iter().any(is_near) {
+            true => self.returns.retain(is_near),
+            // One frame takes up the rest of the copy. What it calls returns and is called anew all
+            // the time; that it is still there itself is told by the outermost return address.
+            false => {
+                let outermost = self.returns.pop_back();
+                self.returns.clear();
+                self.returns.extend(outermost);
+            }
+        }
         let Some(from) = self.returns.iter().map(|&(offset, _)| offset).min() else {
             return State::Refused;
         };
@@ -270,6 +279,25 @@ mod tests {
             stack.returned(returned);
             assert_eq!(stack.word(bottom + 8 * 600), expected);
             assert_eq!(stack.is_live(), expected.is_ok());
+        }
+    }
+
+    /// A function whose frame takes up most of the copy, as that of rustc's `run_compiler` does, is
+    /// still there when the return address into it stands, whatever has become of those below it.
+    #[test]
+    fn one_huge_frame_is_enough_to_go_on() {
+        let mut words: Vec<u64> = (0..20_000).collect();
+        let copied = bytes_of(&words[..8_000]);
+        (words[3], words[7_000]) = (0, 0);
+        let bottom = words.as_ptr().addr() as u64;
+        for (outermost, expected) in [(5, Ok(9_000)), (3, Err(()))] {
+            let mut buffer = Vec::new();
+            let mut stack = CopyAndTail::new(own_pid(), bottom, full(&copied), &mut buffer);
+            for index in [3, outermost] {
+                assert_eq!(stack.word(bottom + 8 * index), Ok(index));
+                stack.returned(index);
+            }
+            assert_eq!(stack.word(bottom + 8 * 9_000), expected);
         }
     }
 
