@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use rustc_hash::FxHashSet;
 use rustix::event::{PollFd, PollFlags};
 use rustix::process::{Pid, PidfdFlags};
 
@@ -50,6 +51,27 @@ pub(crate) fn find_running(pids: &[u32]) -> Result<Vec<Running>, RecordError> {
     wanted.sort_unstable();
     wanted.dedup();
     Ok(wanted.into_iter().map(running).collect())
+}
+
+/// Processes start others while they are looked for; after so many searches what was not found is
+/// left out.
+pub(crate) const MOST_SEARCHES: usize = 20;
+
+/// The threads that run now and are not among those that are known; none when the processes are
+/// gone.
+pub(crate) fn find_new(pids: &[u32], known: &[Running]) -> Vec<Running> {
+    let mut found = find_running(pids).unwrap_or_default();
+    let known: FxHashSet<u32> = threads_of(known).map(|thread| thread.0).collect();
+    for process in &mut found {
+        process.threads.retain(|thread| !known.contains(&thread.0));
+    }
+    found.retain(|process| !process.threads.is_empty());
+    found
+}
+
+/// All threads with their names.
+pub(crate) fn threads_of(processes: &[Running]) -> impl Iterator<Item = &(u32, String)> {
+    processes.iter().flat_map(|process| &process.threads)
 }
 
 /// One thread of a process.

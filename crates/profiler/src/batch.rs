@@ -12,6 +12,11 @@ use crate::unwind::word_at;
 /// How far behind the beginning of a round records are held back.
 pub(crate) const SLACK_NS: u64 = 2_000_000;
 
+/// `PERF_RECORD_FORK`, and where the number of the new thread stands in it, behind the numbers of
+/// its process and of its maker's.
+const FORK: u32 = 7;
+const FORK_TID_AT: usize = 8;
+
 /// Copied records with the time of each.
 #[derive(Debug, Default)]
 pub(crate) struct Batch {
@@ -114,6 +119,17 @@ impl Batch {
                     used_bytes: stack.used_bytes,
                 }),
             });
+        })
+    }
+
+    /// The threads that waiting records tell the start of.
+    pub(crate) fn started(&self) -> impl Iterator<Item = u32> {
+        let forks = self.entries.iter();
+        let forks = forks.filter(|entry| entry.header.kind == FORK);
+        forks.filter_map(|entry| {
+            let body = &self.bytes[entry.start..entry.start + entry.len];
+            let tid = body.get(FORK_TID_AT..FORK_TID_AT + 4)?;
+            Some(u32::from_ne_bytes(tid.try_into().ok()?))
         })
     }
 
@@ -255,6 +271,18 @@ mod tests {
             [(40, 9, b"late".to_vec()), (50, 9, b"young".to_vec())]
         );
         assert_eq!(batch.waiting_bytes(), 0);
+    }
+
+    /// The third number of a fork is the new thread's; other records start nobody.
+    #[test]
+    fn waiting_forks_tell_who_was_started() {
+        let mut batch = Batch::default();
+        let numbers = |numbers: [u32; 4]| numbers.map(u32::to_ne_bytes).concat();
+        batch.push(1, FORK, &numbers([10, 10, 12, 11]));
+        batch.push(2, 4, &numbers([10, 10, 13, 11]));
+        batch.push(3, FORK, &numbers([14, 10, 14, 10]));
+        batch.push(4, FORK, b"short");
+        assert_eq!(batch.started().collect::<Vec<_>>(), [12, 14]);
     }
 
     /// Records of one time keep the order of their ring: an exec before the mappings it makes.

@@ -132,10 +132,9 @@ impl Counters {
 
     /// Opens them on threads that run, counting at once; those that have ended meanwhile are left
     /// out.
-    pub(crate) fn attach(threads: &[i32]) -> Result<Vec<Counters>, Errno> {
+    pub(crate) fn attach(threads: impl Iterator<Item = u32>) -> Result<Vec<Counters>, Errno> {
         threads
-            .iter()
-            .map(|&tid| Counters::of_thread(tid))
+            .map(|tid| Counters::of_thread(tid.cast_signed()))
             .collect()
     }
 

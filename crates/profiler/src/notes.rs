@@ -4,8 +4,8 @@ use crate::growth::Stage;
 use crate::observer::{Observer, Waits};
 use crate::recording::{Counts, CpuSource, Ended, Recording, Rung, Sampled};
 use crate::request::StackMode;
-use crate::sampler::{ScopeKind, Watch};
 use crate::stops::Stops;
+use crate::watch::{ScopeKind, Watch};
 
 /// Below this share of the counted CPU time, the samples do not stand for the whole run.
 const LOW_COVERAGE: f64 = 0.9;

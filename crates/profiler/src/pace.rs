@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::observer::Observer;
-use crate::sampler::Watch;
+use crate::watch::Watch;
 
 /// The first wait: the earlier it is seen that stacks are cut, the fewer are.
 const FIRST: Duration = Duration::from_millis(2);

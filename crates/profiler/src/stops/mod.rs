@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 
 use hotproof_profile::{Sink, SinkError};
 
-use crate::attach::Running;
+use crate::attach::{MOST_SEARCHES, Running};
 use crate::machine;
 use crate::observer::Observer;
 use crate::sys::Tick;
@@ -107,8 +107,36 @@ impl Stops {
         Ok(())
     }
 
-    /// Watches processes that run already; threads that ended meanwhile are left out.
-    pub(crate) fn seize_running(&mut self, processes: &[Running]) -> io::Result<()> {
+    /// Watches processes that run already; threads that ended meanwhile are left out. Whoever was
+    /// started while the first of them were seized is found by `again` and added to `processes`.
+    pub(crate) fn seize_running(
+        &mut self,
+        processes: &mut Vec<Running>,
+        mut again: impl FnMut(&[Running]) -> Vec<Running>,
+    ) -> io::Result<()> {
+        let mut new = processes.clone();
+        for _ in 0..MOST_SEARCHES {
+            self.seize_each(&new)?;
+            new = again(processes);
+            // Makers that are seized tell of those that they have started.
+            for process in &mut new {
+                process
+                    .threads
+                    .retain(|thread| !tracer_is(thread.0.cast_signed()));
+            }
+            new.retain(|process| !process.threads.is_empty());
+            if new.is_empty() {
+                break;
+            }
+            processes.extend(new.iter().cloned());
+        }
+        if self.threads.is_empty() {
+            return Err(io::Error::from_raw_os_error(libc::ESRCH));
+        }
+        Ok(())
+    }
+
+    fn seize_each(&mut self, processes: &[Running]) -> io::Result<()> {
         for process in processes {
             let Ok(pid) = i32::try_from(process.pid) else {
                 continue;
@@ -125,12 +153,11 @@ impl Stops {
                         self.threads.insert(tid, thread);
                     }
                     Err(error) if error.raw_os_error() == Some(libc::ESRCH) => {}
+                    // Its maker was seized before it was started.
+                    Err(_) if tracer_is(tid) => {}
                     Err(error) => return Err(error),
                 }
             }
-        }
-        if self.threads.is_empty() {
-            return Err(io::Error::from_raw_os_error(libc::ESRCH));
         }
         Ok(())
     }

@@ -30,6 +30,8 @@ pub(super) struct Seized {
     clock: ThreadClock,
     /// CPU time at the sample before.
     sampled_ns: u64,
+    /// Turns when it last stopped for us: while there was no other, it waits for a CPU.
+    stopped_turns: Option<u64>,
     /// The account at the tick before.
     looked: Account,
     /// Whether it ran at the tick before: then it may run still, although its account, which the
@@ -50,6 +52,7 @@ impl Seized {
             interrupted: false,
             clock,
             sampled_ns: from_ns,
+            stopped_turns: None,
             looked: Account {
                 cpu_ns: from_ns,
                 turns: 0,
@@ -72,6 +75,10 @@ impl Seized {
         };
         let moved = account.cpu_ns != self.looked.cpu_ns;
         self.looked = account;
+        if self.stopped_turns == Some(account.turns) {
+            // To interrupt it would cost it its turn as soon as that comes, again and again.
+            return false;
+        }
         self.ran = (moved || self.ran) && self.clock.is_running();
         self.ran
     }
@@ -85,6 +92,7 @@ impl Seized {
     /// of one CPU we take the turn from whoever runs, so that turns tell nothing.
     pub(super) fn advance(&mut self, in_call: bool, cpus: Cpus) -> Option<u64> {
         let Account { cpu_ns, turns } = self.clock.account()?;
+        self.stopped_turns = Some(turns);
         if in_call && turns != self.looked.turns && cpus == Cpus::Several {
             return None;
         }
@@ -185,6 +193,25 @@ mod tests {
         assert_eq!(kept(child.id().try_into().unwrap()), Kept::Ours);
         child.kill().unwrap();
         child.wait().unwrap();
+    }
+
+    /// A thread that has had no turn since it stopped for a sample is not interrupted again, and is
+    /// once it had one.
+    #[test]
+    fn who_waits_for_a_turn_is_left_alone() {
+        let pid = i32::try_from(std::process::id()).unwrap();
+        let tid = rustix::thread::gettid().as_raw_nonzero().get();
+        std::thread::sleep(Duration::from_millis(1));
+        let mut thread = Seized::new(pid, tid, Some(0));
+        assert!(thread.runs_on());
+        thread.advance(false, Cpus::Several);
+        // The account says nothing of a turn that goes on; this one began before.
+        let waits = (0..100).any(|_| {
+            thread.stopped_turns = Some(thread.clock.account().unwrap().turns);
+            !thread.runs_on()
+        });
+        std::thread::sleep(Duration::from_millis(1));
+        assert!(waits && thread.runs_on());
     }
 
     /// CPU time counts once.

@@ -5,7 +5,6 @@ use std::io;
 use perf_event::Counter;
 use rustix::io::Errno;
 
-use crate::attach::Running;
 use crate::cgroup::TargetGroup;
 use crate::decode::Names;
 use crate::event_name::EventName;
@@ -14,10 +13,12 @@ use crate::growth::{Growth, Stage, first_stack_bytes};
 use crate::launch::HeldChild;
 use crate::machine;
 use crate::recording::{Refusal, Rung, Sampled};
-use crate::refusal::{self, Facts};
-use crate::request::{Attach, OffCpu, Request, Sampling, StackMode, Whom};
+use crate::refusal::Facts;
+use crate::request::{OffCpu, Request, Sampling, StackMode};
 use crate::rings::Rings;
-use crate::stops::Stops;
+use crate::watch::{ScopeKind, Watch};
+
+mod running;
 
 /// Size of a sample without its stack: header, fields, a deep kernel callchain.
 const SAMPLE_BYTES_WITHOUT_STACK: u64 = 300;
@@ -38,7 +39,7 @@ const SMALLEST_STACK_BYTES: u32 = 8_192;
 
 /// What is kept between runs.
 #[derive(Debug, Default)]
-pub(crate) struct Sampler {
+pub(crate) struct EventOpener {
     /// The rings that events write into.
     pub(crate) rings: Rings,
     cpus: Vec<usize>,
@@ -74,113 +75,7 @@ enum GroupState {
     Impossible,
 }
 
-/// Whom the events of a run watch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum ScopeKind {
-    /// The target, and what it starts by inheritance; the target's exec enables them.
-    Tasks,
-    /// Running threads, and what they start by inheritance; enabled by [`Watch::enable`].
-    Attached,
-    /// Whoever is in the control group; enabled by [`Watch::enable`].
-    Group,
-    /// Everything that runs; enabled by [`Watch::enable`].
-    Everything,
-    /// Threads that are stopped again and again; there are no events.
-    Stopped,
-}
-
-impl ScopeKind {
-    /// In words, for the profile's meta.
-    pub(crate) fn description(self) -> &'static str {
-        match self {
-            ScopeKind::Tasks => "inherited from task to task",
-            ScopeKind::Attached => "attached to running threads, inherited from task to task",
-            ScopeKind::Group => "per CPU within a control group",
-            ScopeKind::Everything => "per CPU, the whole system",
-            ScopeKind::Stopped => "followed from task to task",
-        }
-    }
-}
-
-/// The events of one run. They end when this is dropped.
-#[derive(Debug)]
-pub(crate) struct Watch {
-    /// How is sampled.
-    pub(crate) plan: EventPlan,
-    /// One event for each CPU; empty when nothing is sampled.
-    pub(crate) events: Vec<Counter>,
-    /// Beside them, one that samples where threads are switched out; empty where time off the CPU
-    /// is not wanted, or stacks of it are not permitted.
-    pub(crate) switches: Vec<Counter>,
-    /// The events that sample, when those in `events` do not.
-    pub(crate) growth: Option<Growth>,
-    /// What to tell the caller.
-    pub(crate) sampled: Sampled,
-    /// Whom the events watch.
-    pub(crate) scope: ScopeKind,
-    /// What is stopped instead, where there are no events.
-    pub(crate) stops: Option<Stops>,
-    /// Why there are none, although they were asked for.
-    pub(crate) refusal: Option<Refusal>,
-    /// Whether attached processes are watched, which nobody waits for.
-    pub(crate) attached: bool,
-}
-
-impl Watch {
-    fn new(plan: EventPlan, scope: ScopeKind) -> Watch {
-        Watch {
-            plan,
-            events: Vec::new(),
-            switches: Vec::new(),
-            growth: None,
-            sampled: Sampled::Off,
-            attached: matches!(scope, ScopeKind::Attached | ScopeKind::Everything),
-            scope,
-            stops: None,
-            refusal: None,
-        }
-    }
-
-    /// Samples by stopping threads that `seize` begins to watch, because perf events are refused or
-    /// not wanted.
-    fn stop_instead(
-        &mut self,
-        rate_hz: u64,
-        refusal: Option<Refusal>,
-        seize: impl FnOnce(&mut Stops) -> io::Result<()>,
-    ) -> Result<(), Refusal> {
-        if !self.plan.is_cpu_time() {
-            // Stops know of CPU time alone.
-            return Err(refusal::of_event(&self.plan.name(), refusal));
-        }
-        if self.plan.tells == Tells::TasksAndSwitches {
-            return Err(refusal::of_off_cpu(refusal));
-        }
-        let begin = || {
-            let mut stops = Stops::new(rate_hz)?;
-            seize(&mut stops)?;
-            Ok(stops)
-        };
-        match begin() {
-            Ok(stops) => {
-                self.plan.permitted = Permitted {
-                    kind: EventKind::CpuClock,
-                    rung: Rung::Stops,
-                };
-                self.plan.rate_hz = rate_hz.max(1);
-                self.scope = ScopeKind::Stopped;
-                self.events.clear();
-                self.growth = None;
-                self.stops = Some(stops);
-                self.refusal = refusal;
-                Ok(())
-            }
-            Err(error) => Err(refusal::of_stops(&error, refusal)),
-        }
-    }
-}
-
-impl Sampler {
+impl EventOpener {
     /// The control group that the next target should be born into; `None` where no group can be
     /// made.
     pub(crate) fn group(&mut self) -> Option<&TargetGroup> {
@@ -355,77 +250,6 @@ impl Sampler {
         Ok(())
     }
 
-    /// Opens the events for threads that run; those that have ended meanwhile are left out.
-    pub(crate) fn attach(
-        &mut self,
-        attach: &Attach,
-        processes: &[Running],
-    ) -> Result<Watch, Refusal> {
-        let plan = EventPlan {
-            wanted: attach.event.clone(),
-            fixed_period: attach.period,
-            tells: tells(attach.off_cpu),
-            ..plan_of(attach.rate_hz, attach.stacks)
-        };
-        if attach.whom == Whom::Everything {
-            return self.watch_everything(attach, plan);
-        }
-        let mut watch = Watch::new(plan, ScopeKind::Attached);
-        let by_stops = |watch: &mut Watch, refusal| {
-            watch.stop_instead(attach.stops_rate_hz, refusal, |stops| {
-                stops.seize_running(processes)
-            })
-        };
-        match attach.sampling {
-            Sampling::EventsOnly => self.try_attach(processes, &mut watch),
-            Sampling::Stops => by_stops(&mut watch, None),
-            Sampling::Events | Sampling::Off => self
-                .try_attach(processes, &mut watch)
-                .or_else(|refusal| by_stops(&mut watch, Some(refusal))),
-        }?;
-        watch.sampled = watch.plan.sampled();
-        Ok(watch)
-    }
-
-    fn watch_everything(&mut self, attach: &Attach, plan: EventPlan) -> Result<Watch, Refusal> {
-        if attach.sampling == Sampling::Stops {
-            return Err(refusal::of_everything(refusal::of_stops(
-                &io::ErrorKind::Unsupported.into(),
-                None,
-            )));
-        }
-        let refused = |errno| refusal::of_everything(Facts::read(errno).refusal());
-        let mut watch = Watch::new(plan, ScopeKind::Everything);
-        self.prepare(&mut watch.plan, Copies::FixedOfEverybody)
-            .map_err(refused)?;
-        let events = self.open_all(&watch.plan, Scope::Everything);
-        watch.events = events.map_err(refused)?;
-        watch.switches = self.open_switches(&watch.plan, Scope::Everything);
-        watch.sampled = watch.plan.sampled();
-        Ok(watch)
-    }
-
-    fn try_attach(&mut self, processes: &[Running], watch: &mut Watch) -> Result<(), Refusal> {
-        let refused = |errno| Facts::read(errno).refusal();
-        self.prepare(&mut watch.plan, Copies::Fixed)
-            .map_err(refused)?;
-        for tid in threads_of(processes) {
-            match self.open_all(&watch.plan, Scope::Thread(tid)) {
-                Ok(events) => {
-                    watch.events.extend(events);
-                    let switches = self.open_switches(&watch.plan, Scope::Thread(tid));
-                    watch.switches.extend(switches);
-                }
-                Err(Errno::SRCH) => {}
-                Err(errno) => return Err(refused(errno)),
-            }
-        }
-        if watch.events.is_empty() {
-            return Err(refused(Errno::SRCH));
-        }
-        Ok(())
-    }
-
     /// Opens what samples switches, where that is wanted and permitted; without it, stacks of time
     /// off the CPU are borrowed.
     fn open_switches(&self, plan: &EventPlan, scope: Scope<'_>) -> Vec<Counter> {
@@ -481,14 +305,6 @@ impl Sampler {
     }
 }
 
-/// The numbers of all threads.
-pub(crate) fn threads_of(processes: &[Running]) -> Vec<i32> {
-    let threads = processes.iter().flat_map(|process| &process.threads);
-    threads
-        .filter_map(|thread| thread.0.try_into().ok())
-        .collect()
-}
-
 /// A plan of which it is not settled yet what is permitted.
 fn plan_of(rate_hz: u64, stacks: StackMode) -> EventPlan {
     EventPlan {
@@ -528,56 +344,6 @@ fn fitting(stack_bytes: u32, ring_bytes: usize) -> u32 {
     let most = u32::try_from(ring_bytes / FEWEST_SAMPLES_IN_RING).unwrap_or(u32::MAX);
     let fitting = stack_bytes.min(most.max(SMALLEST_STACK_BYTES));
     fitting - fitting % 8
-}
-
-impl Watch {
-    /// How many records the kernel dropped; `None` when it does not say, or nothing is sampled.
-    pub(crate) fn lost_records(&self) -> Option<u64> {
-        if self.events.is_empty() {
-            return None;
-        }
-        let growing = self.growth.iter().flat_map(Growth::events);
-        let events = self.events.iter().chain(growing);
-        events.map(events::lost_records).sum()
-    }
-
-    /// The period that may change within the run; `None` where one was asked for, the kernel adapts
-    /// it, or tasks inherit their events.
-    pub(crate) fn jittered_period(&self) -> Option<u64> {
-        let of_cpus = matches!(self.scope, ScopeKind::Group | ScopeKind::Everything);
-        let by_clock = self.plan.permitted.kind.is_clock() && self.plan.fixed_period.is_none();
-        (of_cpus && by_clock).then(|| self.plan.period())?
-    }
-
-    /// Gives the events of one CPU another period from now on, by its place among the CPUs.
-    pub(crate) fn set_period(&self, cpu: usize, period: u64) -> io::Result<()> {
-        let Some(growth) = &self.growth else {
-            return crate::sys::set_period(&self.events[cpu], period);
-        };
-        // One of them is off, and takes over at this period.
-        let larger = growth.larger.get(cpu).map(|(_, event)| event);
-        let mut both = growth.small.get(cpu).into_iter().chain(larger);
-        both.try_for_each(|event| crate::sys::set_period(event, period))
-    }
-
-    /// Enables events that no exec enables; called just before the target is released.
-    pub(crate) fn enable(&mut self) -> io::Result<()> {
-        if self.scope != ScopeKind::Tasks {
-            for event in self.events.iter_mut().chain(&mut self.switches) {
-                event.enable()?;
-            }
-            if let Some(growth) = &mut self.growth {
-                growth.enable()?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Whether copies of the stack are small and can grow.
-    pub(crate) fn can_grow(&self) -> bool {
-        let stage = self.growth.as_ref().map(|growth| &growth.stage);
-        stage == Some(&Stage::Small)
-    }
 }
 
 #[cfg(test)]
