@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::run::{self, SPIN, alone, compile, hotproof, perf_opens};
+use crate::run::{self, SPIN, alone, compile, finish, hotproof, perf_opens, skip};
 
 /// A folder with the spinning program and a profile of it.
 fn recorded(milliseconds: &str) -> tempfile::TempDir {
@@ -256,6 +256,67 @@ fn events_are_sampled_by_name() {
     .ends_with(20)
     .says(&["ptrace"]);
 }
+
+/// What a shell prints after mounting tracefs where nobody else sees it; `None` where that is not
+/// permitted.
+fn with_tracefs(here: &Path, arguments: &str) -> Option<crate::run::Ran> {
+    let mount = "mount -t tracefs tracefs /sys/kernel/tracing";
+    let within = |script: &str| {
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "sh", "-c", script]);
+        command.arg(env!("CARGO_BIN_EXE_hotproof"));
+        command.current_dir(here).env("HOTPROOF_CACHE", "off");
+        finish(&mut command)
+    };
+    (within(mount).status == 0).then(|| within(&format!("{mount} && $0 {arguments}")))
+}
+
+/// A tracepoint is sampled each time it is passed, with the stack that led there; without tracefs,
+/// and for a number that the CPU's counters do not know, it is told what is missing.
+#[test]
+fn tracepoints_are_sampled_and_raw_events_are_told() {
+    if !perf_opens("tracepoints") {
+        return;
+    }
+    let _machine = alone();
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    compile(here, "naps", NAPS);
+    let tracepoint = "sched:sched_switch";
+    hotproof(here, &["record", "-e", "no-such:point", "--", "true"])
+        .ends_with(2)
+        .says(&["no-such:point", "tracefs"]);
+    let raw = hotproof(here, &["record", "-e", "r003c", "--", "./naps"]);
+    match raw.status {
+        0 => assert!(raw.stderr.contains("r003c"), "{}", raw.stderr),
+        _ => drop(raw.ends_with(20).says(&["r003c"])),
+    }
+    let record = format!("record -e {tracepoint} -o naps.hotproof -- ./naps");
+    let Some(ran) = with_tracefs(here, &record) else {
+        skip("tracepoints: tracefs cannot be mounted here");
+        return;
+    };
+    ran.ends_with(0).says(&[tracepoint]);
+    let report = hotproof(here, &["report", "naps.hotproof", "--json"]).ends_with(0);
+    let json: serde_json::Value = serde_json::from_str(&report.stdout).unwrap();
+    let rows = json["functions"].as_array().unwrap();
+    for (name, naps) in [("long_way", 300), ("short_way", 100)] {
+        let row = rows.iter().find(|row| row["name"] == name).unwrap();
+        let samples = row["samples"].as_u64().unwrap();
+        // It may be preempted there, too.
+        assert!((naps..naps + 60).contains(&samples), "{row}");
+    }
+}
+
+/// Sleeps a hundred and three hundred times, in two functions.
+const NAPS: &str = r#"
+#include <time.h>
+static volatile int rounds;
+static void nap(void) { struct timespec t = {0, 100000}; nanosleep(&t, 0); }
+__attribute__((noinline)) void short_way(void) { for (int i = 0; i < 100; i++) { nap(); rounds++; } }
+__attribute__((noinline)) void long_way(void) { for (int i = 0; i < 300; i++) { nap(); rounds++; } }
+int main(void) { short_way(); long_way(); return 0; }
+"#;
 
 /// Of a recorder that is killed, what it had a second before is there, in a file of its own; its
 /// target does not outlive it.

@@ -139,6 +139,26 @@ fn the_target_does_not_notice() {
     assert!(report.stdout.contains("work"), "{}", report.stdout);
 }
 
+/// Six programs take turns on one CPU: each gets as many samples a second of its own CPU time as one
+/// alone, and not as many as a second of time has.
+#[test]
+fn samples_follow_cpu_time_where_programs_take_turns() {
+    let _machine = alone();
+    let folder = workshop();
+    let here = folder.path();
+    let script = "for i in 1 2 3 4 5 6; do ./spin 250 & done; wait";
+    let record = ["record", "--sampler", "ptrace", "-F", "397", "--"];
+    let pinned = ["taskset", "-c", "0", "sh", "-c", script];
+    hotproof(here, &[&record[..], &pinned].concat()).ends_with(0);
+    let report = hotproof(here, &["report", "profile.hotproof", "--json"]).ends_with(0);
+    let json: serde_json::Value = serde_json::from_str(&report.stdout).unwrap();
+    let profile = &json["profile"];
+    let number = |name: &str| profile[name].as_f64().unwrap();
+    let a_second = number("samples") / (number("cpu_time_ns") / 1e9);
+    // Turns are shorter than the time between samples here, so that some come a little early.
+    assert!((250.0..560.0).contains(&a_second), "{a_second}: {profile}");
+}
+
 /// A process that runs already is attached to and goes on, whether the recording ends by itself or
 /// is killed.
 #[test]

@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use hotproof_formats::native::{self, ReadError, Writer};
 use hotproof_profile::Profile;
 
+use crate::output::WriteResult;
+
 /// So many parts of killed recorders are left lying beside each other.
 const MOST_PARTS: u32 = 100;
 
@@ -41,14 +43,11 @@ impl Part {
         Ok(Part { writer })
     }
 
-    /// Everything that was recorded; the file is removed.
-    pub(crate) fn finish(self) -> io::Result<Profile> {
-        let mut file = self.writer.finish().map_err(io::Error::other)?;
-        file.file.seek(SeekFrom::Start(0))?;
-        native::read(&file.file).map_err(|error| match error {
-            ReadError::Io(error) => error,
-            other => io::Error::other(other),
-        })
+    /// Everything that was recorded; its samples stay in the file.
+    pub(crate) fn finish(self) -> io::Result<Recorded> {
+        let file = self.writer.finish().map_err(io::Error::other)?;
+        let profile = native::read_summed(file.whole()?).map_err(unreadable)?;
+        Ok(Recorded { profile, file })
     }
 
     /// Leaves the file where it is, and tells where that is.
@@ -58,6 +57,34 @@ impl Part {
         let mut file = self.writer.finish().map_err(io::Error::other)?;
         file.kept = true;
         Ok(file.path.clone())
+    }
+}
+
+/// A recording that has ended. Dropped, its file is removed.
+pub(crate) struct Recorded {
+    /// What is known of it, with its samples added up: a long recording takes no more memory than a
+    /// short one.
+    pub(crate) profile: Profile,
+    file: MovingFile,
+}
+
+impl Recorded {
+    /// Everything, in memory.
+    pub(crate) fn into_profile(self) -> io::Result<Profile> {
+        native::read(self.file.whole()?).map_err(unreadable)
+    }
+
+    /// Writes the profile with each of its samples.
+    pub(crate) fn write(&self, out: &mut dyn Write) -> WriteResult {
+        native::write_with_samples(&self.profile, self.file.whole()?, out)?;
+        Ok(())
+    }
+}
+
+fn unreadable(error: ReadError) -> io::Error {
+    match error {
+        ReadError::Io(error) => error,
+        other => io::Error::other(other),
     }
 }
 
@@ -86,6 +113,13 @@ impl MovingFile {
             written: 0,
             kept: false,
         }
+    }
+
+    /// All that was written, from the start.
+    fn whole(&self) -> io::Result<&File> {
+        let mut file = &self.file;
+        file.seek(SeekFrom::Start(0))?;
+        Ok(file)
     }
 
     fn relocate(&mut self) -> io::Result<()> {
@@ -167,7 +201,7 @@ mod tests {
         part.writer.secure().unwrap();
         assert!(folder.path().join("p.part2").exists());
         process(&mut part.writer, 8);
-        let profile = part.finish().unwrap();
+        let profile = part.finish().unwrap().into_profile().unwrap();
         let pids = profile.processes.rows().iter().map(|row| row.pid);
         assert_eq!(pids.collect::<Vec<_>>(), [7, 8]);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);

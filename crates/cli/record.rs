@@ -20,8 +20,8 @@ use hotproof_symbolizer::Summary;
 
 use crate::arguments::Record;
 use crate::failure::{Code, Exit, Failure, Outcome};
-use crate::output::{PendingFile, Voice};
-use crate::part::Part;
+use crate::output::{PendingFile, Voice, WriteResult};
+use crate::part::{Part, Recorded};
 use crate::progress::Ticker;
 use crate::{interrupt, output, terminal};
 
@@ -45,17 +45,16 @@ pub(crate) fn run(arguments: &Record, voice: Voice) -> Outcome {
     let file = file.until_later();
     let mut recorder = Recorder::new();
     let flags = interrupt::flags()?;
-    let (recording, mut profile) = all_runs(arguments, &mut recorder, &flags, into, voice)?;
+    let (recording, mut taken) = all_runs(arguments, &mut recorder, &flags, into, voice)?;
     if let Sampled::No(refusal) = &recording.sampled {
         return Err(refused(refusal));
     }
     let mut symbolizer = crate::cache::symbolizer();
     symbolizer.hold(recorder.take_held_files());
-    let named = crate::cache::name(&mut symbolizer, &mut profile);
-    let file_bytes =
-        file.finish_or_rescue(|out| Ok(hotproof_formats::native::write(&profile, out)?))?;
+    let named = crate::cache::name(&mut symbolizer, taken.profile());
+    let file_bytes = file.finish_or_rescue(|out| taken.write(out))?;
 
-    let profile = on_cpu(profile);
+    let profile = on_cpu(taken.into_summary());
     let summary = hotproof_report::record::summary(&RecordFacts {
         profile: &profile,
         file: &arguments.output.to_string_lossy(),
@@ -81,6 +80,46 @@ enum Into {
     Memory,
 }
 
+/// What was recorded.
+enum Taken {
+    /// In memory.
+    Whole(Profile),
+    /// With its samples in a file.
+    Part(Recorded),
+}
+
+impl Taken {
+    fn profile(&mut self) -> &mut Profile {
+        match self {
+            Taken::Whole(profile) => profile,
+            Taken::Part(recorded) => &mut recorded.profile,
+        }
+    }
+
+    fn write(&self, out: &mut dyn io::Write) -> WriteResult {
+        match self {
+            Taken::Whole(profile) => Ok(hotproof_formats::native::write(profile, out)?),
+            Taken::Part(recorded) => recorded.write(out),
+        }
+    }
+
+    /// What to sum it up by; samples may be added up.
+    fn into_summary(self) -> Profile {
+        match self {
+            Taken::Whole(profile) => profile,
+            Taken::Part(recorded) => recorded.profile,
+        }
+    }
+
+    /// With each sample, to be put together with others.
+    fn into_whole(self) -> io::Result<Profile> {
+        match self {
+            Taken::Whole(profile) => Ok(profile),
+            Taken::Part(recorded) => recorded.into_profile(),
+        }
+    }
+}
+
 /// All runs as one profile, with what came of the last of them. A run that fails or is interrupted
 /// is the last.
 fn all_runs(
@@ -89,33 +128,49 @@ fn all_runs(
     flags: &interrupt::Flags,
     into: Into,
     voice: Voice,
-) -> Result<(Recording, Profile), Failure> {
-    let mut profiles = Vec::new();
+) -> Result<(Recording, Taken), Failure> {
+    let mut before = Vec::new();
     for number in 1..=arguments.repeat {
-        let (recording, profile) = match into {
+        let (recording, taken) = match into {
             Into::Part => sample_into_part(arguments, recorder, flags.clone(), voice)?,
             Into::Memory => {
                 let mut profile = Profile::default();
                 let recording = sample(arguments, recorder, flags.clone(), &mut profile, voice);
-                (recording.map_err(|error| cannot_record(&error))?, profile)
+                (
+                    recording.map_err(|error| cannot_record(&error))?,
+                    Taken::Whole(profile),
+                )
             }
         };
-        profiles.push(profile);
         let ran = matches!(recording.exit, Some(TargetExit::Code(0)))
             && recording.ended != Ended::Interrupted;
-        if number == arguments.repeat || !ran {
-            if number < arguments.repeat {
-                output::say(&format!(
-                    "run {number} of {} was the last: see below",
-                    arguments.repeat
-                ));
-            }
-            let profile =
-                merge(profiles).map_err(|error| Failure::new(Code::Failure, error.to_string()))?;
-            return Ok((recording, profile));
+        if number < arguments.repeat && ran {
+            before.push(taken.into_whole().map_err(lost)?);
+            continue;
         }
+        if number < arguments.repeat {
+            output::say(&format!(
+                "run {number} of {} was the last: see below",
+                arguments.repeat
+            ));
+        }
+        return Ok((recording, together(before, taken)?));
     }
     unreachable!("there is at least one run, and the last one returns")
+}
+
+/// Several runs in memory; a single one stays where it is.
+fn together(mut before: Vec<Profile>, last: Taken) -> Result<Taken, Failure> {
+    if before.is_empty() {
+        return Ok(last);
+    }
+    before.push(last.into_whole().map_err(lost)?);
+    let merged = merge(before).map_err(|error| Failure::new(Code::Failure, error.to_string()))?;
+    Ok(Taken::Whole(merged))
+}
+
+fn lost(error: io::Error) -> Failure {
+    Failure::new(Code::Failure, format!("cannot record: {error}"))
 }
 
 /// Records into a file beside the output, so that a recorder that is killed leaves what it had.
@@ -124,11 +179,10 @@ fn sample_into_part(
     recorder: &mut Recorder,
     flags: interrupt::Flags,
     voice: Voice,
-) -> Result<(Recording, Profile), Failure> {
-    let lost = |error: io::Error| Failure::new(Code::Failure, format!("cannot record: {error}"));
+) -> Result<(Recording, Taken), Failure> {
     let mut part = Part::create(&arguments.output).map_err(lost)?;
     match sample(arguments, recorder, flags, &mut part.writer, voice) {
-        Ok(recording) => Ok((recording, part.finish().map_err(lost)?)),
+        Ok(recording) => Ok((recording, Taken::Part(part.finish().map_err(lost)?))),
         Err(error @ (RecordError::Sink(_) | RecordError::System { .. })) => {
             let failure = cannot_record(&error);
             Err(match part.keep() {

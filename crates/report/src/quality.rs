@@ -201,14 +201,19 @@ fn unnamed_warning(share: f64, unnamed: &[(String, f64)]) -> String {
 }
 
 fn complete_share(profile: &Profile) -> Option<f64> {
-    let known = |end: &&StackEnd| **end != StackEnd::Unknown;
-    let all = profile.samples.end.iter().filter(known).count();
-    let complete = profile
-        .samples
-        .end
-        .iter()
-        .filter(|&&end| matches!(end, StackEnd::Complete | StackEnd::Stitched));
-    (all > 0).then(|| complete.count() as f64 / all as f64)
+    let samples = profile.row_samples();
+    let (mut all, mut complete) = (0, 0);
+    for (row, end) in profile.samples.end.iter().enumerate() {
+        match end {
+            StackEnd::Unknown => {}
+            StackEnd::Complete | StackEnd::Stitched => {
+                all += samples(row);
+                complete += samples(row);
+            }
+            StackEnd::Truncated | StackEnd::Failed => all += samples(row),
+        }
+    }
+    (all > 0).then(|| complete as f64 / all as f64)
 }
 
 /// The share of the wall time that was spent on a CPU, above 1 for several threads. Time in which
@@ -259,8 +264,11 @@ pub(crate) fn whole_ns(profile: &Profile) -> Option<f64> {
 /// The share of frames with a name, weighted by samples, and where the others lie.
 fn named_share(profile: &Profile) -> (Option<f64>, Vec<(String, f64)>) {
     let mut samples_of = vec![0u64; profile.stacks.len()];
-    for stack in profile.samples.stack.iter().flatten() {
-        samples_of[stack.index()] += 1;
+    let samples = profile.row_samples();
+    for (row, stack) in profile.samples.stack.iter().enumerate() {
+        if let Some(stack) = stack {
+            samples_of[stack.index()] += samples(row);
+        }
     }
     let mut all = 0u64;
     let mut unnamed: BTreeMap<String, u64> = BTreeMap::new();

@@ -85,7 +85,7 @@ fn circumstances(profile: &Profile) -> Vec<String> {
 fn rate_reached(profile: &Profile, asked: u64) -> String {
     match profile.meta.cpu_time_ns.filter(|&ns| ns > 0) {
         Some(cpu) => {
-            let reached = profile.samples.len() as f64 * 1e9 / cpu as f64;
+            let reached = profile.sample_count() as f64 * 1e9 / cpu as f64;
             format!("{} of {} Hz", count(reached.round() as u64), count(asked))
         }
         None => format!("{} Hz", count(asked)),

@@ -13,9 +13,11 @@ mod meta;
 mod read;
 mod rows;
 mod schema;
+mod summed;
 mod write;
 
 pub(crate) use chunk::MAGIC;
 pub use chunk::VERSION;
 pub use read::{Limits, ReadError, Recovered, read, read_recovering, read_within};
+pub use summed::{CopyError, read_summed, write_with_samples};
 pub use write::{UNFINISHED, Writer, write};

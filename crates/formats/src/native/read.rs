@@ -8,8 +8,9 @@ use hotproof_profile::{
 use prost::Message;
 
 use super::chunk::{ChunkKind, ChunkReader, VERSION};
+use super::rows::{self, Fault};
 use super::write::UNFINISHED;
-use super::{meta, rows, schema};
+use super::{meta, schema};
 use crate::sniff::Kind;
 
 /// How much a reader is willing to hold in memory.
@@ -110,7 +111,11 @@ impl Recovered {
 /// # Errors
 /// Any [`ReadError`]; also when the file is cut. [`read_recovering`] accepts that.
 pub fn read(input: impl Read) -> Result<Profile, ReadError> {
-    let recovered = read_recovering(input)?;
+    whole(read_recovering(input)?)
+}
+
+/// The profile, if nothing of it is missing.
+pub(super) fn whole(recovered: Recovered) -> Result<Profile, ReadError> {
     recovered.missing.map_or(Ok(recovered.profile), Err)
 }
 
@@ -128,9 +133,19 @@ pub fn read_recovering(input: impl Read) -> Result<Recovered, ReadError> {
 /// # Errors
 /// As [`read_recovering`].
 pub fn read_within(input: impl Read, limits: Limits) -> Result<Recovered, ReadError> {
+    read_rows(input, limits, |_| Ok(()))
+}
+
+/// As [`read_within`]; `after` sees the profile after the rows of each chunk, and may take samples
+/// out.
+pub(super) fn read_rows(
+    input: impl Read,
+    limits: Limits,
+    mut after: impl FnMut(&mut Profile) -> Result<(), Fault>,
+) -> Result<Recovered, ReadError> {
     let mut chunks = ChunkReader::new(BufReader::new(input), limits)?;
     let mut profile = Profile::default();
-    let missing = match read_chunks(&mut chunks, &mut profile, limits) {
+    let missing = match read_chunks(&mut chunks, &mut profile, limits, &mut after) {
         Ok(()) => None,
         Err(error @ (ReadError::Cut { .. } | ReadError::Corrupt { .. })) => Some(error),
         Err(error) => return Err(error),
@@ -143,8 +158,10 @@ fn read_chunks<R: Read>(
     chunks: &mut ChunkReader<R>,
     profile: &mut Profile,
     limits: Limits,
+    after: &mut impl FnMut(&mut Profile) -> Result<(), Fault>,
 ) -> Result<(), ReadError> {
     let mut heap_bytes = 0;
+    let mut samples = 0;
     loop {
         let chunk = chunks.chunks;
         let corrupt = |what| ReadError::Corrupt { chunk, what };
@@ -154,7 +171,10 @@ fn read_chunks<R: Read>(
             ChunkKind::Rows => {
                 let message = schema::Rows::decode(&bytes[..]).map_err(unreadable)?;
                 heap_bytes += heap_of(&message);
+                let before = profile.samples.len();
                 rows::append(profile, message).map_err(corrupt)?;
+                samples += (profile.samples.len() - before) as u64;
+                after(profile).map_err(corrupt)?;
                 check_memory(heap_bytes + rows_of(profile), limits.total_bytes)?;
             }
             ChunkKind::Meta => {
@@ -166,7 +186,7 @@ fn read_chunks<R: Read>(
             }
             ChunkKind::End => {
                 let message = schema::End::decode(&bytes[..]).map_err(unreadable)?;
-                if message != counts(profile, chunk) {
+                if message != counts(profile, samples, chunk) {
                     return Err(corrupt("the counts at the end differ from what was read"));
                 }
                 return chunks.expect_end();
@@ -176,13 +196,13 @@ fn read_chunks<R: Read>(
 }
 
 /// What the end chunk has to say about what was read.
-fn counts(profile: &Profile, chunks: u64) -> schema::End {
+fn counts(profile: &Profile, samples: u64, chunks: u64) -> schema::End {
     schema::End {
         chunks,
         strings: profile.strings.len() as u64,
         locations: profile.locations.len() as u64,
         stacks: profile.stacks.len() as u64,
-        samples: profile.samples.len() as u64,
+        samples,
     }
 }
 

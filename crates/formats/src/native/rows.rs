@@ -10,7 +10,7 @@ use super::column::{from_deltas, from_runs, to_option};
 use super::schema;
 
 /// What is wrong with a chunk.
-type Fault = &'static str;
+pub(super) type Fault = &'static str;
 
 const UNEVEN: Fault = "the columns of a table differ in length";
 const UNKNOWN_VALUE: Fault = "a value is not one of this version";
@@ -305,7 +305,10 @@ fn label(message: &schema::Label) -> Result<Label, Fault> {
 }
 
 /// Decodes all columns before it adds any, so that a fault leaves the samples even.
-fn append_samples(profile: &mut Profile, columns: &schema::Samples) -> Result<(), Fault> {
+pub(super) fn append_samples(
+    profile: &mut Profile,
+    columns: &schema::Samples,
+) -> Result<(), Fault> {
     let times = wide(&columns.time_ns);
     let count = times.len();
     let stacks = level(optional_ids(&columns.stack)?, count)?;

@@ -11,6 +11,7 @@ use hotproof_profile::{
 use super::batch::Batch;
 use super::chunk::{ChunkKind, ChunkWriter};
 use super::schema;
+use super::summed::sample_at;
 use crate::WriteError;
 
 /// The last note of a recording whose end was not written.
@@ -31,38 +32,10 @@ const TEXT_LIMIT: usize = 8 << 20;
 pub fn write(profile: &Profile, out: impl Write) -> Result<(), WriteError> {
     profile.validate()?;
     let mut rows = RowWriter::new(out)?;
-    rows.meta(&profile.meta, profile.foreign.as_ref())?;
-    rows.weights(&profile.weights)?;
-    for text in profile.strings.iter() {
-        rows.string(text)?;
-    }
-    macro_rules! copy {
-        ($($table:ident),*) => {$(
-            for row in profile.$table.rows() {
-                rows.add(size_of_val(row), |batch| batch.$table.push(row.clone()))?;
-            }
-        )*};
-    }
-    copy!(
-        processes, threads, images, mappings, symbols, functions, frames, locations, stacks
-    );
-    for set in profile.labels.iter() {
-        rows.label_set(set)?;
-    }
-    let samples = &profile.samples;
+    rows.tables(profile)?;
     let mut weights = Vec::new();
-    for row in 0..samples.len() {
-        weights.clear();
-        weights.extend(samples.weights.iter().map(|column| column[row]));
-        rows.sample(&Sample {
-            thread: samples.thread[row],
-            time_ns: samples.time_ns[row],
-            stack: samples.stack[row],
-            weights: &weights,
-            cpu: samples.cpu[row],
-            end: samples.end[row],
-            labels: samples.labels[row],
-        })?;
+    for row in 0..profile.samples.len() {
+        rows.sample(&sample_at(&profile.samples, row, &mut weights))?;
     }
     rows.finish()?;
     Ok(())
@@ -240,7 +213,7 @@ impl<W: Write> Sink for Writer<W> {
 
 /// Gathers rows into chunks.
 #[derive(Debug)]
-struct RowWriter<W: Write> {
+pub(super) struct RowWriter<W: Write> {
     chunks: ChunkWriter<W>,
     batch: Batch,
     batch_bytes: usize,
@@ -249,13 +222,36 @@ struct RowWriter<W: Write> {
 }
 
 impl<W: Write> RowWriter<W> {
-    fn new(out: W) -> Result<Self, WriteError> {
+    pub(super) fn new(out: W) -> Result<Self, WriteError> {
         Ok(RowWriter {
             chunks: ChunkWriter::new(out)?,
             batch: Batch::default(),
             batch_bytes: 0,
             written: schema::End::default(),
         })
+    }
+
+    /// Adds everything but the samples, in the order in which tables refer to each other.
+    pub(super) fn tables(&mut self, profile: &Profile) -> Result<(), WriteError> {
+        self.meta(&profile.meta, profile.foreign.as_ref())?;
+        self.weights(&profile.weights)?;
+        for text in profile.strings.iter() {
+            self.string(text)?;
+        }
+        macro_rules! copy {
+            ($($table:ident),*) => {$(
+                for row in profile.$table.rows() {
+                    self.add(size_of_val(row), |batch| batch.$table.push(row.clone()))?;
+                }
+            )*};
+        }
+        copy!(
+            processes, threads, images, mappings, symbols, functions, frames, locations, stacks
+        );
+        for set in profile.labels.iter() {
+            self.label_set(set)?;
+        }
+        Ok(())
     }
 
     /// Adds a row that takes about `bytes` bytes.
@@ -284,7 +280,7 @@ impl<W: Write> RowWriter<W> {
         Ok(())
     }
 
-    fn sample(&mut self, sample: &Sample<'_>) -> Result<(), WriteError> {
+    pub(super) fn sample(&mut self, sample: &Sample<'_>) -> Result<(), WriteError> {
         let bytes = size_of_val(sample) + size_of_val(sample.weights);
         self.add(bytes, |batch| batch.push_sample(sample))
     }
@@ -326,7 +322,7 @@ impl<W: Write> RowWriter<W> {
         Ok(())
     }
 
-    fn finish(mut self) -> Result<W, WriteError> {
+    pub(super) fn finish(mut self) -> Result<W, WriteError> {
         self.flush()?;
         let end = schema::End {
             chunks: self.chunks.chunks,

@@ -13,6 +13,7 @@ mod perf_script;
 mod pprof;
 mod pprof_import;
 mod schema;
+mod summed;
 mod wire;
 
 /// Says that a test was skipped, past the capture of the test harness, so that it is seen.

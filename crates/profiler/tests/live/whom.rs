@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use hotproof_profile::{Exit, Profile};
 use hotproof_profiler::{
-    Attach, CpuSource, Ended, RecordError, Recorder, Sampler, Whom, record_closure,
+    Attach, CpuSource, Ended, RecordError, Recorder, Sampler, Sampling, Whom, record_closure,
 };
 use tempfile::TempDir;
 
@@ -132,6 +132,36 @@ fn several_processes_are_attached_to() {
         assert!(seen > 0.05, "{work}: {seen}");
     }
     assert_eq!(profile.processes.len(), 2);
+}
+
+/// Threads and processes that are started while a recording attaches are watched as well: each of
+/// them, once.
+#[test]
+fn nobody_is_missed_who_starts_while_a_recording_attaches() {
+    if !sampling_works() {
+        return;
+    }
+    let folder = TempDir::new().unwrap();
+    let program = build(&folder, "gcc", &["-O2", "-pthread"], "starts.c");
+    for sampling in [Sampling::EventsOnly, Sampling::Stops] {
+        let started = Started::new(&mut Command::new(&program));
+        let mut wanted = Attach::new([started.0.id()]);
+        wanted.sampling = sampling;
+        wanted.duration = Some(Duration::from_millis(1_500));
+        let (recording, profile) = attach(&wanted);
+        // The program starts one each millisecond, and they are at work until it is killed.
+        let mut seen: Vec<u32> = profile.threads.rows().iter().map(|row| row.tid).collect();
+        let before = seen.len();
+        seen.sort_unstable();
+        seen.dedup();
+        assert_eq!(seen.len(), before, "a thread is there twice");
+        assert_eq!(before, 1 + 60 + 20, "{sampling:?} {recording:?}");
+        if sampling == Sampling::EventsOnly && profile.meta.event == "cpu-clock" {
+            let sampled = profile.total_weight(1) as f64;
+            let coverage = sampled / recording.counts.cpu_ns as f64;
+            assert_near("coverage", coverage, 1.0, 0.1);
+        }
+    }
 }
 
 /// Five hundred threads at once, each with its own name, none lost.
