@@ -122,8 +122,8 @@ pub(crate) struct EventPlan {
     pub(crate) stacks: StackMode,
     /// Bytes of stack to copy with each sample, at first.
     pub(crate) stack_bytes: u32,
-    /// Bytes to copy once stacks come back cut.
-    pub(crate) larger_stack_bytes: Option<u32>,
+    /// Bytes to copy when stacks come back cut, and when they still do; none when copies cannot grow.
+    pub(crate) larger_stack_bytes: Vec<u32>,
     /// What it tells beside its samples.
     pub(crate) tells: Tells,
     /// Whether samples name their event, because there are two.
@@ -151,8 +151,8 @@ pub(crate) enum Role {
     Tracking,
     /// It samples, with small copies of the stack.
     Small,
-    /// It will sample, with large copies of the stack, once it is enabled by hand.
-    Larger,
+    /// It will sample, with so many bytes of the stack, once it is enabled by hand.
+    Larger(u32),
 }
 
 impl EventPlan {
@@ -168,7 +168,7 @@ impl EventPlan {
             wanted: None,
             fixed_period: Some(1),
             stack_bytes: self.stack_bytes.min(SWITCH_STACK_BYTES),
-            larger_stack_bytes: None,
+            larger_stack_bytes: Vec::new(),
             ..self.clone()
         })
     }
@@ -258,7 +258,9 @@ impl EventPlan {
         let mut builder = match scope {
             Scope::Tasks(pid) => {
                 let mut builder = builder.observe_pid(pid);
-                builder.inherit(true).enable_on_exec(role != Role::Larger);
+                builder
+                    .inherit(true)
+                    .enable_on_exec(!matches!(role, Role::Larger(_)));
                 builder
             }
             Scope::Thread(tid) => {
@@ -281,7 +283,7 @@ impl EventPlan {
         }
         let sample_type = match role {
             Role::Tracking => self.format().of_other_records(),
-            Role::Whole | Role::Small | Role::Larger => {
+            Role::Whole | Role::Small | Role::Larger(_) => {
                 self.sample(&mut builder, role);
                 self.format().sample
             }
@@ -300,8 +302,8 @@ impl EventPlan {
             Some(period) => builder.sample_period(period),
             None => builder.sample_frequency(self.rate_hz),
         };
-        let stack_bytes = match (role, self.larger_stack_bytes) {
-            (Role::Larger, Some(bytes)) => bytes,
+        let stack_bytes = match role {
+            Role::Larger(bytes) => bytes,
             _ => self.stack_bytes,
         };
         if stack_bytes > 0 {
@@ -355,7 +357,7 @@ pub(crate) fn open_ring_holder(cpu: usize, watermark_bytes: usize) -> Result<Cou
 fn base<'a>(permitted: Permitted, role: Role) -> Builder<'a> {
     let mut builder = match role {
         Role::Tracking => Builder::new().kind(Software::DUMMY),
-        Role::Whole | Role::Small | Role::Larger => permitted.kind.builder(),
+        Role::Whole | Role::Small | Role::Larger(_) => permitted.kind.builder(),
     };
     builder
         .exclude_kernel(permitted.rung == Rung::UserOnly)

@@ -1,76 +1,114 @@
 //! Copies of the stack that grow when stacks come back cut.
 //!
-//! The kernel fixes the size of the copies when an event is opened. So each CPU has two sampling
-//! events from the start, one with small copies and one with large ones, of which the second is
-//! off until it is needed; tasks that are started meanwhile inherit both. Processes and mappings
-//! are told by a third event that is never switched, so that no such record is missed or doubled.
+//! The kernel fixes the size of the copies when an event is opened. So each CPU has several sampling
+//! events from the start, each with larger copies than the one before, and all but the first are off
+//! until they are needed; tasks that are started meanwhile inherit them all. Processes and mappings
+//! are told by an event beside them that is never switched, so that no such record is missed or
+//! doubled.
 //!
-//! Large copies need larger rings, which are mapped only then. At the switch each event loses the
+//! Large copies need larger rings, which are mapped only then. At a switch each event loses the
 //! part of a period that it has counted, and nothing else: what lies in the old rings is read.
 
 use std::io;
 
 use perf_event::Counter;
 
-/// The least and the most that is copied of a stack with each sample at first: enough for most
-/// programs.
-const FEWEST_BYTES: u64 = 8_192;
-const MOST_BYTES: u64 = 32_768;
-/// At first, copies of a second take no more room than this, so that rings stay small: at the usual
-/// rate the first size is the most.
-const BYTES_A_SECOND: u64 = 35 << 20;
+/// What is copied of a stack with each sample at first, at usual rates: enough for most programs.
+const FIRST_BYTES: u32 = 32_768;
+/// From this rate on a sample's own cost is what counts, and copies begin small: a copy of 8 KiB, most
+/// of it beyond the end of a shallow stack, costs 4 to 6 % of the target's time at 10 kHz, one of 1
+/// to 4 KiB next to nothing.
+const FAST_HZ: u64 = 4_000;
+const FIRST_BYTES_WHEN_FAST: u32 = 2_048;
+/// What copies grow to before they become as large as can be.
+const MIDDLE_BYTES: u32 = 16_384;
 
-/// Bytes of stack to copy with each sample at first, at so many samples a second.
-pub(crate) fn first_stack_bytes(rate_hz: u64) -> u32 {
-    let bytes = (BYTES_A_SECOND / rate_hz.max(1)).clamp(FEWEST_BYTES, MOST_BYTES);
-    (bytes - bytes % 8) as u32
+/// The sizes of copies at so many samples a second, none above `most`, the largest last.
+pub(crate) fn stack_sizes(rate_hz: u64, most: u32) -> Vec<u32> {
+    let first = match rate_hz < FAST_HZ {
+        true => &[FIRST_BYTES][..],
+        false => &[FIRST_BYTES_WHEN_FAST, MIDDLE_BYTES],
+    };
+    let mut sizes: Vec<u32> = first.iter().copied().filter(|&size| size < most).collect();
+    sizes.push(most);
+    sizes
 }
 
 /// The sampling events of a recording whose copies may grow.
 #[derive(Debug)]
 pub(crate) struct Growth {
-    /// With small copies, one for each CPU.
-    pub(crate) small: Vec<Counter>,
-    /// With large copies, and the CPU of each.
-    pub(crate) larger: Vec<(usize, Counter)>,
-    /// What became of them.
+    /// From the smallest copies to the largest.
+    pub(crate) steps: Vec<Step>,
+    /// Which of them samples.
+    pub(crate) at: usize,
+    /// What became of the last step that was tried.
     pub(crate) stage: Stage,
+}
+
+/// Events with copies of one size.
+#[derive(Debug)]
+pub(crate) struct Step {
+    /// That size.
+    pub(crate) stack_bytes: u32,
+    /// One for each CPU, and that CPU.
+    pub(crate) events: Vec<(usize, Counter)>,
 }
 
 /// How far it has come.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Stage {
-    /// Copies are small, and no stack was cut.
+    /// Copies are as small as at first, and no stack was cut.
     Small,
-    /// Copies are large.
+    /// Copies have grown.
     Grown {
-        /// Since when, nanoseconds from the start of the target.
+        /// Since when they are as large as they are, nanoseconds from the start of the target.
         after_ns: u64,
         /// How many stacks had been cut by then.
         cut_before: u64,
     },
-    /// Copies are small, because large ones could not be had.
+    /// Copies are no larger, because larger ones could not be had.
     Refused(String),
 }
 
 impl Growth {
-    /// Turns the small copies on.
-    pub(crate) fn enable(&mut self) -> io::Result<()> {
-        self.small.iter_mut().try_for_each(Counter::enable)
+    /// Bytes that are copied now.
+    pub(crate) fn stack_bytes(&self) -> u32 {
+        self.steps[self.at].stack_bytes
     }
 
-    /// Goes over to large copies; their events have rings by now.
+    /// Whether there are larger copies to be had.
+    pub(crate) fn can_go_on(&self) -> bool {
+        self.at + 1 < self.steps.len() && !matches!(self.stage, Stage::Refused(_))
+    }
+
+    /// Turns the first copies on.
+    pub(crate) fn enable(&mut self) -> io::Result<()> {
+        self.steps[self.at].each(Counter::enable)
+    }
+
+    /// Goes over to the next larger copies; their events have rings by now.
     pub(crate) fn switch(&mut self) -> io::Result<()> {
-        for (_, event) in &mut self.larger {
-            event.enable()?;
-        }
-        self.small.iter_mut().try_for_each(Counter::disable)
+        self.steps[self.at + 1].each(Counter::enable)?;
+        self.at += 1;
+        self.steps[self.at - 1].each(Counter::disable)
     }
 
     /// All sampling events.
     pub(crate) fn events(&self) -> impl Iterator<Item = &Counter> {
-        let larger = self.larger.iter().map(|(_, event)| event);
-        self.small.iter().chain(larger)
+        let steps = self.steps.iter().flat_map(|step| &step.events);
+        steps.map(|(_, event)| event)
+    }
+
+    /// Those of one CPU, by its place among the CPUs.
+    pub(crate) fn of_cpu(&self, place: usize) -> impl Iterator<Item = &Counter> {
+        let steps = self.steps.iter();
+        steps.filter_map(move |step| Some(&step.events.get(place)?.1))
+    }
+}
+
+impl Step {
+    fn each(&mut self, mut act: impl FnMut(&mut Counter) -> io::Result<()>) -> io::Result<()> {
+        self.events.iter_mut().try_for_each(|(_, event)| act(event))
     }
 }
 
@@ -78,11 +116,17 @@ impl Growth {
 mod tests {
     use super::*;
 
-    /// First copies are large at usual rates and small at high ones, in whole words.
+    /// First copies are large at usual rates and small at high ones, and none is larger than what
+    /// there is room for.
     #[test]
-    fn first_copies_follow_the_rate() {
-        let rates = [0, 1, 997, 2_999, 9_999, u64::MAX];
-        let sizes = [32_768, 32_768, 32_768, 12_232, 8_192, 8_192];
-        assert_eq!(rates.map(first_stack_bytes), sizes);
+    fn copies_follow_the_rate() {
+        for rate_hz in [0, 997, 3_999] {
+            assert_eq!(stack_sizes(rate_hz, 65_528), [32_768, 65_528]);
+        }
+        for rate_hz in [4_000, 9_999, u64::MAX] {
+            assert_eq!(stack_sizes(rate_hz, 65_528), [2_048, 16_384, 65_528]);
+        }
+        assert_eq!(stack_sizes(9_999, 16_384), [2_048, 16_384]);
+        assert_eq!(stack_sizes(997, 21_840), [21_840]);
     }
 }

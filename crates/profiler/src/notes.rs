@@ -168,7 +168,7 @@ fn growth_note(watch: &Watch) -> Option<String> {
         } => Some(format!(
             "Copies of the stack were {} bytes at first and up to {} from {:.2} s on, when {}.",
             watch.plan.stack_bytes,
-            watch.plan.larger_stack_bytes.unwrap_or_default(),
+            growth.stack_bytes(),
             *after_ns as f64 / 1e9,
             match cut_before {
                 1 => "one stack had been cut".to_owned(),
@@ -177,7 +177,7 @@ fn growth_note(watch: &Watch) -> Option<String> {
         )),
         Stage::Refused(error) => Some(format!(
             "Copies of the stack could not grow beyond {} bytes: {error}.",
-            watch.plan.stack_bytes
+            growth.stack_bytes()
         )),
     }
 }
@@ -236,12 +236,11 @@ pub(crate) fn unwinder(watch: &Watch) -> String {
     }
     match plan.stacks {
         StackMode::Adaptive { .. } | StackMode::Dwarf { .. } => {
-            let larger = match (&watch.growth, plan.larger_stack_bytes) {
-                (Some(growth), Some(bytes)) if matches!(growth.stage, Stage::Grown { .. }) => {
-                    format!(", then {}", kib(bytes))
-                }
-                _ => String::new(),
-            };
+            let steps = watch.growth.iter().flat_map(|growth| {
+                let sizes = growth.steps[1..=growth.at].iter();
+                sizes.map(|step| format!(", then {}", kib(step.stack_bytes)))
+            });
+            let larger: String = steps.collect();
             format!("registers and {small}{larger} of stack, unwound by CFI")
         }
         StackMode::FramePointer => format!(

@@ -77,6 +77,8 @@ pub(crate) struct Observer<'k> {
     pub(crate) beyond_copy: u64,
     /// Of them, those whose rest was read later.
     pub(crate) stitched_samples: u64,
+    /// The largest copy that a stack went on beyond.
+    pub(crate) largest_cut_bytes: u32,
     /// Sum of the samples' periods.
     pub(crate) period_sum: u64,
     /// What was lost so far.
@@ -113,6 +115,7 @@ impl<'k> Observer<'k> {
             samples: 0,
             complete_samples: 0,
             beyond_copy: 0,
+            largest_cut_bytes: 0,
             stitched_samples: 0,
             period_sum: 0,
             lost: Lost::default(),
@@ -319,7 +322,11 @@ impl<'k> Observer<'k> {
             _ => self.unwind(registers, stack, space).end,
         };
         let cut = end == StackEnd::Truncated || end == StackEnd::Stitched;
-        self.beyond_copy += u64::from(cut && stack.is_full());
+        if cut && stack.is_full() {
+            self.beyond_copy += 1;
+            let bytes = u32::try_from(stack.reserved_bytes).unwrap_or(u32::MAX);
+            self.largest_cut_bytes = self.largest_cut_bytes.max(bytes);
+        }
         match self.user_stacks {
             UserStacks::FramePointers => self.continue_by_frame_pointers(sample, end),
             UserStacks::Unwound(_) | UserStacks::Leaf => end,

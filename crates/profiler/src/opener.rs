@@ -9,7 +9,7 @@ use crate::cgroup::TargetGroup;
 use crate::decode::Names;
 use crate::event_name::EventName;
 use crate::events::{self, EventKind, EventPlan, Permitted, Role, Scope, Tells};
-use crate::growth::{Growth, Stage, first_stack_bytes};
+use crate::growth::{Growth, Stage, Step, stack_sizes};
 use crate::launch::HeldChild;
 use crate::machine;
 use crate::recording::{Refusal, Rung, Sampled};
@@ -48,8 +48,8 @@ pub(crate) struct EventOpener {
     group: GroupState,
     /// Whether the kernel refused to scope events to the group.
     unscoped: bool,
-    /// Whether copies of the stack had to grow in an earlier run.
-    grown: bool,
+    /// What copies of the stack had to grow to in an earlier run.
+    grown_to: u32,
 }
 
 /// Whether copies of the stack may grow.
@@ -159,10 +159,10 @@ impl EventOpener {
         self.open_on(watch, scope).map_err(refused)
     }
 
-    /// Opens the events of a watch: one for each CPU, or three where copies may grow.
+    /// Opens the events of a watch: one for each CPU, or several where copies may grow.
     fn open_on(&self, watch: &mut Watch, scope: Scope<'_>) -> Result<(), Errno> {
         let plan = &watch.plan;
-        if plan.larger_stack_bytes.is_none() {
+        if plan.larger_stack_bytes.is_empty() {
             watch.events = self.open_all(plan, scope)?;
             watch.switches = self.open_switches(plan, scope);
             return Ok(());
@@ -170,10 +170,19 @@ impl EventOpener {
         let attached = |role| self.open_each(plan, scope, role, true);
         let cpus_out = |(_, event)| event;
         let tracking = attached(Role::Tracking)?;
-        let small = attached(Role::Small)?.into_iter().map(cpus_out);
+        let mut steps = vec![Step {
+            stack_bytes: plan.stack_bytes,
+            events: attached(Role::Small)?,
+        }];
+        for &stack_bytes in &plan.larger_stack_bytes {
+            steps.push(Step {
+                stack_bytes,
+                events: self.open_each(plan, scope, Role::Larger(stack_bytes), false)?,
+            });
+        }
         watch.growth = Some(Growth {
-            small: small.collect(),
-            larger: self.open_each(plan, scope, Role::Larger, false)?,
+            steps,
+            at: 0,
             stage: Stage::Small,
         });
         watch.events = tracking.into_iter().map(cpus_out).collect();
@@ -192,16 +201,16 @@ impl EventOpener {
             },
             Err(error) => Stage::Refused(error.to_string()),
         };
-        self.grown = true;
+        self.grown_to = growth.stack_bytes();
     }
 
     fn enlarge_copies(&mut self, growth: &mut Growth, plan: &EventPlan) -> io::Result<()> {
-        let larger_bytes = plan.larger_stack_bytes.unwrap_or(plan.stack_bytes);
+        let next = &growth.steps[growth.at + 1];
         self.rings.enlarge(
             rate_of(plan),
-            SAMPLE_BYTES_WITHOUT_STACK + u64::from(larger_bytes),
+            SAMPLE_BYTES_WITHOUT_STACK + u64::from(next.stack_bytes),
         );
-        for (cpu, event) in &growth.larger {
+        for (cpu, event) in &next.events {
             let row = self.rings.largest_of(*cpu);
             row.map_or(Err(Errno::NODEV), |row| row.attach(event))?;
         }
@@ -221,23 +230,25 @@ impl EventOpener {
         let grows = matches!(plan.stacks, StackMode::Adaptive { .. })
             && copies == Copies::Growing
             // Two kinds of samples are enough.
-            && plan.tells == Tells::Tasks
-            && !self.grown;
+            && plan.tells == Tells::Tasks;
         let rate_hz = match copies {
             Copies::Growing | Copies::Fixed => rate_of(plan),
             Copies::FixedOfEverybody => rate_of(plan).saturating_mul(EVERYBODY),
         };
-        plan.stack_bytes = match grows {
-            true => first_stack_bytes(rate_hz),
-            false => most,
+        let mut sizes = match grows {
+            true => stack_sizes(rate_hz, most),
+            false => vec![most],
         };
+        sizes.retain(|&size| size >= self.grown_to.min(most));
+        plan.stack_bytes = sizes.remove(0);
         let record_bytes = SAMPLE_BYTES_WITHOUT_STACK + u64::from(plan.stack_bytes);
         self.rings.prepare(&self.cpus, rate_hz, record_bytes)?;
-        plan.larger_stack_bytes = None;
-        if grows {
+        if !sizes.is_empty() {
             let record_bytes = SAMPLE_BYTES_WITHOUT_STACK + u64::from(most);
             let ring_bytes = self.rings.enlarged_bytes(rate_hz, record_bytes);
-            plan.larger_stack_bytes = Some(fitting(most, ring_bytes));
+            let fitting = sizes.into_iter().map(|size| fitting(size, ring_bytes));
+            plan.larger_stack_bytes = fitting.collect();
+            plan.larger_stack_bytes.dedup();
         } else if matches!(
             plan.stacks,
             StackMode::Adaptive { .. } | StackMode::Dwarf { .. }
@@ -317,7 +328,7 @@ fn plan_of(rate_hz: u64, stacks: StackMode) -> EventPlan {
         rate_hz: rate_hz.max(1),
         stacks,
         stack_bytes: 0,
-        larger_stack_bytes: None,
+        larger_stack_bytes: Vec::new(),
         tells: Tells::Tasks,
         names: Names::None,
     }

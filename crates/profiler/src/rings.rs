@@ -34,7 +34,7 @@ const FREE_BYTES_PER_CPU: u64 = 516 << 10;
 #[derive(Debug, Default)]
 pub(crate) struct Rings {
     rows: Vec<CpuRing>,
-    /// Beside them, for records that are much larger; empty while there are none.
+    /// Beside them, for records that are much larger, by size; empty while there are none.
     larger: Vec<CpuRing>,
     /// The holders belong to the thread that opened them: when it ends, the kernel reports them as
     /// hung up for ever, and waiting for them would spin.
@@ -83,26 +83,34 @@ impl Rings {
     /// Adds larger rings for larger records, when the machine permits rings that are larger than
     /// those that there are.
     pub(crate) fn enlarge(&mut self, rate_hz: u64, record_bytes: u64) {
-        let have = self.smallest_bytes() as u64;
+        let have = self.largest_bytes() as u64;
         let wanted = self.enlarged_bytes(rate_hz, record_bytes) as u64;
         if wanted > have {
             let cpus: Vec<usize> = self.rows.iter().map(|row| row.cpu).collect();
-            self.larger = map_largest(&cpus, wanted, 2 * have).unwrap_or_default();
+            let more = map_largest(&cpus, wanted, 2 * have);
+            self.larger.extend(more.unwrap_or_default());
         }
     }
 
     /// The size of the rings that [`Rings::enlarge`] would lead to.
     pub(crate) fn enlarged_bytes(&self, rate_hz: u64, record_bytes: u64) -> usize {
-        let (count, have) = (self.rows.len() as u64, self.smallest_bytes());
-        let permitted = permitted_bytes(count).saturating_sub(have as u64);
+        let (count, have) = (self.rows.len() as u64, self.largest_bytes());
+        let mapped: usize = self.all().map(|row| row.ring.data_bytes()).sum();
+        let of_each = mapped as u64 / count.max(1);
+        let permitted = permitted_bytes(count).saturating_sub(of_each);
         let wanted = wanted_bytes(rate_hz, record_bytes, count, permitted);
         usize::try_from(wanted).unwrap_or(usize::MAX).max(have)
     }
 
-    /// The ring of a CPU, the larger one if there is one.
+    /// The largest ring of a CPU.
     pub(crate) fn largest_of(&self, cpu: usize) -> Option<&CpuRing> {
-        let mut all = self.larger.iter().chain(&self.rows);
+        let mut all = self.larger.iter().rev().chain(&self.rows);
         all.find(|row| row.cpu == cpu)
+    }
+
+    fn largest_bytes(&self) -> usize {
+        let sizes = self.all().map(|row| row.ring.data_bytes());
+        sizes.max().unwrap_or(0)
     }
 
     /// All rings, to wait for.

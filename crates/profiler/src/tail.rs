@@ -9,7 +9,7 @@
 use std::collections::VecDeque;
 
 use hotproof_profile::ThreadId;
-use rustc_hash::FxHashSet;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::sys::ptrace;
 use crate::unwind::{StackCopy, StackMemory, word_at};
@@ -163,6 +163,8 @@ pub(crate) struct Roots {
     known: FxHashSet<ThreadId>,
     /// Outermost addresses, by process.
     of_processes: FxHashSet<(u32, u64)>,
+    /// How often the end of the memory was looked for that a thread's stack lies in.
+    searches: FxHashMap<ThreadId, u32>,
 }
 
 /// Where a stack ends.
@@ -201,7 +203,8 @@ impl Roots {
         if root.pid != root.tid {
             // Threads of one process begin in the same function.
             let is_new = !self.known.contains(&root.thread);
-            return is_new && self.of_processes.contains(&(root.pid, root.ip));
+            return is_new
+                && (self.of_processes.contains(&(root.pid, root.ip)) || self.ends_memory(root));
         }
         // A first thread has two: the loader runs before the program does, from the same place.
         let is_start =
@@ -211,6 +214,42 @@ impl Roots {
         }
         is_start
     }
+}
+
+/// Between the first frame of a thread and the end of its stack lie what the C library knows of it and
+/// its own variables, no more than this.
+const THREAD_BYTES: u64 = 64 << 10;
+/// Looking through all mappings takes a while; a thread whose stack lies elsewhere is given up.
+const MOST_SEARCHES: u32 = 8;
+
+impl Roots {
+    /// Whether a stack that unwind information says to end ends where its memory does, as the stacks
+    /// of threads do: then that is the thread's root. Threads whose stacks are never whole in a copy
+    /// have no other, as rustc's, which begins with a frame of 60 KiB.
+    fn ends_memory(&mut self, root: Root) -> bool {
+        let searches = self.searches.entry(root.thread).or_default();
+        *searches += 1;
+        if *searches > MOST_SEARCHES {
+            return false;
+        }
+        let ends = end_of_mapping(root.pid, root.sp)
+            .is_some_and(|end| end.wrapping_sub(root.sp) <= THREAD_BYTES);
+        if ends {
+            self.learn(root);
+        }
+        ends
+    }
+}
+
+/// The end of the mapping that an address lies in, by `/proc/PID/maps`.
+fn end_of_mapping(pid: u32, address: u64) -> Option<u64> {
+    let maps = std::fs::read_to_string(format!("/proc/{pid}/maps")).ok()?;
+    let number = |text| u64::from_str_radix(text, 16).ok();
+    maps.lines().find_map(|line| {
+        let (start, end) = line.split(' ').next()?.split_once('-')?;
+        let (start, end) = (number(start)?, number(end)?);
+        (start..end).contains(&address).then_some(end)
+    })
 }
 
 /// Where the stack of a process began at its exec: `startstack` of `/proc/PID/stat`, the 28th field
@@ -331,6 +370,36 @@ mod tests {
         };
         assert!(!roots.is_known(main(start - 4_096)));
         assert!(roots.is_known(main(start - 8)));
+    }
+
+    /// A thread of which nothing is known ends where its memory does, and nowhere else; that is looked
+    /// for a few times only.
+    #[test]
+    fn an_unknown_thread_ends_with_its_memory() {
+        let pid = std::process::id();
+        let tid = rustix::thread::gettid().as_raw_nonzero().get();
+        // Tests run on threads that are not the first; this one's stack has room below.
+        let here = 0_u64;
+        let end = end_of_mapping(pid, (&raw const here).addr() as u64).unwrap();
+        let root = |thread, sp| Root {
+            pid,
+            tid: tid
+                .unsigned_abs()
+                .wrapping_add(u32::from(tid.unsigned_abs() == pid)),
+            thread: ThreadId(thread),
+            ip: 7,
+            sp,
+        };
+        let mut roots = Roots::default();
+        assert!(!roots.is_known(root(1, end - THREAD_BYTES - 8)));
+        assert!(roots.is_known(root(1, end - 64)));
+        assert!(!roots.is_known(root(1, end - 128)));
+        roots.of_processes.clear();
+        for _ in 0..MOST_SEARCHES {
+            assert!(!roots.is_known(root(2, 64)));
+        }
+        assert!(!roots.is_known(root(2, end - 64)));
+        assert_eq!(end_of_mapping(pid, 64), None);
     }
 
     /// A sample in the loader told of its root, and no stack of the program was taken for whole.

@@ -5,7 +5,7 @@ use std::io;
 use perf_event::Counter;
 
 use crate::events::{self, EventKind, EventPlan, Permitted, Tells};
-use crate::growth::{Growth, Stage};
+use crate::growth::Growth;
 use crate::recording::{Refusal, Rung, Sampled};
 use crate::refusal;
 use crate::stops::Stops;
@@ -139,10 +139,10 @@ impl Watch {
         let Some(growth) = &self.growth else {
             return crate::sys::set_period(&self.events[cpu], period);
         };
-        // One of them is off, and takes over at this period.
-        let larger = growth.larger.get(cpu).map(|(_, event)| event);
-        let mut both = growth.small.get(cpu).into_iter().chain(larger);
-        both.try_for_each(|event| crate::sys::set_period(event, period))
+        // All but one are off, and take over at this period.
+        growth
+            .of_cpu(cpu)
+            .try_for_each(|event| crate::sys::set_period(event, period))
     }
 
     /// Enables events that no exec enables; called just before the target is released.
@@ -158,9 +158,15 @@ impl Watch {
         Ok(())
     }
 
-    /// Whether copies of the stack are small and can grow.
+    /// Whether copies of the stack can grow.
     pub(crate) fn can_grow(&self) -> bool {
-        let stage = self.growth.as_ref().map(|growth| &growth.stage);
-        stage == Some(&Stage::Small)
+        self.growth.as_ref().is_some_and(Growth::can_go_on)
+    }
+
+    /// Whether they can, and a stack went on beyond a copy of `cut_bytes`, which is what is copied
+    /// now: those that lie in the rings yet were cut earlier say nothing.
+    pub(crate) fn has_to_grow(&self, cut_bytes: u32) -> bool {
+        let growing = self.growth.as_ref().filter(|growth| growth.can_go_on());
+        growing.is_some_and(|growth| cut_bytes >= growth.stack_bytes())
     }
 }

@@ -146,7 +146,7 @@ impl Run {
                     )
                     .map_err(|error: SinkError| RecordError::Sink(error))?;
                 reading.opener.rings.release(&batch);
-                if observer.beyond_copy > 0 && self.watch.can_grow() && !ended {
+                if self.watch.has_to_grow(observer.largest_cut_bytes) && !ended {
                     let cut = observer.beyond_copy;
                     reading.opener.grow(&mut self.watch, duration_ns(wall), cut);
                 }
