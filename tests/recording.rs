@@ -171,7 +171,7 @@ fn an_interrupt_ends_the_recording_and_keeps_it() {
     std::thread::sleep(Duration::from_millis(900));
     let begun = Instant::now();
     let pid = recorder.id().to_string();
-    run::finish(Command::new("kill").args(["-INT", &pid])).ends_with(0);
+    finish(Command::new("kill").args(["-INT", &pid])).ends_with(0);
     let status = recorder.wait().unwrap();
     assert!(
         begun.elapsed() < Duration::from_secs(10),
@@ -259,7 +259,7 @@ fn events_are_sampled_by_name() {
 
 /// What a shell prints after mounting tracefs where nobody else sees it; `None` where that is not
 /// permitted.
-fn with_tracefs(here: &Path, arguments: &str) -> Option<crate::run::Ran> {
+fn with_tracefs(here: &Path, arguments: &str) -> Option<run::Ran> {
     let mount = "mount -t tracefs tracefs /sys/kernel/tracing";
     let within = |script: &str| {
         let mut command = Command::new("unshare");
@@ -293,7 +293,7 @@ fn tracepoints_are_sampled_and_raw_events_are_told() {
     }
     let record = format!("record -e {tracepoint} -o naps.hotproof -- ./naps");
     let Some(ran) = with_tracefs(here, &record) else {
-        skip("tracepoints: tracefs cannot be mounted here");
+        skip("tracepoints", "tracefs cannot be mounted here");
         return;
     };
     ran.ends_with(0).says(&[tracepoint]);

@@ -145,7 +145,7 @@ fn all_runs(
         let ran = matches!(recording.exit, Some(TargetExit::Code(0)))
             && recording.ended != Ended::Interrupted;
         if number < arguments.repeat && ran {
-            before.push(taken.into_whole().map_err(lost)?);
+            before.push(taken.into_whole().map_err(|error| lost(&error))?);
             continue;
         }
         if number < arguments.repeat {
@@ -164,12 +164,12 @@ fn together(mut before: Vec<Profile>, last: Taken) -> Result<Taken, Failure> {
     if before.is_empty() {
         return Ok(last);
     }
-    before.push(last.into_whole().map_err(lost)?);
+    before.push(last.into_whole().map_err(|error| lost(&error))?);
     let merged = merge(before).map_err(|error| Failure::new(Code::Failure, error.to_string()))?;
     Ok(Taken::Whole(merged))
 }
 
-fn lost(error: io::Error) -> Failure {
+fn lost(error: &io::Error) -> Failure {
     Failure::new(Code::Failure, format!("cannot record: {error}"))
 }
 
@@ -180,9 +180,12 @@ fn sample_into_part(
     flags: interrupt::Flags,
     voice: Voice,
 ) -> Result<(Recording, Taken), Failure> {
-    let mut part = Part::create(&arguments.output).map_err(lost)?;
+    let mut part = Part::create(&arguments.output).map_err(|error| lost(&error))?;
     match sample(arguments, recorder, flags, &mut part.writer, voice) {
-        Ok(recording) => Ok((recording, Taken::Part(part.finish().map_err(lost)?))),
+        Ok(recording) => Ok((
+            recording,
+            Taken::Part(part.finish().map_err(|error| lost(&error))?),
+        )),
         Err(error @ (RecordError::Sink(_) | RecordError::System { .. })) => {
             let failure = cannot_record(&error);
             Err(match part.keep() {

@@ -1,5 +1,10 @@
 //! An hour of samples in little memory. A program of its own, because it looks at its own peak.
 
+#![allow(
+    clippy::print_stdout,
+    reason = "the figures are for whoever asks with --nocapture"
+)]
+
 use std::fs::File;
 use std::io::{Seek, SeekFrom};
 

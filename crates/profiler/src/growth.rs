@@ -9,6 +9,7 @@
 //! Large copies need larger rings, which are mapped only then. At a switch each event loses the
 //! part of a period that it has counted, and nothing else: what lies in the old rings is read.
 
+use std::cmp::Ordering;
 use std::io;
 
 use perf_event::Counter;
@@ -22,6 +23,29 @@ const FAST_HZ: u64 = 4_000;
 const FIRST_BYTES_WHEN_FAST: u32 = 2_048;
 /// What copies grow to before they become as large as can be.
 const MIDDLE_BYTES: u32 = 16_384;
+
+/// So many stacks at least are cut before small copies grow.
+const FEWEST_CUT_OF_SMALL: u64 = 6;
+
+/// Stacks that went on beyond their copies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Cut {
+    /// Bytes of the largest copies among them.
+    bytes: u32,
+    /// How many of them had copies of that size.
+    count: u64,
+}
+
+impl Cut {
+    /// Another one, with a copy of so many bytes.
+    pub(crate) fn note(&mut self, bytes: u32) {
+        match bytes.cmp(&self.bytes) {
+            Ordering::Less => {}
+            Ordering::Equal => self.count += 1,
+            Ordering::Greater => *self = Cut { bytes, count: 1 },
+        }
+    }
+}
 
 /// The sizes of copies at so many samples a second, none above `most`, the largest last.
 pub(crate) fn stack_sizes(rate_hz: u64, most: u32) -> Vec<u32> {
@@ -81,6 +105,16 @@ impl Growth {
         self.at + 1 < self.steps.len() && !matches!(self.stage, Stage::Refused(_))
     }
 
+    /// Whether so many stacks were cut at the size that is copied now (those that lie in the rings yet
+    /// were cut earlier and say nothing) that larger copies are worth their cost. Of small ones, a few
+    /// and one in a thousand: every program is a little deeper while it is loaded.
+    pub(crate) fn has_to_go_on(&self, cut: Cut, samples: u64) -> bool {
+        let is_small = self.stack_bytes() < FIRST_BYTES;
+        let enough = !is_small
+            || (cut.count >= FEWEST_CUT_OF_SMALL && cut.count.saturating_mul(1_000) >= samples);
+        cut.bytes >= self.stack_bytes() && enough
+    }
+
     /// Turns the first copies on.
     pub(crate) fn enable(&mut self) -> io::Result<()> {
         self.steps[self.at].each(Counter::enable)
@@ -128,5 +162,33 @@ mod tests {
         }
         assert_eq!(stack_sizes(9_999, 16_384), [2_048, 16_384]);
         assert_eq!(stack_sizes(997, 21_840), [21_840]);
+    }
+
+    /// Small copies grow when one stack in a thousand is cut at their size, large ones at once; what
+    /// was cut at an earlier size says nothing.
+    #[test]
+    fn copies_grow_when_it_is_worth_it() {
+        let growth = |stack_bytes| Growth {
+            steps: vec![Step {
+                stack_bytes,
+                events: Vec::new(),
+            }],
+            at: 0,
+            stage: Stage::Small,
+        };
+        let cut = |bytes: &[u32]| {
+            let mut cut = Cut::default();
+            bytes.iter().for_each(|&bytes| cut.note(bytes));
+            cut
+        };
+        let (small, large) = (growth(2_048), growth(32_768));
+        assert!(!small.has_to_go_on(cut(&[2_048; 5]), 10));
+        assert!(small.has_to_go_on(cut(&[2_048; 6]), 6_000));
+        assert!(!small.has_to_go_on(cut(&[2_048; 6]), 6_001));
+        let middle = growth(16_384);
+        assert!(!middle.has_to_go_on(cut(&[2_048; 100]), 100));
+        assert!(!middle.has_to_go_on(cut(&[2_048, 2_048, 16_384, 2_048]), 100));
+        assert!(large.has_to_go_on(cut(&[32_768]), 1_000_000));
+        assert!(!large.has_to_go_on(cut(&[]), 10));
     }
 }

@@ -8,6 +8,7 @@ use crate::attach::{Running, executable_maps};
 use crate::batch::RawRecord;
 use crate::binary::Binaries;
 use crate::decode::{Format, Record, Sample};
+use crate::growth::Cut;
 use crate::jitter::Periods;
 use crate::registers::Registers;
 use crate::request::Tail;
@@ -77,8 +78,8 @@ pub(crate) struct Observer<'k> {
     pub(crate) beyond_copy: u64,
     /// Of them, those whose rest was read later.
     pub(crate) stitched_samples: u64,
-    /// The largest copy that a stack went on beyond.
-    pub(crate) largest_cut_bytes: u32,
+    /// The largest copies that stacks went on beyond.
+    pub(crate) cut: Cut,
     /// Sum of the samples' periods.
     pub(crate) period_sum: u64,
     /// What was lost so far.
@@ -115,7 +116,7 @@ impl<'k> Observer<'k> {
             samples: 0,
             complete_samples: 0,
             beyond_copy: 0,
-            largest_cut_bytes: 0,
+            cut: Cut::default(),
             stitched_samples: 0,
             period_sum: 0,
             lost: Lost::default(),
@@ -325,7 +326,7 @@ impl<'k> Observer<'k> {
         if cut && stack.is_full() {
             self.beyond_copy += 1;
             let bytes = u32::try_from(stack.reserved_bytes).unwrap_or(u32::MAX);
-            self.largest_cut_bytes = self.largest_cut_bytes.max(bytes);
+            self.cut.note(bytes);
         }
         match self.user_stacks {
             UserStacks::FramePointers => self.continue_by_frame_pointers(sample, end),

@@ -5,7 +5,7 @@ use std::io;
 use perf_event::Counter;
 
 use crate::events::{self, EventKind, EventPlan, Permitted, Tells};
-use crate::growth::Growth;
+use crate::growth::{Cut, Growth};
 use crate::recording::{Refusal, Rung, Sampled};
 use crate::refusal;
 use crate::stops::Stops;
@@ -163,10 +163,9 @@ impl Watch {
         self.growth.as_ref().is_some_and(Growth::can_go_on)
     }
 
-    /// Whether they can, and a stack went on beyond a copy of `cut_bytes`, which is what is copied
-    /// now: those that lie in the rings yet were cut earlier say nothing.
-    pub(crate) fn has_to_grow(&self, cut_bytes: u32) -> bool {
+    /// Whether they can, and have to.
+    pub(crate) fn has_to_grow(&self, cut: Cut, samples: u64) -> bool {
         let growing = self.growth.as_ref().filter(|growth| growth.can_go_on());
-        growing.is_some_and(|growth| cut_bytes >= growth.stack_bytes())
+        growing.is_some_and(|growth| growth.has_to_go_on(cut, samples))
     }
 }

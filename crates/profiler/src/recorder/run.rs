@@ -146,7 +146,7 @@ impl Run {
                     )
                     .map_err(|error: SinkError| RecordError::Sink(error))?;
                 reading.opener.rings.release(&batch);
-                if self.watch.has_to_grow(observer.largest_cut_bytes) && !ended {
+                if self.watch.has_to_grow(observer.cut, observer.samples) && !ended {
                     let cut = observer.beyond_copy;
                     reading.opener.grow(&mut self.watch, duration_ns(wall), cut);
                 }
