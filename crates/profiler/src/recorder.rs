@@ -160,6 +160,9 @@ impl Recorder {
     /// Watches processes that run already, until they end, time is up or the stop flag is set, and
     /// sends what it sees to `sink`. They go on undisturbed.
     ///
+    /// Threads that are started while it attaches are watched, too; one that is started in the very
+    /// microseconds in which its maker is attached to may be watched twice.
+    ///
     /// # Errors
     /// [`RecordError::NoProcess`] when one of them is not there, [`RecordError::CannotAttach`] when
     /// perf events and ptrace are refused, and as for [`Recorder::record`].
@@ -175,6 +178,9 @@ impl Recorder {
             Whom::Thread(tid) => one_thread(&attach.pids, tid)?,
             Whom::Everything => everything(),
         };
+        let before = used(&processes);
+        let busy_before_ns = machine::busy_ns();
+        let adopted_ns = clock_ns(ClockId::Monotonic);
         let mut attached = Attached::new(attach)?;
         let mut watch = self
             .opener
@@ -183,9 +189,6 @@ impl Recorder {
         sink.weights(&weights(&watch.plan))
             .map_err(RecordError::Sink)?;
         let host = self.host.get_or_insert_with(machine::host).clone();
-        let before = used(&processes);
-        let busy_before_ns = machine::busy_ns();
-        let adopted_ns = clock_ns(ClockId::Monotonic);
         watch
             .enable()
             .map_err(system("enabling the sampling event"))?;

@@ -86,7 +86,11 @@ impl EventOpener {
         for (tid, _) in threads_of(processes) {
             let scope = Scope::Thread(tid.cast_signed());
             match self.open_all(&watch.plan, scope) {
-                Ok(events) => {
+                Ok(mut events) => {
+                    // At once: until then forks are inherited by and not told of.
+                    for event in &mut events {
+                        event.enable().map_err(|_| Errno::IO)?;
+                    }
                     watch.events.extend(events);
                     let switches = self.open_switches(&watch.plan, scope);
                     watch.switches.extend(switches);
@@ -101,9 +105,10 @@ impl EventOpener {
     /// Opens events for threads that were started while events were opened for the others, and adds
     /// them to `processes`; returns how many rings were broken.
     ///
-    /// The events are enabled by now. A thread that is found and not known was either started by one
-    /// that had its event, inherited that, and is told of by a record; or it was started before, and
-    /// nobody watches it.
+    /// A thread that is found and not known was either started by one that had its event, inherited
+    /// that, and is told of by a record; or it was started before, and nobody watches it. (Started in
+    /// the microseconds between opening and enabling its maker's event, it inherits that and is not
+    /// told of: it is then watched twice.)
     pub(crate) fn attach_missed(
         &mut self,
         pids: &[u32],
@@ -125,10 +130,9 @@ impl EventOpener {
             if missed.is_empty() {
                 break;
             }
-            let (events, switches) = (watch.events.len(), watch.switches.len());
+            let switches = watch.switches.len();
             self.open_for(&missed, watch)?;
-            let more = watch.events[events..].iter_mut();
-            for event in more.chain(&mut watch.switches[switches..]) {
+            for event in &mut watch.switches[switches..] {
                 event.enable()?;
             }
             processes.append(&mut missed);
