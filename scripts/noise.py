@@ -5,9 +5,10 @@ Compares commits of a small C program whose truth is known, again and again, whi
 start and end at random: identical code (a local variable of the hot function is renamed, so that
 the machine code is the same, built twice), padding alone (a dead function more), and known changes
 of 2 % and 5 %. Each comparison appends a line to the results, and what stands there is not measured
-again, so that the script may be stopped at any time.
+again, so that the script may be stopped at any time. On a machine that is busy with other work,
+--no-load starts no busy loops; the load average beside each comparison says what it stood under.
 
-Usage: scripts/noise.py RESULTS.tsv [--minutes M] [KIND=NUMBER...]
+Usage: scripts/noise.py RESULTS.tsv [--minutes M] [--no-load] [KIND=NUMBER...]
 Example: scripts/noise.py noise.tsv identical=300 padding=100 minus2=30 minus5=30 plus2=30
          scripts/noise.py noise.tsv          what the results so far say
 HOTPROOF names the binary; without it a release build is made.
@@ -16,7 +17,7 @@ import json, os, random, signal, subprocess, sys, tempfile, threading, time
 from pathlib import Path
 
 COLUMNS = ["kind", "seed", "verdict", "outcome", "pairs", "decided", "change_pct", "low_pct",
-           "high_pct", "identical_sd_pct", "pairs_sd_pct", "seconds"]
+           "high_pct", "identical_sd_pct", "pairs_sd_pct", "seconds", "load"]
 # Turns of both loops, which take as long as each other: about 20 ms a run on the reference machine.
 TURNS = 2_500_000
 # By which fraction of the whole run each kind is slower.
@@ -64,7 +65,7 @@ def repository(folder, kind, seed):
 def compare(hotproof, kind, seed):
     with tempfile.TemporaryDirectory() as folder:
         repository(folder, kind, seed)
-        started = time.monotonic()
+        started, load_average = time.monotonic(), os.getloadavg()[0]
         ran = subprocess.run(
             [hotproof, "compare", "main~1", "main", "--json", "--no-cache", "--quiet", "--seed",
              str(seed), "--build", "cc -O2 -g -o bench bench.c", "--budget", "60", "--precision", "5", "--", "./bench"],
@@ -81,7 +82,7 @@ def compare(hotproof, kind, seed):
     spread = sorted(abs(ratio / middle - 1) for ratio in ratios)[len(ratios) // 2] * 1.4826
     row = [kind, seed, value["verdict"], end["outcome"], runs["pairs"],
            end["decided_after_pairs"], first["change_pct"], first["ci_low_pct"],
-           first["ci_high_pct"], identical.get("sd_pct"), spread * 100, seconds]
+           first["ci_high_pct"], identical.get("sd_pct"), spread * 100, seconds, load_average]
     return "\t".join("" if x is None else f"{x:.3f}" if isinstance(x, float) else str(x) for x in row)
 
 
@@ -113,8 +114,8 @@ def median(values):
 
 
 def summary(path):
-    print("| kind | comparisons | kept | faster, slower, no effect, undecided | pairs to the outcome: median, 95 % | change: median | 99 % intervals that miss the truth | spread of pairs: median |")
-    print("|---|---|---|---|---|---|---|---|")
+    print("| kind | comparisons | kept | faster, slower, no effect, undecided | pairs to the outcome: median, 95 % | change: median | 99 % intervals that miss the truth | spread of pairs: median | seconds: median | load average: median, 95 % |")
+    print("|---|---|---|---|---|---|---|---|---|---|")
     for kind, truth in KINDS.items():
         own = [row for row in rows(path) if row["kind"] == kind]
         if not own:
@@ -125,22 +126,27 @@ def summary(path):
         decided = sorted(int(row["decided"]) for row in own if row["decided"])
         late = decided[int(len(decided) * 0.95)] if decided else "-"
         ends = [(row["low_pct"], row["high_pct"]) for row in own if row["low_pct"] and row["high_pct"]]
+        loads = sorted(float(row["load"]) for row in own)
         missed = sum(not float(low) <= truth * 100 <= float(high) for low, high in ends)
         print(f"| {kind} | {len(own)} | {kept} | {', '.join(map(str, outcomes))} "
               f"| {decided[len(decided) // 2] if decided else '-'}, {late} "
               f"| {median(row['change_pct'] for row in own):+.2f} % | {missed} of {len(ends)} "
-              f"| {median(row['pairs_sd_pct'] for row in own):.2f} % |")
+              f"| {median(row['pairs_sd_pct'] for row in own):.2f} % "
+              f"| {median(row['seconds'] for row in own):.0f} "
+              f"| {loads[len(loads) // 2]:.1f}, {loads[int(len(loads) * 0.95)]:.1f} |")
 
 
 def main():
     words = sys.argv[1:]
     if not words or words[0].startswith("-"):
         sys.exit(__doc__)
-    path, minutes, wanted = Path(words[0]), None, {}
+    path, minutes, own_load, wanted = Path(words[0]), None, True, {}
     words = iter(words[1:])
     for word in words:
         if word == "--minutes":
             minutes = float(next(words))
+        elif word == "--no-load":
+            own_load = False
         else:
             kind, number = word.split("=")
             wanted[kind] = int(number)
@@ -151,11 +157,11 @@ def main():
         if hotproof is None:
             subprocess.run(["cargo", "build", "--locked", "--release", "--quiet"], cwd=top, check=True)
             hotproof = str(top / "target/release/hotproof")
-        measure(path, hotproof, wanted, minutes)
+        measure(path, hotproof, wanted, minutes, own_load)
     summary(path)
 
 
-def measure(path, hotproof, wanted, minutes):
+def measure(path, hotproof, wanted, minutes, own_load):
     if not path.exists():
         path.write_text("\t".join(COLUMNS) + "\n")
     done = {(row["kind"], int(row["seed"])) for row in rows(path)}
@@ -165,7 +171,8 @@ def measure(path, hotproof, wanted, minutes):
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     loader = threading.Thread(target=load, args=(stop,))
-    loader.start()
+    if own_load:
+        loader.start()
     until = time.monotonic() + minutes * 60 if minutes else float("inf")
     try:
         for kind, seed in order:
@@ -176,7 +183,8 @@ def measure(path, hotproof, wanted, minutes):
                 results.write(line + "\n")
     finally:
         stop.set()
-        loader.join()
+        if own_load:
+            loader.join()
 
 
 main()
