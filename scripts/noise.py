@@ -3,13 +3,14 @@
 
 Compares commits of a small C program whose truth is known, again and again, while busy loops
 start and end at random: identical code (a local variable of the hot function is renamed, so that
-the machine code is the same, built twice), padding alone (a dead function more), and known changes
-of 2 % and 5 %. Each comparison appends a line to the results, and what stands there is not measured
+the machine code is the same, built twice), padding alone (a dead function more), known changes of
+2 % and 5 % (nominal: start and end of the process do not change), and 2 % of runs ten times as long
+(0.2 s), which have 85 s. Each comparison appends a line to the results, and what stands there is not measured
 again, so that the script may be stopped at any time. On a machine that is busy with other work,
 --no-load starts no busy loops; the load average beside each comparison says what it stood under.
 
 Usage: scripts/noise.py RESULTS.tsv [--minutes M] [--no-load] [KIND=NUMBER...]
-Example: scripts/noise.py noise.tsv identical=300 padding=100 minus2=30 minus5=30 plus2=30
+Example: scripts/noise.py noise.tsv identical=300 padding=100 minus2=30 minus5=30 plus2=30 long2=10
          scripts/noise.py noise.tsv          what the results so far say
 HOTPROOF names the binary; without it a release build is made.
 """
@@ -21,10 +22,13 @@ COLUMNS = ["kind", "seed", "verdict", "outcome", "pairs", "decided", "change_pct
 # Turns of both loops, which take as long as each other: about 20 ms a run on the reference machine.
 TURNS = 2_500_000
 # By which fraction of the whole run each kind is slower.
-KINDS = {"identical": 0.0, "padding": 0.0, "minus2": -0.02, "minus5": -0.05, "plus2": 0.02}
+KINDS = {"identical": 0.0, "padding": 0.0, "minus2": -0.02, "minus5": -0.05, "plus2": 0.02, "long2": -0.02}
+# How many times as long a run of a kind is, and how many seconds it has for all its runs.
+LONGER = {"long2": 10}
+BUDGET_S = {"long2": 85}
 
 
-def program(turns, name, padding):
+def program(turns, others, name, padding):
     dead = ""
     if padding:
         dead = ('__attribute__((used, noinline)) static void dead(void) '
@@ -35,7 +39,7 @@ static volatile unsigned sink;
     for (unsigned {name} = 0; {name} < {turns}; {name}++) sink = sink * 31 + {name};
 }}
 __attribute__((noinline)) static void cold(void) {{
-    for (unsigned i = 0; i < {TURNS}; i++) sink = sink * 37 + i;
+    for (unsigned i = 0; i < {others}; i++) sink = sink * 37 + i;
 }}
 int main(void) {{
     hot();
@@ -53,9 +57,10 @@ def git(folder, *words):
 def repository(folder, kind, seed):
     git(folder, "init", "--quiet", "-b", "main")
     # The changed loop holds half the run.
-    turns = round(TURNS * (1 + 2 * KINDS[kind]))
+    others = TURNS * LONGER.get(kind, 1)
+    turns = round(others * (1 + 2 * KINDS[kind]))
     padding = random.Random(seed).randrange(16, 4096) if kind == "padding" else 0
-    for text in (program(TURNS, "i", 0), program(turns, "turn", padding)):
+    for text in (program(others, others, "i", 0), program(turns, others, "turn", padding)):
         (Path(folder) / "bench.c").write_text(text)
         (Path(folder) / ".gitignore").write_text("/bench\n")
         git(folder, "add", "--all")
@@ -68,7 +73,7 @@ def compare(hotproof, kind, seed):
         started, load_average = time.monotonic(), os.getloadavg()[0]
         ran = subprocess.run(
             [hotproof, "compare", "main~1", "main", "--json", "--no-cache", "--quiet", "--seed",
-             str(seed), "--build", "cc -O2 -g -o bench bench.c", "--budget", "60", "--precision", "5", "--", "./bench"],
+             str(seed), "--build", "cc -O2 -g -o bench bench.c", "--budget", str(BUDGET_S.get(kind, 60)), "--precision", "5", "--", "./bench"],
             cwd=folder, capture_output=True, text=True)
         seconds = time.monotonic() - started
     if not ran.stdout:

@@ -53,9 +53,19 @@ fn has_valgrind(test: &str) -> bool {
     runs
 }
 
+const BUILD: &str = "cc -O2 -g -o bench bench.c";
+
 /// The status and the document of a comparison, which holds to its schema.
 fn compare(folder: &Path, more: &[&str], workload: &[&str]) -> (i32, serde_json::Value) {
-    let build = "cc -O2 -g -o bench bench.c";
+    compare_built(folder, BUILD, more, workload)
+}
+
+fn compare_built(
+    folder: &Path,
+    build: &str,
+    more: &[&str],
+    workload: &[&str],
+) -> (i32, serde_json::Value) {
     let start = [
         "compare", "main~1", "main", "--json", "--build", build, "--seed", "7",
     ];
@@ -81,7 +91,12 @@ fn instructions_are_the_same_in_every_run_and_belong_to_the_inlined_function() {
     }
     let folder = repository(&program(2_000, DEAR), &program(2_000, CHEAP));
     let here = folder.path();
-    let (status, json) = compare(here, &["--engine", "callgrind"], &["./bench"]);
+    // Counts need no second copy of base, so none is built.
+    let built = tempfile::NamedTempFile::new().unwrap();
+    let line = format!("echo >> '{}'; {BUILD}", built.path().display());
+    let counted = ["--engine", "callgrind", "--no-cache"];
+    let (status, json) = compare_built(here, &line, &counted, &["./bench"]);
+    assert_eq!(fs::read(built.path()).unwrap().len(), 2);
     assert_eq!(
         (status, json["verdict"].as_str()),
         (0, Some("fewer_instructions")),

@@ -39,6 +39,15 @@ impl Harness {
         }
     }
 
+    /// Whether a function of this name is what the harness does beside the benchmarks, for as long
+    /// as a benchmark: divan learns at its start what its own clock and loop take.
+    pub(crate) fn is_upkeep(self, name: &str) -> bool {
+        match self {
+            Harness::Divan => name.contains("divan::time::"),
+            Harness::Criterion | Harness::Libtest | Harness::Google | Harness::Script => false,
+        }
+    }
+
     /// What it needs to be told, beside what the user told it, each with its values.
     fn settings(self) -> &'static [&'static [&'static str]] {
         match self {

@@ -4,12 +4,14 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use hotproof_profile::{ImageKind, LocationState, Profile, Source};
-use hotproof_symbolizer::{Problem, Summary};
+use hotproof_symbolizer::{DebugPlaces, Problem, Summary, examine};
 
 /// Collects what is wrong with the images of a worktree; those of the system are as they are.
 #[derive(Debug, Default)]
 pub(crate) struct Naming {
     warnings: BTreeSet<String>,
+    /// Images that have debug information, though what was sampled of them has none.
+    described: BTreeSet<String>,
 }
 
 impl Naming {
@@ -25,12 +27,29 @@ impl Naming {
             }
         }
         for name in without_debug_information(worktree, profile) {
+            if self.is_described(worktree, &name) {
+                continue;
+            }
             self.warnings.insert(format!(
                 "{name} has no debug information, so that its functions cannot be joined to the \
                  diff by file and line: build it with -g (gcc), or CARGO_PROFILE_RELEASE_DEBUG=1 \
                  (cargo), and do not strip it"
             ));
         }
+    }
+
+    /// Whether the file has debug information after all: few samples can all lie in code that comes
+    /// from the C library's own objects, such as `_start`.
+    fn is_described(&mut self, worktree: &Path, name: &str) -> bool {
+        if self.described.contains(name) {
+            return true;
+        }
+        let examined = examine(&worktree.join(name), &[], &DebugPlaces::default());
+        let is_described = examined.is_ok_and(|examined| examined.best == Some(Source::Dwarf));
+        if is_described {
+            self.described.insert(name.to_owned());
+        }
+        is_described
     }
 
     /// The warnings, in a defined order.

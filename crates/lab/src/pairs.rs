@@ -17,6 +17,7 @@ use crate::callgrind::{self, Counted, Valgrind};
 use crate::error::LabError;
 use crate::event::{Checkout, Event, Observer};
 use crate::facts;
+use crate::harness::Harness;
 use crate::layouts::Layouts;
 use crate::naming::Naming;
 use crate::options::{self, Counting, Options, RunProfiles};
@@ -33,8 +34,6 @@ struct Seat {
     /// The layouts of its programs, and which one they have now.
     layouts: Option<Layouts>,
     turned: Option<u32>,
-    // Each checkout has its own, because the two copies of base may have one build-id.
-    symbolizer: Symbolizer,
 }
 
 impl Seat {
@@ -62,6 +61,9 @@ pub(crate) struct Pairs<'a> {
     runner: Runner,
     folder: &'a Folder,
     seats: [Seat; 3],
+    /// One for all, so that what they share is read once. It tells programs apart by path and
+    /// build-id, and each checkout has a path of its own.
+    symbolizer: Symbolizer,
     joiner: Joiner<'a>,
     naming: Naming,
     outputs: Outputs,
@@ -105,8 +107,8 @@ impl<'a> Pairs<'a> {
                 task,
                 layouts: layouts.next().flatten(),
                 turned: None,
-                symbolizer: Symbolizer::new(),
             }),
+            symbolizer: Symbolizer::new(),
             scope: options.workload.scope.clone(),
             placebo: Placebo::Wanted,
             joiner,
@@ -217,7 +219,7 @@ impl<'a> Pairs<'a> {
         let mut both = Vec::new();
         for (checkout, side) in [(Checkout::Base, Side::Base), (Checkout::Head, Side::Head)] {
             observer.event(&Event::Counting { checkout });
-            let [base, head, _] = &mut self.seats;
+            let [base, head, _] = &self.seats;
             let seat = match side {
                 Side::Base => base,
                 Side::Head => head,
@@ -225,7 +227,7 @@ impl<'a> Pairs<'a> {
             let mut counted = Counted {
                 task: &seat.task,
                 side,
-                symbolizer: &mut seat.symbolizer,
+                symbolizer: &mut self.symbolizer,
             };
             let (joiner, naming) = (&mut self.joiner, &mut self.naming);
             let (count, outcome) = callgrind::count(
@@ -344,18 +346,22 @@ impl Workload for Pairs<'_> {
             ..
         } = raw.outcome;
         let tally = matches!(recording.sampled, Sampled::Yes { .. }).then(|| {
-            let seat = self.seat(raw.checkout);
-            let worktree = seat.task.worktree.clone();
-            let times_itself = seat.task.harness.is_some();
-            seat.symbolizer.hold(held);
-            let summary = seat.symbolizer.symbolize(&mut profile);
+            let task = &self.seat(raw.checkout).task;
+            let worktree = task.worktree.clone();
+            let harness = task.harness;
+            self.symbolizer.hold(held);
+            let summary = self.symbolizer.symbolize(&mut profile);
             self.naming.see(&worktree, &profile, &summary);
+            profile = match harness {
+                Some(harness) => without_upkeep(harness, profile),
+                None => profile,
+            };
             if let Some(scope) = &self.scope {
                 let (under, time_ns) = scoped(scope, profile, metrics.cpu_ns);
                 profile = under;
                 // What a harness reports is of one iteration already; its process runs for a
                 // fixed time, so that time under a function says nothing of speed.
-                if !times_itself && let Some(time_ns) = time_ns {
+                if harness.is_none() && let Some(time_ns) = time_ns {
                     metrics.reported = vec![ReportedTime {
                         name: scope.clone(),
                         time_ns,
@@ -426,6 +432,22 @@ fn scoped(scope: &str, profile: Profile, cpu_ns: u64) -> (Profile, Option<f64>) 
     let time_ns = cpu_ns as f64 * under as f64 / all as f64;
     let is_any = under > 0;
     (keep(profile, &mask, "scope"), is_any.then_some(time_ns))
+}
+
+/// The samples that are none of the harness's own upkeep, which no iteration's time holds.
+fn without_upkeep(harness: Harness, profile: Profile) -> Profile {
+    let is_upkeep = |name: &str| harness.is_upkeep(name);
+    let transform = Transform {
+        focus: Some(&is_upkeep),
+        ..Transform::default()
+    };
+    match transform.in_focus(&profile) {
+        Some(mask) => {
+            let others: Vec<bool> = mask.iter().map(|upkeep| !upkeep).collect();
+            keep(profile, &others, "harness")
+        }
+        None => profile,
+    }
 }
 
 /// Threads that were seen, each once however often it replaced its program.

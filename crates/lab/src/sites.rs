@@ -45,6 +45,17 @@ impl Site {
         }
     }
 
+    /// This very checkout in the seat of another, which nobody runs anything in.
+    fn stand_in(&self, checkout: Checkout) -> Site {
+        Site {
+            executable: self.executable.clone(),
+            ..Site::standing(Place {
+                checkout,
+                ..self.place.clone()
+            })
+        }
+    }
+
     fn is_finished(&self) -> bool {
         self.slot
             .as_ref()
@@ -97,7 +108,13 @@ impl Order<'_> {
         }
     }
 
-    /// Checks out and builds base, head and the second copy of base.
+    /// Whether two builds of base will be compared; instructions are counted without.
+    fn needs_copy(&self) -> bool {
+        !self.options.counting.is_some_and(|counting| counting.alone)
+    }
+
+    /// Checks out and builds base, head and the second copy of base. Where the copy is not needed,
+    /// base stands in for it.
     ///
     /// # Errors
     /// When git or a build fails, or the directory or product is missing.
@@ -117,11 +134,12 @@ impl Order<'_> {
             let cache = cache.as_ref().zip(keys.as_ref());
             self.site(scratch, cache, checkout)
         };
-        let mut sites = [
-            place(Checkout::Base)?,
-            place(Checkout::Head)?,
-            place(Checkout::Copy)?,
-        ];
+        let (base, head) = (place(Checkout::Base)?, place(Checkout::Head)?);
+        let copy = match self.needs_copy() {
+            true => place(Checkout::Copy)?,
+            false => base.stand_in(Checkout::Copy),
+        };
+        let mut sites = [base, head, copy];
         if !sites.iter().all(Site::is_finished) {
             // Their absence is written into what is built now; kept builds were told of then.
             for facts in [self.base, self.head] {
@@ -133,7 +151,8 @@ impl Order<'_> {
         let linker = self.linker(scratch)?;
         let mut donor = None;
         let anything_to_build = !sites.iter().all(Site::is_finished);
-        for site in &mut sites {
+        let built = if self.needs_copy() { 3 } else { 2 };
+        for site in &mut sites[..built] {
             if site.is_finished() {
                 if linker.is_some() {
                     site.layouts = Some(Layouts::kept(&site.place)?);
@@ -148,6 +167,9 @@ impl Order<'_> {
             if anything_to_build && donor.is_none() && site.place.checkout == Checkout::Base {
                 donor = self.donor_of(site);
             }
+        }
+        if !self.needs_copy() {
+            sites[2] = sites[0].stand_in(Checkout::Copy);
         }
         if let Some(cache) = cache {
             cache.trim();

@@ -8,8 +8,7 @@ use hotproof_report::compare::{Options, header, json, markdown, screen};
 
 #[test]
 fn screens() {
-    let timed = |(_, comparison): &(_, hotproof_diff::Comparison)| !comparison.is_counted_alone();
-    for (name, comparison) in pairs::all().into_iter().filter(timed) {
+    for (name, comparison) in pairs::all() {
         let conclusion = conclude(&comparison);
         golden_screens(&format!("compare-{name}"), |width| {
             let options = Options {

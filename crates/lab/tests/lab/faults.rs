@@ -402,6 +402,49 @@ fn ctrl_c_at_any_moment_leaves_nothing() {
     }
 }
 
+/// Layouts leave more behind them than other builds: a script for the linker, links of each program,
+/// and links that turn from one to the next.
+#[test]
+fn ctrl_c_amid_layouts_leaves_nothing() {
+    let program = |turns: u32| {
+        format!(
+            "#include <stdio.h>\nstatic volatile int sink;\n\
+             __attribute__((noinline)) void a(void) {{ for (int i = 0; i < {turns}; i++) sink += i; }}\n\
+             __attribute__((noinline)) void b(void) {{ sink++; }}\n\
+             int main(void) {{ a(); b(); puts(\"done\"); }}\n"
+        )
+    };
+    for at in ["built Base", "placebo 2", "pair 1"] {
+        let (base, head) = (program(3_000_000), program(2_900_000));
+        let repository = Repository::of_two(&[("a.c", &base)], &[("a.c", &head)]);
+        repository.write(".git/info/exclude", "bench\n");
+        let before = repository.state();
+        let folder = tempfile::tempdir().unwrap();
+        let record = folder.path().join("places");
+        let mut options = repository.options(&["./bench"]);
+        let line = format!(
+            "pwd >> '{}'; cc -O1 -ffunction-sections -o bench a.c",
+            record.display()
+        );
+        options.build = Build::Command(line);
+        options.layouts = 3;
+        let mut observer = Interrupting {
+            options: &options,
+            at,
+            diary: Diary::default(),
+        };
+        let error = compare(&options, &mut observer).unwrap_err();
+        assert_eq!(error.class(), ErrorClass::Interrupted, "at {at}: {error}");
+        assert_eq!(repository.state(), before, "at {at}");
+        let places = built_in(&record);
+        assert!(!places.is_empty(), "at {at}");
+        for place in places {
+            let scratch = place.parent().unwrap();
+            assert!(!scratch.exists(), "at {at}: {scratch:?} is left");
+        }
+    }
+}
+
 #[test]
 fn a_build_that_hangs_ends_with_ctrl_c() {
     let repository = two_scripts();
