@@ -1,8 +1,6 @@
 //! The screens and documents of `compare`, held to files.
 
-mod fixture;
-
-use fixture::{golden, golden_screens, pairs};
+use crate::fixture::{self, golden, golden_screens, pairs};
 use hotproof_diff::conclude;
 use hotproof_report::compare::{Options, header, json, markdown, screen};
 

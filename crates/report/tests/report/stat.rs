@@ -1,7 +1,6 @@
 //! What `hotproof stat` shows.
 
-mod fixture;
-
+use crate::fixture;
 use hotproof_profile::Unit;
 use hotproof_report::stat::{Series, StatFacts, json, table};
 

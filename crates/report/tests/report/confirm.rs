@@ -1,8 +1,6 @@
 //! The answers of `confirm`, held to files, and its rules.
 
-mod fixture;
-
-use fixture::{Builder, NUMBER, empty, fun, golden, golden_screens, parser, poor};
+use crate::fixture::{self, Builder, NUMBER, empty, fun, golden, golden_screens, parser, poor};
 use hotproof_diff::ExitCode;
 use hotproof_profile::{Profile, StackEnd};
 use hotproof_report::confirm::{

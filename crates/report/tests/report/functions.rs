@@ -1,8 +1,6 @@
 //! The screens of `report` and `record`, held to files.
 
-mod fixture;
-
-use fixture::{empty, golden, golden_screens, parser, poor};
+use crate::fixture::{self, empty, golden, golden_screens, parser, poor};
 use hotproof_profile::{Foreign, Inline, Profile, Unit, Weight};
 use hotproof_report::functions::{Options, Sort, json, table};
 use hotproof_report::record::{RecordFacts, summary};

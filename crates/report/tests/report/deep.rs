@@ -1,8 +1,6 @@
 //! Stacks far deeper than this program's own: no view goes down them by calling itself.
 
-mod fixture;
-
-use fixture::{Builder, fun};
+use crate::fixture::{Builder, fun};
 use hotproof_profile::{Profile, StackEnd};
 use hotproof_report::{difference, flamegraph, functions, tree};
 

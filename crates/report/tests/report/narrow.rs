@@ -1,8 +1,6 @@
 //! Widths that no terminal has must not break anything.
 
-mod fixture;
-
-use fixture::{empty, pairs, parser, poor};
+use crate::fixture::{empty, pairs, parser, poor};
 use hotproof_diff::conclude;
 use hotproof_report::{compare, confirm, functions, record};
 

@@ -1,8 +1,8 @@
 //! The screens, stacks and pictures of `diff`, and the trees and lines of `report`.
 
-mod fixture;
-
-use fixture::{Builder, MAIN, MEMMOVE, NUMBER, RANGE_NEXT, VALUE, WRITE, fun, golden_screens};
+use crate::fixture::{
+    self, Builder, MAIN, MEMMOVE, NUMBER, RANGE_NEXT, VALUE, WRITE, fun, golden_screens,
+};
 use hotproof_profile::{Profile, StackEnd, Unit};
 use hotproof_report::difference::*;
 use hotproof_report::{lines, tree};

@@ -1,8 +1,6 @@
 //! The page of a comparison: what is on it, and what never is.
 
-mod fixture;
-
-use fixture::pairs;
+use crate::fixture::{self, pairs};
 use hotproof_diff::{Comparison, conclude};
 use hotproof_report::compare::{Section, html};
 

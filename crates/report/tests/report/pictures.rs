@@ -3,9 +3,9 @@
 //!
 //! `scripts/viewers.sh` installs what this needs; what is not there is skipped, visibly.
 
-#[path = "../../formats/tests/viewers/programs.rs"]
+#[path = "../../../formats/tests/viewers/programs.rs"]
 mod programs;
-#[path = "../../formats/tests/viewers/random.rs"]
+#[path = "../../../formats/tests/viewers/random.rs"]
 mod random;
 
 use std::collections::{BTreeMap, BTreeSet};

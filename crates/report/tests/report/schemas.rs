@@ -1,8 +1,6 @@
 //! JSON documents against the published schemas.
 
-mod fixture;
-
-use fixture::{empty, pairs, parser, poor};
+use crate::fixture::{empty, pairs, parser, poor};
 use hotproof_report::{compare, confirm, difference, functions, schema, stat};
 use serde_json::{Value, json};
 

@@ -1,8 +1,6 @@
 //! The result log: whatever is written is read back, and the verdict with it.
 
-mod fixture;
-
-use fixture::pairs;
+use crate::fixture::pairs;
 use hotproof_diff::{Comparison, conclude};
 use hotproof_report::log::{LogError, line, parse, read};
 use proptest::prelude::*;

@@ -1,8 +1,6 @@
 //! The flame graph: deterministic, escaped, with its units.
 
-mod fixture;
-
-use fixture::{Builder, empty, fun, parser};
+use crate::fixture::{Builder, empty, fun, parser};
 use hotproof_profile::{Inline, Profile, StackEnd};
 use hotproof_report::flamegraph::{FlamegraphError, Growth, Options, write};
 
