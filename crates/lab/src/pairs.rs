@@ -361,7 +361,9 @@ impl Workload for Pairs<'_> {
                 profile = under;
                 // What a harness reports is of one iteration already; its process runs for a
                 // fixed time, so that time under a function says nothing of speed.
-                if harness.is_none() && let Some(time_ns) = time_ns {
+                if harness.is_none()
+                    && let Some(time_ns) = time_ns
+                {
                     metrics.reported = vec![ReportedTime {
                         name: scope.clone(),
                         time_ns,
