@@ -54,7 +54,6 @@ impl FileNames {
     /// # Errors
     /// When the file cannot be used.
     pub fn read(path: &Path, relative_addresses: &[u64]) -> Result<FileNames, Problem> {
-        let (sorted, rows) = in_order(relative_addresses);
         let worker = Worker::start(Wanted {
             path: PathBuf::from(path),
             build_id: Vec::new(),
@@ -64,6 +63,8 @@ impl FileNames {
             detail: Detail::Full,
             has_stacks: false,
         })?;
+        // The file is opened meanwhile.
+        let (sorted, rows) = in_order(relative_addresses);
         worker.ask(sorted);
         let mut batch = worker.receive()?;
         if !batch.is_open {
@@ -128,6 +129,8 @@ impl FileNames {
 
 /// So many bits of an address are sorted at a time.
 const DIGIT_BITS: u32 = 12;
+/// The lower half of a number that is sorted: a place.
+const PLACE_BITS: u32 = 32;
 
 /// Addresses ascending, each once, and for each place where its address is among them; without
 /// places, they were so before.
@@ -135,11 +138,9 @@ fn in_order(addresses: &[u64]) -> (Vec<u64>, Option<Vec<u32>>) {
     if addresses.is_sorted_by(|a, b| a < b) {
         return (addresses.to_vec(), None);
     }
-    let order = order_of(addresses);
     let mut sorted: Vec<u64> = Vec::with_capacity(addresses.len());
     let mut rows = vec![0; addresses.len()];
-    for place in order {
-        let address = addresses[place as usize];
+    for (address, place) in sorted_places(addresses) {
         if sorted.last() != Some(&address) {
             sorted.push(address);
         }
@@ -148,36 +149,51 @@ fn in_order(addresses: &[u64]) -> (Vec<u64>, Option<Vec<u32>>) {
     (sorted, Some(rows))
 }
 
-/// The places of addresses in ascending order of the addresses: a radix sort, because addresses of
-/// one file differ in few bits and there may be millions of them.
-fn order_of(addresses: &[u64]) -> Vec<u32> {
+/// Addresses with their places, ascending. There are fewer than 2^32, which are 32 gigabytes.
+fn sorted_places(addresses: &[u64]) -> Box<dyn Iterator<Item = (u64, u32)>> {
     let first = addresses.iter().copied().min().unwrap_or(0);
     let last = addresses.iter().copied().max().unwrap_or(0);
-    // There are fewer than 2^32, which are 32 gigabytes.
-    let mut order: Vec<u32> = (0..addresses.len() as u32).collect();
-    let mut next = vec![0u32; addresses.len()];
-    let bits = u64::BITS - (last - first).leading_zeros();
+    let places = addresses.iter().copied().zip(0u32..);
+    let span = last - first;
+    if span >> PLACE_BITS != 0 {
+        let mut pairs: Vec<(u64, u32)> = places.collect();
+        pairs.sort_unstable();
+        return Box::new(pairs.into_iter());
+    }
+    // Addresses of one file lie so near to each other that one and its place are one number.
+    let packed = places.map(|(address, place)| (address - first) << PLACE_BITS | u64::from(place));
+    let packed = sorted_from(
+        packed.collect(),
+        PLACE_BITS,
+        u64::BITS - span.leading_zeros(),
+    );
+    let unpack = move |pair: u64| (first + (pair >> PLACE_BITS), pair as u32);
+    Box::new(packed.into_iter().map(unpack))
+}
+
+/// Sorts numbers by so many of their bits, from one on; equal ones stay in their order. A radix
+/// sort, because there may be millions of them and they differ in few bits.
+fn sorted_from(mut numbers: Vec<u64>, first_bit: u32, bits: u32) -> Vec<u64> {
+    let mut next = vec![0; numbers.len()];
     for shift in (0..bits).step_by(DIGIT_BITS as usize) {
-        let digit = |place: u32| {
-            let digit = (addresses[place as usize] - first) >> shift;
-            digit as usize & ((1 << DIGIT_BITS) - 1)
-        };
-        let mut starts = vec![0u32; 1 << DIGIT_BITS];
-        for &place in &order {
-            starts[digit(place)] += 1;
+        let digit =
+            |number: u64| (number >> (first_bit + shift)) as usize & ((1 << DIGIT_BITS) - 1);
+        let mut starts = vec![0usize; 1 << DIGIT_BITS];
+        for &number in &numbers {
+            starts[digit(number)] += 1;
         }
         let mut sum = 0;
         for start in &mut starts {
             sum += std::mem::replace(start, sum);
         }
-        for &place in &order {
-            let start = &mut starts[digit(place)];
-            next[*start as usize] = place;
+        for &number in &numbers {
+            let start = &mut starts[digit(number)];
+            next[*start] = number;
             *start += 1;
         }
-        std::mem::swap(&mut order, &mut next);
+        std::mem::swap(&mut numbers, &mut next);
     }
-    order
+    numbers
 }
 
 #[cfg(test)]
@@ -189,7 +205,11 @@ mod tests {
     proptest! {
         #[test]
         fn addresses_come_in_order_and_are_found_again(
-            addresses in proptest::collection::vec(prop_oneof![any::<u64>(), 0..50u64], 0..80),
+            addresses in prop_oneof![
+                proptest::collection::vec(prop_oneof![any::<u64>(), 0..50u64], 0..80),
+                proptest::collection::vec(7..50u64, 0..80),
+                proptest::collection::vec((1 << 40)..(1u64 << 40) + (1 << 31), 0..80),
+            ],
         ) {
             let (sorted, rows) = in_order(&addresses);
             let mut expected = addresses.clone();
