@@ -127,7 +127,7 @@ fn sniff_text(first: &[u8]) -> Kind {
     }
     let start = text.trim_start();
     let line = start.lines().next().unwrap_or_default();
-    let weight = line.rsplit_once(' ').map(|(_, weight)| weight);
+    let weight = line.rsplit_once([' ', '\t']).map(|(_, weight)| weight);
     if start.starts_with(['{', '[']) && !line.contains(';') {
         Kind::Json
     } else if start.starts_with('<') && !line.contains(';') {

@@ -95,7 +95,7 @@ impl Strings {
     pub fn intern(&mut self, text: &str) -> StringId {
         let Strings { all, ends, index } = self;
         let at = |row: usize| text_at(all, ends, row);
-        let found = index.find_or_claim(hash(text), |row| at(row) == text, |row| hash(at(row)));
+        let found = index.find_or_claim(hash(text), |row| at(row) == text);
         let row = found.unwrap_or_else(|| {
             all.push_str(text);
             ends.push(all.len());

@@ -24,6 +24,13 @@ impl Roots {
 
 /// A path without `.`, `..` and empty parts.
 pub(crate) fn normal_path(path: &str) -> String {
+    let bytes = path.as_bytes();
+    let is_odd = |pair: &[u8]| pair[0] == b'/' && matches!(pair[1], b'/' | b'.');
+    let ends_well = bytes.first().is_some_and(|&first| first != b'.') && !path.ends_with('/');
+    // Nearly all paths are, and there are many of them.
+    if ends_well && !bytes.windows(2).any(is_odd) {
+        return path.to_owned();
+    }
     let mut parts: Vec<&str> = Vec::new();
     for part in path.split('/') {
         match part {
@@ -71,6 +78,10 @@ fn plain_library_path(path: &str) -> &str {
 /// A name without what differs between builds of one source: the hash of the old mangling, the
 /// suffixes of parts and clones, and the closures within the function.
 pub(crate) fn plain_name(name: &str) -> &str {
+    // Suffixes have a dot, hashes follow colons, closures have braces: names of C have none.
+    if !name.bytes().any(|byte| matches!(byte, b'.' | b':' | b'{')) {
+        return name;
+    }
     let mut name = name;
     loop {
         let shorter = without_hash(without_clone_suffix(name));
@@ -97,6 +108,9 @@ fn without_hash(name: &str) -> &str {
 
 /// Drops one suffix of a compiler's or linker's: `.cold`, `.part.0`, `.llvm.123`.
 pub fn without_clone_suffix(name: &str) -> &str {
+    if !name.contains('.') {
+        return name;
+    }
     let name = match name.rsplit_once(" [clone .") {
         Some((before, rest)) if rest.ends_with(']') => return before,
         _ => name,
@@ -191,6 +205,10 @@ pub(crate) fn is_mangled(name: &str) -> bool {
 /// Legacy names of Rust hold the parameters of impls and drop the arguments of functions, so that
 /// only paths without them are alike in both manglings.
 pub(crate) fn canonical_path(name: &str, with_arguments: bool) -> String {
+    let is_rewritten = |byte| matches!(byte, b'[' | b'{' | b'#' | b'}' | b'<');
+    if !name.bytes().any(is_rewritten) {
+        return name.to_owned();
+    }
     let name = without_numbers(name);
     let name = if with_arguments {
         name.replace("::<", "<")

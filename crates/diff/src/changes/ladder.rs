@@ -22,14 +22,18 @@
 //! of different names never match.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 use hotproof_profile::{FunctionId, Profile, file_name};
 
+use rustc_hash::FxHashMap;
+
+use super::changed::last_part;
 use super::dependencies::crate_of;
 use super::diff::FileDiff;
 use super::identity::{
-    bare_name, canonical_path, image_name, is_mangled, library_path, linkage_without_suffix,
-    normal_path, plain_name, without_arguments,
+    canonical_path, image_name, is_mangled, library_path, linkage_without_suffix, normal_path,
+    plain_name, without_arguments,
 };
 use super::pairing::LineMap;
 
@@ -104,121 +108,157 @@ pub struct FunctionGroups {
 }
 
 /// What tells groups of one build apart.
-#[derive(PartialEq, Eq, PartialOrd, Ord, Clone)]
-enum GroupKey {
-    Declared(String, u32, String),
-    Named(String, String),
+#[derive(PartialEq, Eq, PartialOrd, Ord, Clone, Copy)]
+enum GroupKey<'s> {
+    Declared(&'s str, u32, &'s str),
+    Named(&'s str, &'s str),
 }
 
 impl FunctionGroups {
     /// Groups functions. What is declared at one line under one name is one function; without a
     /// line, the path without type arguments decides.
     pub fn of(functions: &[FunctionFacts], closures: Closures) -> FunctionGroups {
-        // The body of a closure lies at a line of its own: its function is found by its path.
-        let mut homes: BTreeMap<(String, String), GroupKey> = BTreeMap::new();
-        for facts in functions.iter().filter(|facts| !is_closure(facts)) {
-            let key = key_of(facts);
-            homes
-                .entry((place_of(facts), home_path(facts)))
-                .and_modify(|known| *known = known.clone().min(key.clone()))
-                .or_insert(key);
-        }
-        let keys: Vec<GroupKey> = functions
+        let mut places = Places::default();
+        let all: Vec<Spelling> = functions
             .iter()
-            .map(|facts| match (is_closure(facts), closures) {
-                (true, Closures::Merged) => {
-                    let home = (place_of(facts), home_path(facts));
-                    let alone = || GroupKey::Named(home.0.clone(), home.1.clone());
-                    homes.get(&home).cloned().unwrap_or_else(alone)
-                }
-                _ => key_of(facts),
-            })
+            .map(|facts| Spelling::of(facts, &mut places))
             .collect();
-        let order: BTreeSet<&GroupKey> = keys.iter().collect();
-        let order: Vec<&GroupKey> = order.into_iter().collect();
-        let group_of: Vec<usize> = keys
-            .iter()
-            .map(|key| order.binary_search(&key).unwrap_or_default())
-            .collect();
-        let mut members: Vec<Vec<&FunctionFacts>> = vec![Vec::new(); order.len()];
-        for (facts, &group) in functions.iter().zip(&group_of) {
-            members[group].push(facts);
+        let keys = keys_of_groups(&all, closures);
+        let mut sorted: Vec<usize> = (0..all.len()).collect();
+        sorted.sort_by_key(|&at| keys[at]);
+        let mut group_of = vec![0; all.len()];
+        let mut groups = Vec::new();
+        for same in sorted.chunk_by(|&a, &b| keys[a] == keys[b]) {
+            for &at in same {
+                group_of[at] = groups.len();
+            }
+            let members: Vec<&Spelling> = same.iter().map(|&at| &all[at]).collect();
+            groups.push(FunctionGroup::of(&members, closures));
         }
-        FunctionGroups {
-            groups: members
-                .iter()
-                .map(|members| FunctionGroup::of(members, closures))
-                .collect(),
-            group_of,
+        FunctionGroups { groups, group_of }
+    }
+}
+
+/// The key of each function's group.
+fn keys_of_groups<'s>(all: &'s [Spelling<'_>], closures: Closures) -> Vec<GroupKey<'s>> {
+    // The body of a closure lies at a line of its own: its function is found by its path.
+    let mut homes: FxHashMap<(&str, &str), GroupKey> = FxHashMap::default();
+    for function in all.iter().filter(|function| !function.is_closure) {
+        let key = function.key();
+        homes
+            .entry(function.home())
+            .and_modify(|known| *known = key.min(*known))
+            .or_insert(key);
+    }
+    let key = |function: &'s Spelling<'_>| match (function.is_closure, closures) {
+        (true, Closures::Merged) => {
+            let (place, path) = function.home();
+            let alone = GroupKey::Named(place, path);
+            homes.get(&(place, path)).copied().unwrap_or(alone)
+        }
+        _ => function.key(),
+    };
+    all.iter().map(key).collect()
+}
+
+/// What is read out of the facts of a function, once.
+struct Spelling<'f> {
+    facts: &'f FunctionFacts,
+    place: Rc<str>,
+    /// The name without hash, suffixes and closures.
+    plain: &'f str,
+    /// The path of the function, or of that around a closure, without type arguments.
+    home_path: String,
+    is_closure: bool,
+}
+
+impl<'f> Spelling<'f> {
+    fn of(facts: &'f FunctionFacts, places: &mut Places<'f>) -> Spelling<'f> {
+        let plain = plain_name(&facts.name);
+        Spelling {
+            facts,
+            place: places.of(facts),
+            plain,
+            home_path: canonical_path(without_arguments(plain), false),
+            is_closure: facts.name.contains('}') && {
+                let name = linkage_without_suffix(&facts.name);
+                name.ends_with('}') && plain.len() < name.len()
+            },
+        }
+    }
+
+    fn home(&self) -> (&str, &str) {
+        (&self.place, &self.home_path)
+    }
+
+    fn key(&self) -> GroupKey<'_> {
+        match (&self.facts.file, self.facts.line) {
+            (Some(_), Some(line)) => {
+                let bare = last_part(without_arguments(self.plain));
+                GroupKey::Declared(&self.place, line, bare)
+            }
+            _ => GroupKey::Named(&self.place, &self.home_path),
         }
     }
 }
 
-fn is_closure(facts: &FunctionFacts) -> bool {
-    let name = linkage_without_suffix(&facts.name);
-    name.ends_with('}') && plain_name(name).len() < name.len()
-}
+/// Where functions stand: there are far fewer files than functions.
+#[derive(Default)]
+struct Places<'f>(FxHashMap<(Option<&'f str>, Option<&'f str>), Rc<str>>);
 
-/// The path of a function, or of that around a closure, without type arguments.
-fn home_path(facts: &FunctionFacts) -> String {
-    canonical_path(without_arguments(plain_name(&facts.name)), false)
-}
-
-fn place_of(facts: &FunctionFacts) -> String {
-    match (&facts.file, &facts.image) {
-        (Some(file), _) => library_path(&normal_path(file)).into_owned(),
-        (None, Some(image)) => image_name(image).to_owned(),
-        (None, None) => String::new(),
-    }
-}
-
-fn key_of(facts: &FunctionFacts) -> GroupKey {
-    let place = place_of(facts);
-    match (&facts.file, facts.line) {
-        (Some(_), Some(line)) => GroupKey::Declared(place, line, bare_name(&facts.name).to_owned()),
-        _ => GroupKey::Named(place, home_path(facts)),
+impl<'f> Places<'f> {
+    fn of(&mut self, facts: &'f FunctionFacts) -> Rc<str> {
+        let image = facts.image.as_deref().filter(|_| facts.file.is_none());
+        let place = self.0.entry((facts.file.as_deref(), image));
+        let place = place.or_insert_with_key(|key| match *key {
+            (Some(file), _) => library_path(&normal_path(file)).into(),
+            (None, Some(image)) => image_name(image).into(),
+            (None, None) => "".into(),
+        });
+        Rc::clone(place)
     }
 }
 
 impl FunctionGroup {
-    fn of(members: &[&FunctionFacts], closures: Closures) -> FunctionGroup {
-        let stable = |facts: &&FunctionFacts| match closures {
-            Closures::Merged => without_arguments(plain_name(&facts.name)).to_owned(),
-            Closures::Apart => without_arguments(linkage_without_suffix(&facts.name)).to_owned(),
+    fn of(members: &[&Spelling<'_>], closures: Closures) -> FunctionGroup {
+        let stable = |function: &&Spelling<'_>| match closures {
+            Closures::Merged => without_arguments(function.plain).to_owned(),
+            Closures::Apart => {
+                without_arguments(linkage_without_suffix(&function.facts.name)).to_owned()
+            }
         };
-        let own = |facts: &&&FunctionFacts| closures == Closures::Apart || !is_closure(facts);
-        let first = members.first().copied();
-        let names: BTreeSet<String> = members.iter().map(stable).collect();
+        let own = |function: &&&Spelling<'_>| closures == Closures::Apart || !function.is_closure;
+        let first = members.first();
         let paths = |generics: bool| -> BTreeSet<String> {
-            members
-                .iter()
-                .map(|facts| canonical_path(plain_name(&facts.name), generics))
-                .collect()
+            let plain = members.iter().map(|function| function.plain);
+            plain.map(|name| canonical_path(name, generics)).collect()
         };
         // A body without its stub has only its own line.
         let lines = |only_own: bool| {
-            let of = members.iter().filter(|facts| !only_own || own(facts));
-            of.filter_map(|facts| facts.line).min()
+            let of = members.iter().filter(|function| !only_own || own(function));
+            of.filter_map(|function| function.facts.line).min()
         };
-        let linkage = members.iter().filter(own).map(|facts| &facts.linkage_name);
+        let linkage = members.iter().filter(own);
+        let linkage = linkage.map(|function| &function.facts.linkage_name);
+        let bare = first.map(|function| last_part(without_arguments(function.plain)));
+        // Of several spellings of one function the shortest is the least peculiar.
+        let names = members.iter().map(stable);
+        let name = names.min_by(|a, b| a.len().cmp(&b.len()).then_with(|| a.cmp(b)));
         FunctionGroup {
-            // Of several spellings of one function the shortest is the least peculiar.
-            name: names
-                .into_iter()
-                .min_by_key(String::len)
-                .unwrap_or_default(),
-            place: first.map(place_of).unwrap_or_default(),
+            name: name.unwrap_or_default(),
+            place: first.map_or_else(String::new, |function| function.place.to_string()),
             line: lines(true).or_else(|| lines(false)),
-            has_file: first.is_some_and(|facts| facts.file.is_some()),
-            is_closure: closures == Closures::Apart && first.is_some_and(is_closure),
-            parent: first.map(home_path).unwrap_or_default(),
+            has_file: first.is_some_and(|function| function.facts.file.is_some()),
+            is_closure: closures == Closures::Apart
+                && first.is_some_and(|function| function.is_closure),
+            parent: first.map_or_else(String::new, |function| function.home_path.clone()),
             linkage: linkage
                 .filter(|name| !name.is_empty())
                 .map(|name| linkage_without_suffix(name).to_owned())
                 .collect(),
             paths: paths(true),
             bare_paths: paths(false),
-            bare: first.map_or_else(String::new, |facts| bare_name(&facts.name).to_owned()),
+            bare: bare.unwrap_or_default().to_owned(),
         }
     }
 

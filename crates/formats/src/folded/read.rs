@@ -182,7 +182,8 @@ fn lines(text: &str) -> impl Iterator<Item = (u64, &str)> {
 
 /// A line as its stack and its last word, which is a number.
 pub(crate) fn split(line: &str) -> Option<(&str, &str)> {
-    let (stack, weight) = line.rsplit_once(' ')?;
+    // Some tools write a tab there, which ours escapes within names.
+    let (stack, weight) = line.rsplit_once([' ', '\t'])?;
     let digits = weight.strip_prefix('-').unwrap_or(weight);
     let is_number = digits.starts_with(|first: char| first.is_ascii_digit())
         && digits

@@ -137,11 +137,9 @@ impl Tree {
     fn child(&mut self, parent: u32, text: TextId) -> u32 {
         let node = Node { parent, text };
         let nodes = &self.nodes;
-        let found = self.index.find_or_claim(
-            hash(&node),
-            |row| nodes[row] == node,
-            |row| hash(&nodes[row]),
-        );
+        let found = self
+            .index
+            .find_or_claim(hash(&node), |row| nodes[row] == node);
         let row = found.unwrap_or_else(|| {
             self.nodes.push(node);
             self.has_line.push(false);

@@ -72,6 +72,27 @@ fn each_rule_of_escaping_shows_in_one_name() {
     );
 }
 
+/// Some tools write a tab in front of the weights; within a name it is a part of the name, and never
+/// stands there as itself in what we write.
+#[test]
+fn a_tab_before_the_weights_is_read() {
+    let lines_of = |text: &str| {
+        let imported = hotproof_formats::import::read(text.as_bytes(), Limits::default());
+        let profile = imported.unwrap().profile;
+        let weights: Vec<i64> = (0..profile.weights.len())
+            .map(|column| profile.total_weight(column))
+            .collect();
+        (folded::lines(&profile, &Options::default()), weights)
+    };
+    let (lines, _) = lines_of("a;b\t3\na;b c\t4\na\td 5\n");
+    let expected = [("a;b", 3), ("a;b c", 4), (r"a\u{9}d", 5)];
+    assert_eq!(
+        lines,
+        expected.map(|(text, weight)| (text.to_owned(), weight))
+    );
+    assert_eq!(lines_of("a;b\t3\t4\na;c\t5 6\n").1, [8, 10]);
+}
+
 /// What every reader of folded stacks does: split at the last space, then at each semicolon.
 fn parse(line: &str) -> (Vec<String>, i64) {
     let (stack, weight) = line.rsplit_once(' ').unwrap();

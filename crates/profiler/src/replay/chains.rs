@@ -99,6 +99,9 @@ pub(super) struct Thread {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Fingerprint(u64, u32);
 
+/// A thread's stack of one step would else have the print of that step.
+const STEP: u64 = 0x8ebc_6af0_9c88_c6e3;
+
 impl Fingerprint {
     /// Of a chain, leaf first, in the address space of this version.
     pub(super) fn of(space: u64, steps: &[Step]) -> Fingerprint {
@@ -111,16 +114,20 @@ impl Fingerprint {
         Fingerprint(a ^ b.rotate_left(32), (b >> 16) as u32)
     }
 
+    /// Of a step alone, as a place in the memory of this version.
+    fn of_step(space: u64, step: Step) -> Fingerprint {
+        let word = step.address ^ space.rotate_left(40);
+        let a = mix(word ^ STEP, 0xd6e8_feb8_6659_fd93 + step.kind as u64);
+        let b = mix(word ^ 0xa076_1d64_78bd_642f, STEP ^ space);
+        Fingerprint(a, (b >> 16) as u32)
+    }
+
     /// Of a chain of this print together with something else.
     pub(super) fn with(self, other: u64) -> Fingerprint {
         let mixed = mix(self.0 ^ other.rotate_left(32), 0xd6e8_feb8_6659_fd93);
         Fingerprint(mixed, self.1 ^ (mix(other, 0xa076_1d64_78bd_642f) as u32))
     }
 }
-
-/// What tells the fingerprint of a step from that of a chain, and from that of a row of samples,
-/// which holds no number as high.
-const STEP: u64 = u64::MAX;
 
 /// Finds numbers by fingerprints: an open table.
 #[derive(Default)]
@@ -131,9 +138,17 @@ struct Known {
 
 #[derive(Clone, Copy, Default)]
 struct KnownPrint {
-    print: Fingerprint,
+    /// Both parts of a fingerprint; as one field they would be padded.
+    print: u64,
+    rest: u32,
     /// The number plus one; 0 when the slot is free.
     held: u32,
+}
+
+impl KnownPrint {
+    fn print(&self) -> Fingerprint {
+        Fingerprint(self.print, self.rest)
+    }
 }
 
 impl Known {
@@ -153,11 +168,12 @@ impl Known {
         }
         self.used += 1;
         let held = number.saturating_add(1);
-        self.put(KnownPrint { print, held });
+        let Fingerprint(print, rest) = print;
+        self.put(KnownPrint { print, rest, held });
     }
 
     fn put(&mut self, known: KnownPrint) {
-        if let Some(slot) = self.slot(known.print) {
+        if let Some(slot) = self.slot(known.print()) {
             self.slots[slot] = known;
         }
     }
@@ -166,10 +182,13 @@ impl Known {
     fn slot(&self, print: Fingerprint) -> Option<usize> {
         let mask = self.slots.len().checked_sub(1)?;
         let mut slot = print.0 as usize & mask;
-        while self.slots[slot].held != 0 && self.slots[slot].print != print {
+        loop {
+            let known = &self.slots[slot];
+            if known.held == 0 || known.print() == print {
+                return Some(slot);
+            }
             slot = (slot + 1) & mask;
         }
-        Some(slot)
     }
 }
 
@@ -313,11 +332,9 @@ impl Chains {
             )
         };
         let table = &mut profile.stacks;
-        let found = self.stacks.find_or_claim(
-            hash(&row),
-            |held| table.rows()[held] == row,
-            |held| hash(&table.rows()[held]),
-        );
+        let found = self
+            .stacks
+            .find_or_claim(hash(&row), |held| table.rows()[held] == row);
         found.map_or_else(|| table.push(row), StackId::from_index)
     }
 
@@ -334,7 +351,7 @@ impl Chains {
             true => (space, known),
             false => (0, &mut self.kernel),
         };
-        let print = Fingerprint::of(space, &[step]).with(STEP);
+        let print = Fingerprint::of_step(space, step);
         if let Some(number) = known.find(print) {
             return LocationId(number);
         }
@@ -349,14 +366,10 @@ impl Chains {
         };
         let row = Location::unresolved(image, address, kind);
         let table = &mut profile.locations;
-        let found = self.locations.find_or_claim(
-            hash(&row),
-            |held| {
-                let held = &table.rows()[held];
-                (held.image, held.address, held.kind) == (image, address, kind)
-            },
-            |held| hash(&table.rows()[held]),
-        );
+        let found = self.locations.find_or_claim(hash(&row), |held| {
+            let held = &table.rows()[held];
+            (held.image, held.address, held.kind) == (image, address, kind)
+        });
         let location = found.map_or_else(|| table.push(row), LocationId::from_index);
         known.insert(print, location.0);
         location

@@ -21,6 +21,7 @@ mod inflate;
 mod meta;
 mod observe;
 mod order;
+mod placed;
 mod reader;
 mod record;
 mod sample;

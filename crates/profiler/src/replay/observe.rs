@@ -8,6 +8,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use super::attr::Attr;
 use super::chains::{Chains, Fingerprint, Step, StepKind, Thread};
 use super::header::{BuildId, RecordHeader};
+use super::placed::{Placed, PlacedMaps};
 use super::record::{self, Record};
 use super::sample::{self, RawSample};
 use super::{Counted, ReplayError, SampleRows};
@@ -87,6 +88,7 @@ pub(super) struct Observer {
     guest_image: Option<ImageId>,
     /// Binaries whose files were looked at.
     opened: FxHashSet<BinaryId>,
+    placed: PlacedMaps,
     unwinding: Unwinding,
     rows: SampleRows,
     /// Where the kernel's first instruction lay, by name of the symbol.
@@ -118,6 +120,7 @@ impl Observer {
             kernel_image: None,
             guest_image: None,
             opened: FxHashSet::default(),
+            placed: PlacedMaps::default(),
             unwinding,
             rows,
             kernel_start: None,
@@ -349,6 +352,7 @@ impl Observer {
             kernel_image,
             guest_image,
             opened,
+            placed,
             steps,
             ..
         } = self;
@@ -361,6 +365,7 @@ impl Observer {
             kernel_image,
             guest_image,
             opened,
+            placed,
         };
         let place = |step, profile: &mut Profile| match images.place(step, profile) {
             Ok(place) => place,
@@ -389,7 +394,8 @@ impl Observer {
     fn forget_unmapped_roots(&mut self, space: &AddressSpace) {
         let user = self.steps.iter_mut().rev();
         for step in user.take_while(|step| step.kind.is_user()) {
-            if space.find(step.lookup_address()).is_some() {
+            let address = step.lookup_address();
+            if self.placed.find(space.version, address).is_some() || space.find(address).is_some() {
                 break;
             }
             step.address = UNMAPPED;
@@ -568,6 +574,7 @@ struct Images<'a> {
     kernel_image: &'a mut Option<ImageId>,
     guest_image: &'a mut Option<ImageId>,
     opened: &'a mut FxHashSet<BinaryId>,
+    placed: &'a mut PlacedMaps,
 }
 
 impl Images<'_> {
@@ -592,7 +599,12 @@ impl Images<'_> {
                 return Ok((*self.guest_image, step.address));
             }
         }
-        let Some(map) = self.owner.space.find(step.lookup_address()) else {
+        let (space, address) = (&self.owner.space, step.lookup_address());
+        if let Some(placed) = self.placed.find(space.version, address) {
+            let relative = step.address.wrapping_sub(placed.base_avma);
+            return Ok((Some(placed.image), relative));
+        }
+        let Some(&map) = space.find(address) else {
             // As outermost ones, others that lie nowhere are one location.
             return Ok((None, UNMAPPED));
         };
@@ -601,15 +613,23 @@ impl Images<'_> {
             self.binaries.open_recorded(map.binary);
             profile.images[image].build_id = self.binaries[map.binary].build_id.clone();
         }
-        Ok((Some(image), self.relative(map, step.address)))
+        let base_avma = self.base_avma(&map);
+        let placed = Placed {
+            space: space.version,
+            addresses: map.start..map.end,
+            image,
+            base_avma,
+        };
+        self.placed.keep(address, placed);
+        Ok((Some(image), step.address.wrapping_sub(base_avma)))
     }
 
-    /// The address relative to the binary's base, by the file's segments where it was recorded
-    /// from.
-    fn relative(&self, map: &Map, avma: u64) -> u64 {
+    /// Where the binary's base lies, by the file's segments where it was recorded from.
+    fn base_avma(&self, map: &Map) -> u64 {
         let binary = &self.binaries[map.binary];
-        let placement = binary.placement_at(map.start..map.end, map.file_offset);
-        avma.wrapping_sub(placement.base_avma)
+        binary
+            .placement_at(map.start..map.end, map.file_offset)
+            .base_avma
     }
 
     fn image(&mut self, binary: BinaryId, profile: &mut Profile) -> Result<ImageId, SinkError> {

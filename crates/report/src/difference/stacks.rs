@@ -82,9 +82,7 @@ impl Tree {
             mix(key, 0x9e37_79b9_7f4a_7c15)
         };
         let is_it = |node: usize| nodes[node] == (parent, row);
-        let found = self
-            .index
-            .find_or_claim(hash((parent, row)), is_it, |node| hash(nodes[node]));
+        let found = self.index.find_or_claim(hash((parent, row)), is_it);
         found.unwrap_or_else(|| {
             self.nodes.push((parent, row));
             self.sums.push(None);
