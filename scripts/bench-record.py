@@ -8,6 +8,7 @@ the program's start. Needs gcc, g++ and rustc, and for the peers perf (as root) 
 starts only at kernel.perf_event_paranoid 1, which this script sets for its runs (as root) and restores.
 
 Usage: scripts/bench-record.py [--folder DIR] [--rounds N] [--rates 999,9999] [--targets tight,deep250,...]
+HOTPROOF names the binary; without it a release build is made.
 """
 
 import argparse, contextlib, gzip, json, os, pathlib, re, shutil, statistics, subprocess, sys, tempfile
@@ -163,8 +164,10 @@ def main():
     asked = parser.parse_args()
     folder = asked.folder or pathlib.Path(tempfile.mkdtemp())
     folder.mkdir(parents=True, exist_ok=True)
-    subprocess.run(["cargo", "build", "--release", "--quiet"], cwd=HERE, check=True)
-    hotproof = str(pathlib.Path(os.environ.get("CARGO_TARGET_DIR", HERE / "target")) / "release/hotproof")
+    hotproof = os.environ.get("HOTPROOF")
+    if hotproof is None:
+        subprocess.run(["cargo", "build", "--release", "--quiet"], cwd=HERE, check=True)
+        hotproof = str(pathlib.Path(os.environ.get("CARGO_TARGET_DIR", HERE / "target")) / "release/hotproof")
     targets, tools = build(folder), recorders(folder, hotproof)
     for peer in ("perf", "samply"):
         if not shutil.which(peer):
