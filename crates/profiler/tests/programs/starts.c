@@ -1,25 +1,21 @@
-// Starts 60 threads and 20 processes, one each millisecond. When all are there, they work until it
-// is killed.
+// Starts 60 threads and 20 processes, one each millisecond. Each works a little now and then, so that
+// tests beside this one have the machine, until it is killed.
 #define _GNU_SOURCE
 #include <pthread.h>
 #include <signal.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
-static volatile int *all_there;
-
 static void *work(void *none) {
-    while (!*all_there) {
-        usleep(2000);
-    }
-    for (volatile unsigned long i = 0;; i++) {
+    for (;;) {
+        for (volatile int i = 0; i < 100000; i++) {
+        }
+        usleep(50000);
     }
     return none;
 }
 
 int main(void) {
-    all_there = mmap(0, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     for (int i = 0; i < 80; i++) {
         pthread_t thread;
         usleep(1000);
@@ -32,7 +28,6 @@ int main(void) {
             pthread_create(&thread, 0, work, 0);
         }
     }
-    *all_there = 1;
     for (;;) {
         pause();
     }
