@@ -265,8 +265,15 @@ fn deep_futures_have_one_frame_each() {
             seen += 1;
         }
     }
+    // The program's start and interrupts are samples, too: more of them the busier the machine is.
+    let cut = [StackEnd::Truncated, StackEnd::Failed]
+        .into_iter()
+        .flat_map(|end| deep.with_end(end))
+        .filter(|stack| has(stack, "spin"))
+        .count();
+    assert!(seen > 9 * cut, "{seen} whole, {cut} cut");
     assert!(
-        f64::from(seen) > 0.9 * deep.recording.samples as f64,
+        seen as f64 > 0.5 * deep.recording.samples as f64,
         "{:?}",
         deep.recording
     );
