@@ -11,7 +11,7 @@ Usage: scripts/bench-record.py [--folder DIR] [--rounds N] [--rates 999,9999] [-
 HOTPROOF names the binary; without it a release build is made.
 """
 
-import argparse, contextlib, gzip, json, os, pathlib, re, shutil, statistics, subprocess, sys, tempfile
+import argparse, contextlib, gzip, json, os, pathlib, re, shutil, signal, statistics, subprocess, sys, tempfile
 
 HERE = pathlib.Path(__file__).resolve().parent.parent
 PARANOID = pathlib.Path("/proc/sys/kernel/perf_event_paranoid")
@@ -156,6 +156,8 @@ def lowered():
 
 
 def main():
+    # What was set is set back when a time limit ends this, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=pathlib.Path)
     parser.add_argument("--rounds", type=int, default=5)

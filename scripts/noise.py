@@ -5,8 +5,8 @@ Compares commits of a small C program whose truth is known, again and again, whi
 start and end at random: identical code (a local variable of the hot function is renamed, so that
 the machine code is the same, built twice), padding alone (a dead function more), known changes of
 2 % and 5 % (nominal: start and end of the process do not change), and 2 % of runs ten times as long
-(0.2 s), which have 85 s. Each comparison appends a line to the results, and what stands there is not measured
-again, so that the script may be stopped at any time. On a machine that is busy with other work,
+(0.2 s), which have 85 s. Each comparison appends a line to the results, and what stands there is not
+measured again, so that the script may be stopped at any time. On a machine that is busy with other work,
 --no-load starts no busy loops; the load average beside each comparison says what it stood under.
 
 Usage: scripts/noise.py RESULTS.tsv [--minutes M] [--no-load] [KIND=NUMBER...]

@@ -319,6 +319,25 @@ mod tests {
             .collect()
     }
 
+    /// Names as debug information of divan 0.1.21 has them, and a user's own that only look alike.
+    #[test]
+    fn divans_calibration_is_told_from_benchmarks() {
+        let measuring = "divan::time::timer::Timer::measure_sample_loop_overhead";
+        for (harness, name, is_upkeep) in [
+            (Harness::Divan, measuring, true),
+            (Harness::Divan, "divan::time::fence::full_fence", true),
+            (
+                Harness::Divan,
+                "divan::benchmark::BenchContext::bench_loop_threaded",
+                false,
+            ),
+            (Harness::Divan, "sums::time::total", false),
+            (Harness::Criterion, measuring, false),
+        ] {
+            assert_eq!(harness.is_upkeep(name), is_upkeep, "{name}");
+        }
+    }
+
     #[test]
     fn libtest_reports_nanoseconds_with_commas() {
         let text = "\nrunning 3 tests\ntest t ... ignored\n\

@@ -134,12 +134,10 @@ impl Order<'_> {
             let cache = cache.as_ref().zip(keys.as_ref());
             self.site(scratch, cache, checkout)
         };
-        let (base, head) = (place(Checkout::Base)?, place(Checkout::Head)?);
-        let copy = match self.needs_copy() {
-            true => place(Checkout::Copy)?,
-            false => base.stand_in(Checkout::Copy),
-        };
-        let mut sites = [base, head, copy];
+        let mut sites = vec![place(Checkout::Base)?, place(Checkout::Head)?];
+        if self.needs_copy() {
+            sites.push(place(Checkout::Copy)?);
+        }
         if !sites.iter().all(Site::is_finished) {
             // Their absence is written into what is built now; kept builds were told of then.
             for facts in [self.base, self.head] {
@@ -151,8 +149,7 @@ impl Order<'_> {
         let linker = self.linker(scratch)?;
         let mut donor = None;
         let anything_to_build = !sites.iter().all(Site::is_finished);
-        let built = if self.needs_copy() { 3 } else { 2 };
-        for site in &mut sites[..built] {
+        for site in &mut sites {
             if site.is_finished() {
                 if linker.is_some() {
                     site.layouts = Some(Layouts::kept(&site.place)?);
@@ -168,13 +165,13 @@ impl Order<'_> {
                 donor = self.donor_of(site);
             }
         }
-        if !self.needs_copy() {
-            sites[2] = sites[0].stand_in(Checkout::Copy);
-        }
         if let Some(cache) = cache {
             cache.trim();
         }
-        Ok(sites)
+        if !self.needs_copy() {
+            sites.push(sites[0].stand_in(Checkout::Copy));
+        }
+        Ok(sites.try_into().expect("base, head and copy are three"))
     }
 
     /// What links several layouts of each program, where they are asked for.
@@ -289,7 +286,7 @@ impl Order<'_> {
     /// Hands a benchmark that exists at head only to the checkouts of base.
     fn borrow_benchmark(
         &self,
-        sites: &mut [Site; 3],
+        sites: &mut [Site],
         notices: &mut Vec<String>,
     ) -> Result<(), LabError> {
         let Some(product) = &self.options.workload.product else {
@@ -298,13 +295,15 @@ impl Order<'_> {
         if product.kind != ProductKind::Bench || sites.iter().all(Site::is_finished) {
             return Ok(());
         }
-        let [base, head, copy] = sites;
+        let [base, head, copies @ ..] = sites else {
+            return Ok(());
+        };
         if cargo::manifest(&head.place.directory, &head.place.top).is_none() {
             // The recipe says so, in words of its own.
             return Ok(());
         }
         let lender = build::workspace(&head.place, self.stop())?;
-        for site in [base, copy] {
+        for site in std::iter::once(base).chain(copies) {
             if site.is_finished() {
                 continue;
             }
