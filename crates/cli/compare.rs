@@ -172,11 +172,10 @@ pub(crate) fn options(
         build: given.build.clone().map_or(Build::Auto, Build::Command),
         timeout: Duration::from_secs_f64(given.timeout),
         budget: Duration::from_secs_f64(given.budget),
-        pairs: Some(given.pairs),
+        pairs: given.pairs,
         rule: Rule {
             margin: given.margin / 100.0,
             minimum_effect: given.min_effect / 100.0,
-            max_pairs: given.pairs,
             precision: given.precision / 100.0,
             allow_different_output: given.allow_different_output,
             ..Rule::default()

@@ -119,10 +119,10 @@ pub(crate) struct CompareOptions {
     /// Seconds for all runs together, builds not counted
     #[arg(long, value_name = "S", default_value_t = 300.0, value_parser = seconds)]
     pub(crate) budget: f64,
-    /// At most so many pairs of runs
-    #[arg(long, value_name = "N", default_value_t = 150,
+    /// At most so many pairs of runs [default: 150, and 400 while they do not decide]
+    #[arg(long, value_name = "N",
           value_parser = RangedU64ValueParser::<usize>::new().range(1..=10_000))]
-    pub(crate) pairs: usize,
+    pub(crate) pairs: Option<usize>,
     /// Builds a ref, by the shell; without it cargo projects are built with cargo
     #[arg(long, value_name = "CMD")]
     pub(crate) build: Option<String>,

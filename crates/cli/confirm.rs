@@ -11,7 +11,7 @@ use crate::compare::failure;
 use crate::failure::{Code, Exit, Failure, Outcome};
 use crate::observer::Screen;
 use crate::output::Voice;
-use crate::{interrupt, output, terminal};
+use crate::{cache, interrupt, output, terminal};
 
 pub(crate) fn run(arguments: &Confirm, voice: Voice) -> Outcome {
     let transform = &arguments.transform;
@@ -64,6 +64,7 @@ fn measured(arguments: &Confirm, voice: Voice) -> Result<Vec<Profile>, Failure> 
         runs: arguments.runs,
         budget: Duration::from_secs_f64(arguments.budget),
         timeout: Duration::from_secs_f64(arguments.timeout),
+        cache: cache::folder(),
         stop: interrupt::flag()?,
     };
     let mut screen = Screen::new(voice);

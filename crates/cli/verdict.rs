@@ -100,6 +100,7 @@ fn options_of(earlier: Comparison, top: &Path, arguments: &Verdict) -> Result<Op
         budget: Duration::from_secs_f64(arguments.budget),
         rule: Rule {
             max_pairs: earlier.pairs.len() + arguments.pairs,
+            precision_pairs: earlier.pairs.len() + arguments.pairs,
             ..rule
         },
         policy: Policy {

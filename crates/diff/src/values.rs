@@ -316,6 +316,8 @@ pub struct Rule {
     pub minimum_effect: f64,
     /// At most so many pairs.
     pub max_pairs: usize,
+    /// At most so many pairs for the sake of precision: further ones are for what is undecided.
+    pub precision_pairs: usize,
     /// Half width of the interval to go on for, in fractions (0.005), at most a quarter of the
     /// estimate.
     pub precision: f64,
@@ -336,7 +338,8 @@ impl Default for Rule {
             shortest_run_ns: 5_000_000,
             workloads: 1,
             minimum_effect: 0.01,
-            max_pairs: 150,
+            max_pairs: 400,
+            precision_pairs: 150,
             precision: 0.005,
             hot_floor: 0.01,
             micro_threshold: 0.2,

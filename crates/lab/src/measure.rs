@@ -12,7 +12,7 @@ use hotproof_symbolizer::Symbolizer;
 use crate::coin::{self, Coin};
 use crate::error::LabError;
 use crate::event::{Event, Observer};
-use crate::naming::Naming;
+use crate::naming::{self, Naming};
 use crate::options::Measurement;
 use crate::run::{Limit, Outcome, Runner, Task, jittered, rate_for};
 use crate::schedule;
@@ -120,7 +120,7 @@ impl Collected {
     fn new(measurement: &Measurement) -> Collected {
         let directory = &measurement.directory;
         Collected {
-            symbolizer: Symbolizer::new(),
+            symbolizer: naming::symbolizer(measurement.cache.as_deref()),
             // Profiles spell paths without symbolic links.
             place: fs::canonicalize(directory).unwrap_or_else(|_| directory.clone()),
             naming: Naming::default(),
@@ -151,8 +151,9 @@ impl Collected {
     }
 
     /// All runs, with what keeps their functions from being named.
-    fn finish(self) -> Measured {
+    fn finish(mut self) -> Measured {
         let mut measured = self.measured;
+        self.naming.keep(&mut self.symbolizer);
         measured.warnings.extend(self.naming.into_warnings());
         measured
     }

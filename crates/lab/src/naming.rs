@@ -4,7 +4,17 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use hotproof_profile::{ImageKind, LocationState, Profile, Source};
-use hotproof_symbolizer::{DebugPlaces, Problem, Summary, examine};
+use hotproof_symbolizer::{Cache, DebugPlaces, Problem, Summary, Symbolizer, examine};
+
+/// A symbolizer for many runs, whose names are kept in a folder from one comparison to the next.
+pub(crate) fn symbolizer(cache: Option<&Path>) -> Symbolizer {
+    match cache {
+        Some(folder) => Symbolizer::new()
+            .with_cache(Cache::at(folder))
+            .keeping_late(),
+        None => Symbolizer::new(),
+    }
+}
 
 /// Collects what is wrong with the images of a worktree; those of the system are as they are.
 #[derive(Debug, Default)]
@@ -50,6 +60,13 @@ impl Naming {
             self.described.insert(name.to_owned());
         }
         is_described
+    }
+
+    /// Keeps what was learnt of names.
+    pub(crate) fn keep(&mut self, symbolizer: &mut Symbolizer) {
+        if let Err(error) = symbolizer.keep_names() {
+            self.warnings.insert(error.to_string());
+        }
     }
 
     /// The warnings, in a defined order.

@@ -246,6 +246,7 @@ impl Options {
     pub(crate) fn effective_rule(&self) -> Rule {
         Rule {
             max_pairs: self.pairs.unwrap_or(self.rule.max_pairs),
+            precision_pairs: self.pairs.unwrap_or(self.rule.precision_pairs),
             gain: self.policy.gain,
             micro_threshold: self.policy.micro_threshold,
             needs_hot: self.policy.needs_hot,
@@ -277,6 +278,8 @@ pub struct Measurement {
     pub budget: Duration,
     /// The longest that one run may take.
     pub timeout: Duration,
+    /// The folder in which names of symbols are kept; `None` keeps none.
+    pub cache: Option<PathBuf>,
     /// Set by whoever catches Ctrl-C.
     pub stop: Arc<AtomicBool>,
 }

@@ -19,7 +19,7 @@ use crate::event::{Checkout, Event, Observer};
 use crate::facts;
 use crate::harness::Harness;
 use crate::layouts::Layouts;
-use crate::naming::Naming;
+use crate::naming::{self, Naming};
 use crate::options::{self, Counting, Options, RunProfiles};
 use crate::output::Outputs;
 use crate::profiles::Profiles;
@@ -108,7 +108,7 @@ impl<'a> Pairs<'a> {
                 layouts: layouts.next().flatten(),
                 turned: None,
             }),
-            symbolizer: Symbolizer::new(),
+            symbolizer: naming::symbolizer(options.cache.as_deref()),
             scope: options.workload.scope.clone(),
             placebo: Placebo::Wanted,
             joiner,
@@ -160,6 +160,7 @@ impl<'a> Pairs<'a> {
         if let Some(profiles) = self.profiles.take() {
             profiles.hand_over(observer);
         }
+        self.naming.keep(&mut self.symbolizer);
         for warning in std::mem::take(&mut self.naming).into_warnings() {
             observer.event(&Event::Notice(&warning));
             comparison.warnings.push(warning);

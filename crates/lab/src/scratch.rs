@@ -2,6 +2,7 @@
 //! write. All of it is gone when it is dropped.
 
 use std::fs::{self, File, OpenOptions};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use crate::error::LabError;
@@ -48,15 +49,18 @@ impl Folder {
     }
 
     /// An empty file in it, to be written and read.
+    ///
+    /// A file that is cut to nothing and written anew is written out to the disk when it is closed
+    /// (`auto_da_alloc` of ext4), so an old one goes first.
     pub(crate) fn file(&self, name: &str) -> Result<File, LabError> {
         let path = self.0.join(name);
+        let removed = match fs::remove_file(&path) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        };
         let mut options = OpenOptions::new();
-        let opened = options
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .open(&path);
+        let opened =
+            removed.and_then(|()| options.read(true).write(true).create_new(true).open(&path));
         opened.map_err(|source| LabError::File {
             action: "create",
             path,

@@ -63,6 +63,8 @@ pub struct Symbolizer {
     images: FxHashMap<ImageKey, ImageState>,
     kernel: Option<KernelNames>,
     cache: Option<Cache>,
+    /// Whether only [`Symbolizer::keep_names`] writes names into the cache.
+    keeps_late: bool,
     /// Why names could not be kept since this was last reported.
     unkept: Option<CacheError>,
     /// By image; only while a profile is named.
@@ -101,6 +103,14 @@ impl Symbolizer {
     #[must_use]
     pub fn with_cache(mut self, cache: Cache) -> Self {
         self.cache = Some(cache);
+        self
+    }
+
+    /// The same, but names are written to disk by [`Symbolizer::keep_names`] alone: once after many
+    /// profiles, of which each may hold a few new addresses.
+    #[must_use]
+    pub fn keeping_late(mut self) -> Self {
+        self.keeps_late = true;
         self
     }
 
@@ -187,7 +197,8 @@ impl Symbolizer {
     }
 
     /// Writes what [`Symbolizer::symbolize_addresses`] has learnt into the cache on disk, if there
-    /// is one: once, after many calls. [`Symbolizer::symbolize`] keeps its names itself.
+    /// is one: once, after many calls. [`Symbolizer::symbolize`] keeps its names itself, unless it
+    /// is [`Symbolizer::keeping_late`].
     ///
     /// # Errors
     /// When the cache cannot be written. The names are right all the same.
@@ -268,7 +279,9 @@ impl Symbolizer {
     ) -> ImageOutcome {
         let state = self.images.entry(work.key.clone()).or_default();
         state.receive();
-        if let Err(error) = state.save() {
+        if !self.keeps_late
+            && let Err(error) = state.save()
+        {
             self.unkept = Some(error);
         }
         let (recalled, read) = (state.recalled, state.read);

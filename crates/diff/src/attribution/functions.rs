@@ -142,12 +142,14 @@ impl Tallies<'_> {
                 series.change()
             }
         };
-        let total_share = self.share(|function, _| function.total);
-        let possible = self.share(|function, run| function.total.saturating_add(hidden(run)));
-        let (hot_share, possible) = match function.change {
-            Some(Change::Added) => (total_share.head, possible.head),
-            _ => (total_share.base, possible.base),
+        let total_share = self.share(|function| function.total);
+        let (side, hot_share) = match function.change {
+            Some(Change::Added) => (Side::Head, total_share.head),
+            _ => (Side::Base, total_share.base),
         };
+        let possible = self.share_at(side, |function, run| {
+            function.total.saturating_add(hidden(run))
+        });
         let rest = self.series(|tally| tally.rest);
         FunctionResult {
             row,
@@ -156,7 +158,7 @@ impl Tallies<'_> {
             rest: change(rest).delta,
             own: own_change,
             total_share,
-            own_share: self.share(|function, _| function.own),
+            own_share: self.share(|function| function.own),
             hot: match self.sampled.is_lossy() {
                 true => Hot::Undecided,
                 false => Hot::of(&hot_share, &possible, floor),
@@ -187,25 +189,26 @@ impl Tallies<'_> {
         )
     }
 
-    /// The share of a count in the samples of a run; more than all samples are all.
-    fn share(&self, count: impl Fn(&FunctionTally, &Tally) -> u64) -> ShareChange {
-        let of = |side: Side| {
-            let runs = self.pairs.iter().zip(&self.sampled.pairs);
-            let shares: Vec<(u64, u64)> = runs
-                .map(|((base, head), pair)| {
-                    let (function, run) = match side {
-                        Side::Base => (base, pair.base.tally),
-                        Side::Head => (head, pair.head.tally),
-                    };
-                    (count(function, run).min(run.samples), run.samples)
-                })
-                .collect();
-            share_interval(&shares, LEVEL)
-        };
+    fn share(&self, count: impl Fn(&FunctionTally) -> u64) -> ShareChange {
         ShareChange {
-            base: of(Side::Base),
-            head: of(Side::Head),
+            base: self.share_at(Side::Base, |function, _| count(function)),
+            head: self.share_at(Side::Head, |function, _| count(function)),
         }
+    }
+
+    /// The share of a count in the samples of a run; more than all samples are all.
+    fn share_at(&self, side: Side, count: impl Fn(&FunctionTally, &Tally) -> u64) -> Estimate {
+        let runs = self.pairs.iter().zip(&self.sampled.pairs);
+        let shares: Vec<(u64, u64)> = runs
+            .map(|((base, head), pair)| {
+                let (function, run) = match side {
+                    Side::Base => (base, pair.base.tally),
+                    Side::Head => (head, pair.head.tally),
+                };
+                (count(function, run).min(run.samples), run.samples)
+            })
+            .collect();
+        share_interval(&shares, LEVEL)
     }
 }
 

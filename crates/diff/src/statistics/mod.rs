@@ -6,6 +6,7 @@ mod bounded;
 mod multiple;
 mod process;
 mod robust;
+mod root;
 mod sequence;
 
 pub use bounded::{bounded_mean_interval, share_interval};

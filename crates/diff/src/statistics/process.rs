@@ -14,11 +14,29 @@
 //! nonparametric e-tests of symmetry (arXiv 2208.08925).
 
 use super::robust::{hodges_lehmann, robust_sd_of_sorted};
+use super::root::{Point, sign_change};
 use crate::values::{Estimate, EstimateUnit};
 
 const BETS: [f64; 5] = [0.08, 0.2, 0.4, 0.65, 0.9];
 const WIDTHS: [f64; 3] = [0.35, 1.0, 2.5];
 const CHAINS: usize = BETS.len() * WIDTHS.len();
+
+/// The chains and one of which nothing is bet, so that the processor takes them in whole groups.
+const LANES: usize = CHAINS + 1;
+/// The bet of each lane: all bets of the first width, of the second, of the third.
+const LANE_BETS: [f64; LANES] = {
+    let mut bets = [0.0; LANES];
+    let mut lane = 0;
+    while lane < CHAINS {
+        bets[lane] = BETS[lane % BETS.len()];
+        lane += 1;
+    }
+    bets
+};
+
+/// After so many values the size of the products is moved out of them: 0.1^300 is no longer a
+/// number.
+const VALUES_IN_RANGE: usize = 250;
 
 /// No spread is taken to be smaller than this, relative to the whole.
 pub(crate) const SCALE_FLOOR: f64 = 0.0002;
@@ -47,33 +65,36 @@ impl Direction {
 /// The fifteen products of one hypothesis, grown value by value.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Wealth {
-    products: [f64; CHAINS],
+    products: [f64; LANES],
     /// Logarithms of what was taken out of the products to keep them in range.
     logs: [f64; CHAINS],
+    values: usize,
 }
 
 impl Wealth {
     pub(crate) fn new() -> Self {
         Wealth {
-            products: [1.0; CHAINS],
+            products: [1.0; LANES],
             logs: [0.0; CHAINS],
+            values: 0,
         }
     }
 
     /// Multiplies by the factors of one value, `u` being s * (x - theta) / S.
     pub(crate) fn grow(&mut self, u: f64) {
-        let mut products = self.products.iter_mut();
-        for width in WIDTHS {
-            let clipped = (u / width).clamp(-1.0, 1.0);
-            for (bet, product) in BETS.iter().zip(products.by_ref()) {
-                *product *= 1.0 + bet * clipped;
-            }
+        let [a, b, c] = WIDTHS.map(|width| (u / width).clamp(-1.0, 1.0));
+        let clipped: [f64; LANES] = [a, a, a, a, a, b, b, b, b, b, c, c, c, c, c, 0.0];
+        for lane in 0..LANES {
+            self.products[lane] *= 1.0 + LANE_BETS[lane] * clipped[lane];
+        }
+        self.values += 1;
+        if self.values.is_multiple_of(VALUES_IN_RANGE) {
+            self.rescale();
         }
     }
 
-    /// Moves the size of the products into the logarithms; needed every hundred values, because
-    /// 0.1^300 is no longer a number.
-    pub(crate) fn rescale(&mut self) {
+    /// Moves the size of the products into the logarithms.
+    fn rescale(&mut self) {
         for (product, log) in self.products.iter_mut().zip(&mut self.logs) {
             *log += product.ln();
             *product = 1.0;
@@ -82,19 +103,19 @@ impl Wealth {
 
     /// The natural logarithm of M.
     pub(crate) fn log_value(&self) -> f64 {
-        let logs: [f64; CHAINS] = std::array::from_fn(|i| self.logs[i] + self.products[i].ln());
+        let products = &self.products[..CHAINS];
+        if self.values < VALUES_IN_RANGE {
+            return (products.iter().sum::<f64>() / CHAINS as f64).ln();
+        }
+        let logs: [f64; CHAINS] = std::array::from_fn(|i| self.logs[i] + products[i].ln());
         let largest = logs.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         let sum: f64 = logs.iter().map(|log| (log - largest).exp()).sum();
         largest + (sum / CHAINS as f64).ln()
     }
 
-    /// Whether M has reached `threshold`, without a logarithm while the products are in range.
+    /// Whether M has reached `threshold`.
     pub(crate) fn reaches(&self, threshold: f64) -> bool {
-        if self.logs == [0.0; CHAINS] {
-            self.products.iter().sum::<f64>() >= threshold * CHAINS as f64
-        } else {
-            self.log_value() >= threshold.ln()
-        }
+        self.log_value() >= threshold.ln()
     }
 }
 
@@ -147,11 +168,8 @@ impl Terms {
     fn wealth(&self, theta: f64, direction: Direction) -> Wealth {
         let sign = direction.sign();
         let mut wealth = Wealth::new();
-        for (i, term) in self.terms.iter().enumerate() {
+        for term in &self.terms {
             wealth.grow(sign * (term.value - term.slope * theta) / term.scale);
-            if i % 100 == 99 {
-                wealth.rescale();
-            }
         }
         wealth
     }
@@ -160,22 +178,16 @@ impl Terms {
     /// `near`; infinite when no theta is rejected.
     ///
     /// M in direction `Above` falls as theta grows and in direction `Below` rises, so the crossing
-    /// is one point and bisection finds it.
+    /// is one point.
     fn crossing(&self, direction: Direction, threshold: f64, near: f64, step: f64) -> f64 {
         let outward = -direction.sign();
-        let rejected = |theta: f64| self.wealth(theta, direction).reaches(threshold);
-        let Some((mut inside, mut outside)) = bracket(near, step, outward, &rejected) else {
+        let log_threshold = threshold.ln();
+        let excess = |theta: f64| self.wealth(theta, direction).log_value() - log_threshold;
+        let Some((inside, outside)) = bracket(near, step, outward, &excess) else {
             return outward * f64::INFINITY;
         };
-        for _ in 0..BISECTIONS {
-            let middle = (inside + outside) / 2.0;
-            if rejected(middle) {
-                outside = middle;
-            } else {
-                inside = middle;
-            }
-        }
-        outside
+        let width = (outside.at - inside.at).abs() / PRECISION;
+        sign_change(inside, outside, width, excess).at
     }
 
     /// All theta that neither direction rejects at `level`, widened where needed to hold `value`.
@@ -188,38 +200,46 @@ impl Terms {
     }
 }
 
-/// Halvings of a bracket: from a spread to a millionth of it.
-const BISECTIONS: usize = 20;
+/// Parts of a bracket that a crossing is known to.
+const PRECISION: f64 = (1 << 20) as f64;
 
 /// Doublings of the step on the way to a bracket: from the floor of the spread to a million times
 /// the whole.
 const DOUBLINGS: usize = 34;
 
-/// A theta that is not rejected and one further `outward` that is.
+/// A theta that is not rejected and one further `outward` that is: where `excess` is negative and
+/// where it is not.
 fn bracket(
     near: f64,
     step: f64,
     outward: f64,
-    rejected: &impl Fn(f64) -> bool,
-) -> Option<(f64, f64)> {
-    let walk = |direction: f64, wanted: bool| {
-        let mut previous = near;
-        let mut width = step;
-        for _ in 0..DOUBLINGS {
-            let theta = near + direction * width;
-            if rejected(theta) == wanted {
-                return Some((previous, theta));
-            }
-            previous = theta;
-            width *= 2.0;
-        }
-        None
+    excess: &impl Fn(f64) -> f64,
+) -> Option<(Point, Point)> {
+    let point = |at: f64| Point {
+        at,
+        value: excess(at),
     };
-    if rejected(near) {
-        walk(-outward, false).map(|(outside, inside)| (inside, outside))
+    let start = point(near);
+    let direction = if start.is_negative() {
+        outward
     } else {
-        walk(outward, true)
+        -outward
+    };
+    let mut previous = start;
+    let mut width = step;
+    for _ in 0..DOUBLINGS {
+        let next = point(near + direction * width);
+        if next.is_negative() != start.is_negative() {
+            return Some(if next.is_negative() {
+                (next, previous)
+            } else {
+                (previous, next)
+            });
+        }
+        previous = next;
+        width *= 2.0;
     }
+    None
 }
 
 /// The test of paired values against a centre: x_i = ln(head_i / base_i), or differences as

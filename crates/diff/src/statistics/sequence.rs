@@ -86,14 +86,11 @@ impl Hypothesis {
         }
     }
 
-    /// Counts the value x of pair `n`, measured with the spread `scale`.
-    fn grow(&mut self, x: f64, scale: f64, n: usize) {
+    /// Counts the value x of the next pair, measured with the spread `scale`.
+    fn grow(&mut self, x: f64, scale: f64) {
         let residual = self.direction.sign() * (x - self.theta);
         self.wealth.grow(residual / scale);
         self.rejected |= self.wealth.reaches(self.threshold);
-        if n.is_multiple_of(100) {
-            self.wealth.rescale();
-        }
     }
 
     fn log_value(&self) -> f64 {
@@ -166,7 +163,7 @@ impl Sequence {
             &mut self.above_minus_mei,
             &mut self.below_plus_mei,
         ] {
-            hypothesis.grow(x, scale, self.test.values().len());
+            hypothesis.grow(x, scale);
         }
         if self.decided.is_none() {
             self.decided = self.reached().map(|outcome| (outcome, self.pairs()));
@@ -237,11 +234,15 @@ impl Sequence {
     pub fn step(&self) -> Step {
         if self.pairs() >= self.rule.max_pairs {
             Step::Stop(StopReason::MaxPairs)
-        } else if self.decided.is_some() && self.is_precise() {
+        } else if self.decided.is_some() && self.is_known_enough() {
             Step::Stop(StopReason::Precise)
         } else {
             Step::Continue
         }
+    }
+
+    fn is_known_enough(&self) -> bool {
+        self.pairs() >= self.rule.precision_pairs || self.is_precise()
     }
 
     /// Whether the interval of the change, in fractions, is as narrow as asked for.
@@ -374,6 +375,26 @@ mod tests {
         let interval = sequence(Rule::default(), &noisy[..first + stop]).interval();
         let change = interval.value.exp_m1().abs();
         assert!((interval.high - interval.low) / 2.0 <= (0.25 * change).max(0.005) * 1.1);
+    }
+
+    /// So many pairs are spent on a narrow interval, and more on an outcome alone.
+    #[test]
+    fn what_is_decided_is_not_made_precise_for_ever() {
+        let noisy: Vec<f64> = values(150).iter().map(|x| x * 4.0 + 0.04).collect();
+        let first = sequence(Rule::default(), &noisy).decided_at().unwrap();
+        let rule = Rule {
+            precision_pairs: first + 1,
+            ..Rule::default()
+        };
+        assert_eq!(sequence(rule, &noisy[..first]).step(), Step::Continue);
+        assert_eq!(
+            sequence(rule, &noisy[..=first]).step(),
+            Step::Stop(StopReason::Precise)
+        );
+        let wild: Vec<f64> = (0..60)
+            .map(|i| if i % 2 == 0 { 0.3 } else { -0.3 })
+            .collect();
+        assert_eq!(sequence(rule, &wild).step(), Step::Continue);
     }
 
     #[test]

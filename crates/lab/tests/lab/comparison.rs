@@ -255,6 +255,7 @@ fn one_command_is_measured_again_and_again() {
         runs: 4,
         budget: Duration::from_secs(20),
         timeout: Duration::from_secs(20),
+        cache: None,
         stop: std::sync::Arc::default(),
     };
     let measured = match measure(&measurement, &mut Diary::default()) {
@@ -296,6 +297,7 @@ fn a_measured_program_without_debug_information_is_told() {
             runs: 2,
             budget: Duration::from_secs(20),
             timeout: Duration::from_secs(20),
+            cache: None,
             stop: std::sync::Arc::default(),
         };
         let measured = match measure(&measurement, &mut Diary::default()) {

@@ -2,27 +2,25 @@
 //!
 //! The kernel carries the largest resident set that a process had before `execve` over to the
 //! program it becomes (`exec_mmap` in `fs/exec.c`), and a child of ours begins with a copy of our
-//! heap. So the fork goes over a go-between: it unmaps what it does not need, forks the child as a
-//! sibling of its own (`CLONE_PARENT`), so that the child is still ours to wait for, tells its
-//! number and ends.
+//! heap. So all memory that the child does not need is left out of the fork (`MADV_DONTFORK`),
+//! which also makes a fork as quick as that of a small process.
 //!
-//! Between their fork and the exec, go-between and child use system calls alone, by `syscall`,
-//! which needs nothing but the thread's `errno`.
+//! Between its fork and the exec, the child uses system calls alone, by `syscall`, which needs
+//! nothing but the thread's `errno`.
 // `call!` widens numbers of any type and addresses alike, for which `From` has no one form.
 #![allow(clippy::cast_lossless)]
 
 use std::ffi::CString;
-use std::io::{self, Read};
+use std::io;
 use std::ops::Range;
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::RawFd;
 use std::ptr;
+use std::sync::Mutex;
 
 use libc::{c_char, c_int, c_long};
-use rustix::pipe::PipeFlags;
 use rustix::process::Pid;
 
 use super::maps::{Kept, MapsReader, first_spare, whole_pages};
-use super::reap;
 
 /// `CLONE_INTO_CGROUP` of `linux/sched.h`, beyond 32 bits.
 const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
@@ -90,51 +88,25 @@ impl Step {
 }
 
 /// Forks a child that prepares itself, waits to be released, and then executes the program.
-///
-/// Where the system knows no siblings by `CLONE_PARENT`, the child is a plain copy of us.
 pub(crate) fn fork_held(plan: &ChildPlan) -> io::Result<Pid> {
+    // What one thread takes back another must not need yet.
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _alone = ONE_AT_A_TIME.lock();
     let life = Life::new(plan);
-    let forked = fork_sibling(&life);
-    if forked.is_ok() || plan.numbers.cgroup.is_some() {
-        return forked;
-    }
+    let left_out = LeftOut::all_but(&life.kept());
     let masked = Masked::all()?;
     // SAFETY: the child goes its own way at once; all signals are blocked.
-    let child = unsafe { clone_plain(libc::SIGCHLD) };
+    let child = unsafe { clone_child(plan.numbers.cgroup) };
     if child == 0 {
-        // SAFETY: this is the child, and `life` was made before the fork.
+        // SAFETY: this is the child. `life` was made before the fork, and all that the child uses
+        // was kept: its texts, its vectors, this stack and the thread's own data; code and static
+        // data belong to files.
         unsafe { child_life(&life) }
     }
+    let pid = pid_of(child);
     drop(masked);
-    pid_of(child)
-}
-
-fn fork_sibling(life: &Life) -> io::Result<Pid> {
-    let (told_read, told_write) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC)?;
-    let masked = Masked::all()?;
-    // SAFETY: the child goes its own way at once; all signals are blocked.
-    let between = unsafe { clone_plain(libc::SIGCHLD) };
-    if between == 0 {
-        // SAFETY: this is the child, and `life` was made before the fork.
-        unsafe { between_life(life, told_write.as_raw_fd()) }
-    }
-    drop(masked);
-    drop(told_write);
-    let between = pid_of(between)?;
-    let told = read_number(told_read);
-    // Somebody who waits for any child of this process may have been quicker.
-    let _ = reap(between);
-    let told = told?;
-    if told < 0 {
-        return Err(io::Error::from_raw_os_error(-told));
-    }
-    pid_of(told.into())
-}
-
-fn read_number(pipe: OwnedFd) -> io::Result<i32> {
-    let mut number = [0; 4];
-    std::fs::File::from(pipe).read_exact(&mut number)?;
-    Ok(i32::from_ne_bytes(number))
+    drop(left_out);
+    pid
 }
 
 fn pid_of(result: c_long) -> io::Result<Pid> {
@@ -167,6 +139,49 @@ impl Drop for Masked {
     fn drop(&mut self) {
         // SAFETY: the set is ours; an error is impossible with a valid set.
         unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &self.0, ptr::null_mut()) };
+    }
+}
+
+/// Private memory without a file that a fork does not copy until this is dropped.
+struct LeftOut(Vec<Range<usize>>);
+
+impl LeftOut {
+    /// All but `kept`. Where the list of mappings cannot be read, nothing is left out, and the
+    /// child's memory is as large as ours.
+    fn all_but(kept: &Kept) -> LeftOut {
+        let maps = std::fs::read("/proc/self/maps").unwrap_or_default();
+        let mut reader = MapsReader::default();
+        let mut spare = Vec::new();
+        for mut range in maps.into_iter().filter_map(|byte| reader.feed(byte)) {
+            while let Some(part) = first_spare(range.clone(), kept) {
+                range.start = part.end;
+                spare.push(part);
+            }
+        }
+        let left_out = LeftOut(spare);
+        left_out.advise(libc::MADV_DONTFORK);
+        left_out
+    }
+
+    fn advise(&self, advice: c_int) {
+        for range in &self.0 {
+            // SAFETY: the advice concerns the memory of future children alone. It may miss (another
+            // thread has unmapped the range meanwhile), which leaves the child a larger copy, and
+            // its peak of memory is read from the kernel.
+            unsafe {
+                libc::madvise(
+                    ptr::without_provenance_mut(range.start),
+                    range.len(),
+                    advice,
+                )
+            };
+        }
+    }
+}
+
+impl Drop for LeftOut {
+    fn drop(&mut self) {
+        self.advise(libc::MADV_DOFORK);
     }
 }
 
@@ -261,28 +276,21 @@ macro_rules! call {
     };
 }
 
-/// `fork` as the kernel has it: the C library does not know of the child.
+/// `fork` as the kernel has it, into a control group where there is one: the C library does not
+/// know of the child.
 ///
 /// # Safety
 /// In the child only system calls are safe, and signals must be blocked.
-unsafe fn clone_plain(flags: c_int) -> c_long {
-    // SAFETY: without `CLONE_VM` the child has memory of its own, and goes on on a copy of this
-    // stack.
-    unsafe { call!(SYS_clone, flags, 0usize, 0usize, 0usize, 0usize) }
-}
-
-/// The same for a sibling, born into a control group where there is one.
-///
-/// # Safety
-/// As [`clone_plain`].
-unsafe fn clone_sibling(cgroup: Option<RawFd>) -> c_long {
+unsafe fn clone_child(cgroup: Option<RawFd>) -> c_long {
     let Some(cgroup) = cgroup else {
-        // SAFETY: the caller keeps the promise.
-        return unsafe { clone_plain(libc::CLONE_PARENT | libc::SIGCHLD) };
+        // SAFETY: without `CLONE_VM` the child has memory of its own, and goes on on a copy of this
+        // stack.
+        return unsafe { call!(SYS_clone, libc::SIGCHLD, 0usize, 0usize, 0usize, 0usize) };
     };
-    // SAFETY: all fields are numbers, for which zero is a value. A sibling has our exit signal.
+    // SAFETY: all fields are numbers, for which zero is a value.
     let mut arguments: libc::clone_args = unsafe { std::mem::zeroed() };
-    arguments.flags = CLONE_INTO_CGROUP | libc::CLONE_PARENT as u64;
+    arguments.flags = CLONE_INTO_CGROUP;
+    arguments.exit_signal = libc::SIGCHLD as u64;
     arguments.cgroup = cgroup as u64;
     // SAFETY: the structure lives through the call and its size is given; otherwise as above.
     unsafe {
@@ -291,74 +299,6 @@ unsafe fn clone_sibling(cgroup: Option<RawFd>) -> c_long {
             &raw mut arguments,
             size_of::<libc::clone_args>()
         )
-    }
-}
-
-/// The go-between's life.
-///
-/// # Safety
-/// Only in a child after a fork, with all signals blocked. `life` is on the stack of its maker.
-unsafe fn between_life(life: &Life, told_write: RawFd) -> ! {
-    let kept = life.kept();
-    // SAFETY: what is unmapped is private memory that nothing below uses: the texts, the vectors,
-    // this stack and the thread's own data are kept, and code and static data belong to files.
-    unsafe {
-        unmap_spare(&kept);
-        let result = clone_sibling(life.numbers.cgroup);
-        if result == 0 {
-            call!(SYS_close, told_write);
-            child_life(life);
-        }
-        let told = if result < 0 {
-            -*libc::__errno_location()
-        } else {
-            // A process id fits.
-            result as i32
-        };
-        call!(SYS_write, told_write, &raw const told, size_of::<i32>());
-        exit(0)
-    }
-}
-
-/// Unmaps all private memory that is neither kept nor a file's.
-///
-/// # Safety
-/// Nothing outside of `kept`, of files and of their `.bss` may be used afterwards.
-unsafe fn unmap_spare(kept: &Kept) {
-    let mut reader = MapsReader::default();
-    let mut buffer = [0u8; 4_096];
-    let path = c"/proc/self/maps".as_ptr();
-    let flags = libc::O_RDONLY | libc::O_CLOEXEC;
-    // SAFETY: the path is null-terminated, the buffer is on this stack, which is kept, and the rest
-    // is the caller's promise. The list of mappings is read by address, so that it stays right
-    // while those that it has told already go.
-    unsafe {
-        let maps = call!(SYS_openat, libc::AT_FDCWD, path, flags);
-        if maps < 0 {
-            return;
-        }
-        loop {
-            let got = call!(SYS_read, maps, buffer.as_mut_ptr(), buffer.len());
-            if got <= 0 {
-                break;
-            }
-            for &byte in &buffer[..got as usize] {
-                if let Some(range) = reader.feed(byte) {
-                    unmap(range, kept);
-                }
-            }
-        }
-        call!(SYS_close, maps);
-    }
-}
-
-/// # Safety
-/// As [`unmap_spare`].
-unsafe fn unmap(mut range: Range<usize>, kept: &Kept) {
-    while let Some(part) = first_spare(range.clone(), kept) {
-        range.start = part.end;
-        // SAFETY: the caller keeps the promise. A failure leaves a larger copy, which is measured.
-        unsafe { call!(SYS_munmap, part.start, part.len()) };
     }
 }
 

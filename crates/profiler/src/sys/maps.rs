@@ -1,4 +1,4 @@
-//! Reads `/proc/self/maps` byte by byte, without memory of its own, and tells what can be given up.
+//! Reads `/proc/self/maps` and tells what a child can do without.
 
 use std::ops::Range;
 

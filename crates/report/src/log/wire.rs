@@ -174,6 +174,10 @@ fn no_gain() -> Float {
     Float(0.0)
 }
 
+fn precision_pairs() -> usize {
+    diff::Rule::default().precision_pairs
+}
+
 fn shortest_run_ns() -> u64 {
     diff::Rule::default().shortest_run_ns
 }
@@ -296,6 +300,8 @@ structs! {
         workloads: u32,
         minimum_effect: Float,
         max_pairs: usize,
+        #[serde(default = "precision_pairs")]
+        precision_pairs: usize,
         precision: Float,
         hot_floor: Float,
         micro_threshold: Float,
