@@ -75,6 +75,7 @@ mod stops;
 mod sys;
 mod tail;
 mod target;
+mod trail;
 mod unwind;
 mod watch;
 mod world;

@@ -1,7 +1,7 @@
 //! What a reader of a recording has to know, in sentences.
 
 use crate::growth::Stage;
-use crate::observer::{Observer, Waits};
+use crate::observer::{Losses, Observer, Waits};
 use crate::recording::{Counts, CpuSource, Ended, Recording, Rung, Sampled};
 use crate::request::StackMode;
 use crate::stops::Stops;
@@ -34,12 +34,7 @@ pub(crate) fn notes(recording: &Recording, watch: &Watch, observer: &Observer<'_
     notes.extend(coverage_note(recording, watch, observer.period_sum));
     notes.extend(growth_note(watch));
     notes.extend(beyond_note(watch, observer));
-    if recording.lost.samples > 0 {
-        notes.push(format!(
-            "The kernel dropped {} records because the recorder did not read them in time.",
-            recording.lost.samples
-        ));
-    }
+    notes.extend(loss_note(recording.lost.samples, observer.losses));
     if recording.lost.records > 0 {
         notes.push(format!(
             "{} records could not be decoded.",
@@ -54,6 +49,23 @@ pub(crate) fn notes(recording: &Recording, watch: &Watch, observer: &Observer<'_
     }
     notes.extend(count_note(recording));
     notes
+}
+
+/// Says how many records were lost, and when.
+fn loss_note(lost: u64, losses: Losses) -> Option<String> {
+    let seconds = |ns: u64| ns as f64 / 1e9;
+    let when = match losses.span_ns() {
+        // Nothing came after them that could have told of them.
+        None => "at the very end".to_owned(),
+        Some((first, last)) if last - first < 1_000_000 => format!("{:.3} s in", seconds(first)),
+        Some((first, last)) => format!("from {:.3} s to {:.3} s in", seconds(first), seconds(last)),
+    };
+    (lost > 0).then(|| {
+        format!(
+            "The kernel dropped {lost} records because the recorder did not read them in time: \
+             {when}."
+        )
+    })
 }
 
 /// What is known of the way of sampling before anything is sampled.
@@ -269,6 +281,23 @@ mod tests {
         assert!(!runs(child.id()));
         child.wait().unwrap();
         assert!(!runs(child.id()));
+    }
+
+    /// A loss is told with its time: a stretch, a moment, or the end, when no record tells of it.
+    #[test]
+    fn losses_have_their_time() {
+        let note = |times: &[u64]| {
+            let mut losses = Losses::default();
+            losses.record(1_000_000_000);
+            times.iter().for_each(|&time_ns| losses.lost(time_ns));
+            loss_note(7, losses).unwrap()
+        };
+        assert!(note(&[]).ends_with(
+            "dropped 7 records because the recorder did not read them in time: at the very end."
+        ));
+        assert!(note(&[1_250_000_000]).ends_with(": 0.250 s in."));
+        assert!(note(&[1_250_000_000, 3_000_000_000]).ends_with(": from 0.250 s to 2.000 s in."));
+        assert_eq!(loss_note(0, Losses::default()), None);
     }
 
     #[test]

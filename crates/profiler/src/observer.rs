@@ -12,10 +12,10 @@ use crate::growth::Cut;
 use crate::jitter::Periods;
 use crate::registers::Registers;
 use crate::request::Tail;
-use crate::space::AddressSpace;
 use crate::stacks::{Place, Stacks};
 use crate::tail::{CopyAndTail, Root, Roots};
-use crate::unwind::{Code, StackCopy, StackUnwinder, Walk};
+use crate::trail::Trails;
+use crate::unwind::{Code, Found, StackCopy, StackUnwinder, Walk};
 use crate::world::{Exec, Owner, Task, World};
 
 mod stopped;
@@ -60,6 +60,7 @@ pub(crate) struct Observer<'k> {
     /// Positions in `chain` of user frames that a signal interrupted.
     interrupted: Vec<usize>,
     roots: Roots,
+    trails: Trails,
     /// What was read of a running thread's stack.
     tail: Vec<u8>,
     /// When the mappings of a process were read without finding anything new.
@@ -84,6 +85,37 @@ pub(crate) struct Observer<'k> {
     pub(crate) period_sum: u64,
     /// What was lost so far.
     pub(crate) lost: Lost,
+    /// When the kernel told of losses.
+    pub(crate) losses: Losses,
+}
+
+/// The times at which records were lost, as the next record of the same ring tells it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Losses {
+    began_ns: Option<u64>,
+    first_ns: Option<u64>,
+    last_ns: u64,
+}
+
+impl Losses {
+    /// A record was seen.
+    pub(crate) fn record(&mut self, time_ns: u64) {
+        self.began_ns.get_or_insert(time_ns);
+    }
+
+    /// Records were lost.
+    pub(crate) fn lost(&mut self, time_ns: u64) {
+        self.first_ns.get_or_insert(time_ns);
+        self.last_ns = time_ns;
+    }
+
+    /// The first and the last of them, nanoseconds from the first record on; `None` when none was told
+    /// of.
+    pub(crate) fn span_ns(self) -> Option<(u64, u64)> {
+        let (began, first) = self.began_ns.zip(self.first_ns)?;
+        let since = |time_ns: u64| time_ns.saturating_sub(began);
+        Some((since(first), since(self.last_ns)))
+    }
 }
 
 /// What runs on a CPU that has nothing to do.
@@ -108,6 +140,7 @@ impl<'k> Observer<'k> {
             chain: Vec::new(),
             interrupted: Vec::new(),
             roots: Roots::default(),
+            trails: Trails::default(),
             tail: Vec::new(),
             maps_read: FxHashMap::default(),
             periods: FxHashMap::default(),
@@ -120,6 +153,7 @@ impl<'k> Observer<'k> {
             stitched_samples: 0,
             period_sum: 0,
             lost: Lost::default(),
+            losses: Losses::default(),
         }
     }
 
@@ -168,6 +202,7 @@ impl<'k> Observer<'k> {
         sink: &mut dyn Sink,
     ) -> Result<(), SinkError> {
         let task = |pid, tid| Task { pid, tid, time_ns };
+        self.losses.record(time_ns);
         match self.format.decode(raw) {
             Some(Record::Sample(sample)) => self.sample(time_ns, &sample, sink)?,
             Some(Record::Fork {
@@ -201,7 +236,10 @@ impl<'k> Observer<'k> {
                 self.world.mmap(time_ns, &mmap, binaries, sink)?;
                 self.knowledge.unwinder.space_changed();
             }
-            Some(Record::Lost { count }) => self.lost.samples += count,
+            Some(Record::Lost { count }) => {
+                self.lost.samples += count;
+                self.losses.lost(time_ns);
+            }
             Some(Record::Throttle) => self.lost.throttled += 1,
             Some(Record::Switch { tid, to }) => self.switched(time_ns, tid, to, sink)?,
             Some(Record::Other) => {}
@@ -320,7 +358,7 @@ impl<'k> Observer<'k> {
             UserStacks::Unwound(Tail::Stitch) => {
                 self.unwind_and_stitch(sample, registers, stack, owner)
             }
-            _ => self.unwind(registers, stack, space).end,
+            _ => self.unwind(registers, stack, owner).end,
         };
         let cut = end == StackEnd::Truncated || end == StackEnd::Stitched;
         if cut && stack.is_full() {
@@ -335,11 +373,32 @@ impl<'k> Observer<'k> {
     }
 
     /// Appends the user's frames to `self.chain`.
-    fn unwind(&mut self, registers: Registers, stack: StackCopy<'_>, space: &AddressSpace) -> Walk {
+    fn unwind(&mut self, registers: Registers, stack: StackCopy<'_>, owner: &Owner) -> Walk {
+        self.walk(owner, |unwinder, code, found| {
+            unwinder.unwind(code, registers, stack, found)
+        })
+    }
+
+    /// The same by any walk.
+    fn walk(
+        &mut self,
+        owner: &Owner,
+        walk: impl FnOnce(&mut StackUnwinder, Code<'_>, &mut Found<'_>) -> Walk,
+    ) -> Walk {
         let Knowledge { binaries, unwinder } = &mut *self.knowledge;
-        let code = Code { space, binaries };
-        let (chain, interrupted) = (&mut self.chain, &mut self.interrupted);
-        unwinder.unwind(code, registers, stack, chain, interrupted)
+        let space = &*owner.space;
+        let mut trail = self.trails.take(owner.thread, space.version);
+        let walk = walk(
+            unwinder,
+            Code { space, binaries },
+            &mut Found {
+                frames: &mut self.chain,
+                interrupted: &mut self.interrupted,
+                trail: &mut trail,
+            },
+        );
+        self.trails.put(owner.thread, trail);
+        walk
     }
 
     /// The same, with what the copy lacks read from the running thread.
@@ -350,17 +409,15 @@ impl<'k> Observer<'k> {
         copy: StackCopy<'_>,
         owner: &Owner,
     ) -> StackEnd {
-        let Knowledge { binaries, unwinder } = &mut *self.knowledge;
-        let code = Code {
-            space: &owner.space,
-            binaries,
-        };
         let Ok(pid) = i32::try_from(sample.pid) else {
-            return self.unwind(registers, copy, &owner.space).end;
+            return self.unwind(registers, copy, owner).end;
         };
-        let mut stack = CopyAndTail::new(pid, registers.sp, copy, &mut self.tail);
-        let (chain, interrupted) = (&mut self.chain, &mut self.interrupted);
-        let walk = unwinder.unwind_memory(code, registers, &mut stack, chain, interrupted);
+        let mut tail = std::mem::take(&mut self.tail);
+        let mut stack = CopyAndTail::new(pid, registers.sp, copy, &mut tail);
+        let walk = self.walk(owner, |unwinder, code, found| {
+            unwinder.unwind_memory(code, registers, &mut stack, found)
+        });
+        self.tail = tail;
         let root = Root {
             pid: sample.pid,
             tid: sample.tid,

@@ -191,6 +191,22 @@ impl Ring {
         }
     }
 
+    /// The 8 bytes at a position that counts up without end, as a number.
+    fn word(&self, position: u64) -> u64 {
+        let start = (position & (self.data_bytes as u64 - 1)) as usize;
+        if start + 8 > self.data_bytes {
+            let mut bytes = [0; 8];
+            self.copy(position, &mut bytes);
+            return u64::from_ne_bytes(bytes);
+        }
+        // SAFETY: the 8 bytes from `start` on lie within the data, which are mapped while `self`
+        // lives; any bytes are a number.
+        unsafe {
+            let data = self.base.as_ptr().add(self.data_offset);
+            data.add(start).cast::<u64>().read_unaligned()
+        }
+    }
+
     /// Copies bytes from a position that counts up without end, across the wrap.
     fn copy(&self, position: u64, into: &mut [u8]) {
         assert!(into.len() <= self.data_bytes);
@@ -238,11 +254,7 @@ impl Body<'_> {
     /// The 8 bytes at `offset` as a number; `None` beyond the end.
     pub(crate) fn word(&self, offset: usize) -> Option<u64> {
         let end = offset.checked_add(8)?;
-        let mut bytes = [0; 8];
-        (end <= self.len).then(|| {
-            self.ring.copy(self.position + offset as u64, &mut bytes);
-            u64::from_ne_bytes(bytes)
-        })
+        (end <= self.len).then(|| self.ring.word(self.position + offset as u64))
     }
 
     /// Appends the bytes of `range`, cut to the body's end, to `out`.

@@ -6,8 +6,6 @@
 //! elsewhere. Even then the frames between may be others than those of the sample; whoever needs
 //! callers for certain does not use such stacks.
 
-use std::collections::VecDeque;
-
 use hotproof_profile::ThreadId;
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -30,10 +28,10 @@ pub(crate) struct CopyAndTail<'a> {
     /// What was read, from the first word that was compared on.
     buffer: &'a mut Vec<u8>,
     state: State,
-    /// What the step of the walk that goes on has read: offset and word.
-    step: Vec<(u64, u64)>,
-    /// Offsets of return addresses within the copy, in the order of the walk.
-    returns: VecDeque<(u64, u64)>,
+    /// Offsets of the last return addresses within the copy, and these; by number from the leaf on.
+    returns: [(u64, u64); COMPARED_RETURNS],
+    /// How many there were.
+    returned: usize,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,31 +60,33 @@ impl<'a> CopyAndTail<'a> {
             copy,
             buffer,
             state: State::Untried,
-            step: Vec::new(),
-            returns: VecDeque::with_capacity(COMPARED_RETURNS),
+            returns: [(0, 0); COMPARED_RETURNS],
+            returned: 0,
         }
     }
 
     fn begin(&mut self) -> State {
         let end = self.copy.bytes.len() as u64;
+        let known = self.returned.min(COMPARED_RETURNS);
+        let mut compared = self.returns[..known].to_vec();
         let is_near = |&(offset, _): &(u64, u64)| offset + COMPARED_BYTES >= end;
-        match self.returns.iter().any(is_near) {
-            true => self.returns.retain(is_near),
+        match compared.iter().any(is_near) {
+            true => compared.retain(is_near),
             // One frame takes up the rest of the copy. What it calls returns and is called anew all
             // the time; that it is still there itself is told by the outermost return address.
             false => {
-                let outermost = self.returns.pop_back();
-                self.returns.clear();
-                self.returns.extend(outermost);
+                let outermost = self.returned.checked_sub(1);
+                let outermost = outermost.map(|last| self.returns[last % COMPARED_RETURNS]);
+                compared = outermost.into_iter().collect();
             }
         }
-        let Some(from) = self.returns.iter().map(|&(offset, _)| offset).min() else {
+        let Some(from) = compared.iter().map(|&(offset, _)| offset).min() else {
             return State::Refused;
         };
-        let compared = usize::try_from(end.saturating_sub(from)).unwrap_or(0);
-        let whole = self.read_on(from, compared + FIRST_BYTES);
+        let first = usize::try_from(end.saturating_sub(from)).unwrap_or(0);
+        let whole = self.read_on(from, first + FIRST_BYTES);
         let stands = |&(offset, address)| word_at(self.buffer, offset - from) == Ok(address);
-        match self.returns.iter().all(stands) {
+        match compared.iter().all(stands) {
             true => State::Reading { from, whole },
             false => State::Refused,
         }
@@ -126,23 +126,17 @@ impl StackMemory for CopyAndTail<'_> {
     fn word(&mut self, address: u64) -> Result<u64, ()> {
         let offset = address.checked_sub(self.bottom).ok_or(())?;
         match self.copy.bytes.word(offset) {
-            Ok(word) => {
-                self.step.push((offset, word));
-                Ok(word)
-            }
+            Ok(word) => Ok(word),
             Err(()) => self.beyond(offset),
         }
     }
 
-    fn returned(&mut self, address: u64) {
-        let place = self.step.iter().find(|&&(_, word)| word == address);
-        if let Some(&place) = place {
-            if self.returns.len() == COMPARED_RETURNS {
-                self.returns.pop_front();
-            }
-            self.returns.push_back(place);
+    fn returned(&mut self, slot: u64, address: u64) {
+        let offset = slot.wrapping_sub(self.bottom);
+        if offset < self.copy.bytes.len() as u64 {
+            self.returns[self.returned % COMPARED_RETURNS] = (offset, address);
+            self.returned += 1;
         }
-        self.step.clear();
     }
 
     fn cuts_off(&self, address: u64) -> bool {
@@ -291,7 +285,7 @@ mod tests {
         let (bottom, copied) = (words.as_ptr().addr() as u64, bytes_of(&words[..512]));
         let mut stack = CopyAndTail::new(own_pid(), bottom, full(&copied), &mut buffer);
         assert_eq!(stack.word(bottom + 8 * 500), Ok(500));
-        stack.returned(500);
+        stack.returned(bottom + 8 * 500, 500);
         assert!(!stack.is_live());
         for index in [512, 513, 5_000, 19_999] {
             assert_eq!(stack.word(bottom + 8 * index), Ok(index));
@@ -317,7 +311,7 @@ mod tests {
             for index in [499, returned] {
                 assert_eq!(stack.word(bottom + 8 * index), Ok(index));
             }
-            stack.returned(returned);
+            stack.returned(bottom + 8 * returned, returned);
             assert_eq!(stack.word(bottom + 8 * 600), expected);
             assert_eq!(stack.is_live(), expected.is_ok());
         }
@@ -336,7 +330,7 @@ mod tests {
             let mut stack = CopyAndTail::new(own_pid(), bottom, full(&copied), &mut buffer);
             for index in [3, outermost] {
                 assert_eq!(stack.word(bottom + 8 * index), Ok(index));
-                stack.returned(index);
+                stack.returned(bottom + 8 * index, index);
             }
             assert_eq!(stack.word(bottom + 8 * 9_000), expected);
         }

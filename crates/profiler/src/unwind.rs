@@ -7,6 +7,7 @@ use crate::batch::StackBytes;
 use crate::binary::Binaries;
 use crate::registers::Registers;
 use crate::space::AddressSpace;
+use crate::trail::{Place, Reads, Trail};
 
 /// No stack has more frames: the largest copy of a stack holds 8,191 words.
 const MOST_FRAMES: usize = 8_192;
@@ -47,6 +48,17 @@ impl StackCopy<'_> {
     }
 }
 
+/// Where a walk puts what it finds.
+pub(crate) struct Found<'a> {
+    /// Gets the addresses, leaf first.
+    pub(crate) frames: &'a mut Vec<u64>,
+    /// Gets the positions in `frames` of those that a signal interrupted: they are instructions, not
+    /// return addresses. (The leaf is one too and is not among them.)
+    pub(crate) interrupted: &'a mut Vec<usize>,
+    /// What is known of the thread's last walks in this address space.
+    pub(crate) trail: &'a mut Trail,
+}
+
 /// How the walk along a stack ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Walk {
@@ -68,10 +80,7 @@ impl StackUnwinder {
         }
     }
 
-    /// Appends the addresses of the stack to `frames`, leaf first, and says where it ended.
-    ///
-    /// `interrupted` gets the positions in `frames` of those that a signal interrupted: they are
-    /// instructions, not return addresses. (The leaf is one too and is not among them.)
+    /// Appends the addresses of the stack, leaf first, and says where it ended.
     ///
     /// `Complete` is what the unwind information itself says: the outermost function has no caller.
     /// Outside of code with unwind information framehop walks frame pointers; an end reached there
@@ -81,14 +90,13 @@ impl StackUnwinder {
         code: Code<'_>,
         registers: Registers,
         stack: StackCopy<'_>,
-        frames: &mut Vec<u64>,
-        interrupted: &mut Vec<usize>,
+        into: &mut Found<'_>,
     ) -> Walk {
         let mut memory = CopyInPlace {
             bottom: registers.sp,
             copy: stack,
         };
-        self.unwind_memory(code, registers, &mut memory, frames, interrupted)
+        self.unwind_memory(code, registers, &mut memory, into)
     }
 
     /// The same for any memory.
@@ -97,8 +105,7 @@ impl StackUnwinder {
         code: Code<'_>,
         registers: Registers,
         stack: &mut impl StackMemory,
-        frames: &mut Vec<u64>,
-        interrupted: &mut Vec<usize>,
+        into: &mut Found<'_>,
     ) -> Walk {
         let mut walked = native(registers, code.space);
         let mut sure = None;
@@ -106,9 +113,17 @@ impl StackUnwinder {
         let end = 'walk: {
             for _ in 0..MOST_FRAMES {
                 if stack.is_live() {
-                    sure.get_or_insert(frames.len());
+                    sure.get_or_insert(into.frames.len());
                 }
-                frames.push(frame.address());
+                into.frames.push(frame.address());
+                let place = Place::new(frame, &walked);
+                let led = place.and_then(|place| into.trail.follow(place, stack));
+                if let Some((to, caller)) = led.and_then(|to| Some((to, to.frame()?))) {
+                    to.enter(&mut walked);
+                    stack.returned(to.return_slot(), caller.address());
+                    frame = caller;
+                    continue;
+                }
                 if code.starts_program(frame.address()) {
                     break 'walk StackEnd::Complete;
                 }
@@ -117,23 +132,18 @@ impl StackUnwinder {
                     let Some(next) = before_signal(&mut walked, &mut read) else {
                         break 'walk failed_end(Error::CouldNotReadStack(walked.sp()), stack);
                     };
-                    interrupted.push(frames.len());
+                    into.interrupted.push(into.frames.len());
                     frame = FrameAddress::from_instruction_pointer(next);
                     continue;
                 }
-                let modules = code.space.modules();
-                let mut read = |address: u64| stack.word(address);
-                let next = modules.unwind_frame(frame, &mut walked, &mut self.cache, &mut read);
-                let caller = match next {
-                    Ok(Some(caller)) => FrameAddress::from_return_address(caller),
-                    Ok(None) => break 'walk code.proven_end(frame.address_for_lookup()),
-                    Err(error) => break 'walk failed_end(error, stack),
+                let mut reads = Reads::default();
+                frame = match self.step(code, frame, &mut walked, stack, &mut reads) {
+                    Ok(caller) => caller,
+                    Err(end) => break 'walk end,
                 };
-                let Some(caller) = caller else {
-                    break 'walk StackEnd::Failed;
-                };
-                stack.returned(caller.address());
-                frame = caller;
+                if let (Some(_), Some(to)) = (place, Place::new(frame, &walked)) {
+                    into.trail.learn(&reads, to);
+                }
             }
             StackEnd::Truncated
         };
@@ -141,6 +151,38 @@ impl StackUnwinder {
             end,
             outermost_sp: walked.sp(),
             sure,
+        }
+    }
+
+    /// The caller of a frame, or how the stack ends there.
+    fn step(
+        &mut self,
+        code: Code<'_>,
+        frame: FrameAddress,
+        walked: &mut framehop::UnwindRegsNative,
+        stack: &mut impl StackMemory,
+        reads: &mut Reads,
+    ) -> Result<FrameAddress, StackEnd> {
+        let modules = code.space.modules();
+        let mut read = |address: u64| reads.word(address, stack);
+        let sp = walked.sp();
+        let next = modules.unwind_frame(frame, walked, &mut self.cache, &mut read);
+        if let Some(address) = reads.misled(next.as_ref().err(), sp) {
+            // framehop took a missing word for missing information, went on by frame pointers, and
+            // remembers to do so at this address.
+            self.cache = framehop::CacheNative::new();
+            return Err(failed_end(Error::CouldNotReadStack(address), stack));
+        }
+        match next {
+            Ok(Some(caller)) => {
+                let caller = FrameAddress::from_return_address(caller).ok_or(StackEnd::Failed)?;
+                if let Some(slot) = reads.address_of(caller.address()) {
+                    stack.returned(slot, caller.address());
+                }
+                Ok(caller)
+            }
+            Ok(None) => Err(code.proven_end(frame.address_for_lookup())),
+            Err(error) => Err(failed_end(error, stack)),
         }
     }
 }
@@ -153,8 +195,8 @@ pub(crate) trait StackMemory {
     /// Whether the word at an address cannot be read because too little was copied.
     fn cuts_off(&self, address: u64) -> bool;
 
-    /// The walk goes on at this return address, which is among the words that were read.
-    fn returned(&mut self, _address: u64) {}
+    /// The walk goes on at the return address that was read from a slot.
+    fn returned(&mut self, _slot: u64, _address: u64) {}
 
     /// Whether words were read that may be younger than the registers.
     fn is_live(&self) -> bool {

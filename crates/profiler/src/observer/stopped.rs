@@ -6,8 +6,8 @@ use super::{CHAIN_HEAD, Observer, UserStacks};
 use crate::attach::executable_maps;
 use crate::registers::Registers;
 use crate::space::AddressSpace;
-use crate::unwind::{Code, StackMemory};
-use crate::world::{Exec, Task};
+use crate::unwind::StackMemory;
+use crate::world::{Exec, Owner, Task};
 
 /// Mappings are not read again within this time when the reading before found nothing new.
 const MAPS_AGE_NS: u64 = 100_000_000;
@@ -59,13 +59,13 @@ impl Observer<'_> {
             return Ok(());
         }
         let mut owner = self.world.owner(task, &self.knowledge.binaries, sink)?;
-        let mut end = self.fill_from_stop(registers, stack, &owner.space);
+        let mut end = self.fill_from_stop(registers, stack, &owner);
         if self.stacks.find(&self.chain).is_none()
             && self.leads_nowhere(&owner.space)
             && self.read_maps(task, sink)?
         {
             owner = self.world.owner(task, &self.knowledge.binaries, sink)?;
-            end = self.fill_from_stop(registers, stack, &owner.space);
+            end = self.fill_from_stop(registers, stack, &owner);
         }
         self.store(task.time_ns, &owner, None, weight_ns, end, sink)
     }
@@ -74,11 +74,11 @@ impl Observer<'_> {
         &mut self,
         registers: Option<Registers>,
         stack: &mut impl StackMemory,
-        space: &AddressSpace,
+        owner: &Owner,
     ) -> StackEnd {
         self.chain.clear();
         self.interrupted.clear();
-        self.chain.extend([space.version, 0]);
+        self.chain.extend([owner.space.version, 0]);
         let Some(registers) = registers else {
             return StackEnd::Failed;
         };
@@ -86,18 +86,9 @@ impl Observer<'_> {
             self.chain.push(registers.ip);
             return StackEnd::Unknown;
         }
-        let knowledge = &mut *self.knowledge;
-        let code = Code {
-            space,
-            binaries: &knowledge.binaries,
-        };
-        let walk = knowledge.unwinder.unwind_memory(
-            code,
-            registers,
-            stack,
-            &mut self.chain,
-            &mut self.interrupted,
-        );
+        let walk = self.walk(owner, |unwinder, code, found| {
+            unwinder.unwind_memory(code, registers, stack, found)
+        });
         walk.end
     }
 

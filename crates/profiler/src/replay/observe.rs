@@ -18,7 +18,8 @@ use crate::decode::Mmap;
 use crate::registers::Registers;
 use crate::run_time;
 use crate::space::{AddressSpace, Map};
-use crate::unwind::{Code, StackCopy, StackUnwinder};
+use crate::trail::Trails;
+use crate::unwind::{Code, Found, StackCopy, StackUnwinder};
 use crate::world::{Exec, Owner, Task, World};
 
 /// Context markers in a callchain are the highest numbers (`PERF_CONTEXT_MAX`).
@@ -76,6 +77,7 @@ pub(super) struct Observer {
     world: World,
     binaries: Binaries,
     unwinder: StackUnwinder,
+    trails: Trails,
     chains: Chains,
     steps: Vec<Step>,
     frames: Vec<u64>,
@@ -109,6 +111,7 @@ impl Observer {
             world: World::default(),
             binaries,
             unwinder: StackUnwinder::default(),
+            trails: Trails::default(),
             chains: Chains::default(),
             steps: Vec::new(),
             frames: Vec::new(),
@@ -284,7 +287,7 @@ impl Observer {
             self.name_idle_task(task)?;
         }
         let owner = self.world.owner(task, &self.binaries, &mut self.profile)?;
-        let end = self.fill_steps(misc, sample, attr, &owner.space);
+        let end = self.fill_steps(misc, sample, attr, &owner);
         self.forget_unmapped_roots(&owner.space);
         let user = self.steps.iter().any(|step| step.kind.is_user());
         let space = if user { owner.space.version } else { 0 };
@@ -414,7 +417,7 @@ impl Observer {
         misc: u16,
         sample: &RawSample<'_>,
         attr: &Attr,
-        space: &AddressSpace,
+        owner: &Owner,
     ) -> StackEnd {
         self.steps.clear();
         let context = Context::of_misc(misc);
@@ -435,7 +438,7 @@ impl Observer {
             let ip = sample.ip.map(|address| Step { address, kind });
             self.steps.extend(ip);
         }
-        self.unwind(context, sample, attr, space)
+        self.unwind(context, sample, attr, owner)
     }
 
     /// Pushes what the kernel walked; of that, how much is the kernel's, and whether it was cut.
@@ -476,8 +479,9 @@ impl Observer {
         context: Context,
         sample: &RawSample<'_>,
         attr: &Attr,
-        space: &AddressSpace,
+        owner: &Owner,
     ) -> StackEnd {
+        let space = &*owner.space;
         let masked = |values| Registers::of_masked(attr.regs_user, values);
         let registers = sample.registers.and_then(masked);
         let Some(registers) = registers.filter(|_| self.unwinding == Unwinding::Needed) else {
@@ -506,11 +510,14 @@ impl Observer {
             space,
             binaries: &self.binaries,
         };
-        let (frames, interrupted) = (&mut self.frames, &mut self.interrupted);
-        let end = self
-            .unwinder
-            .unwind(code, registers, stack, frames, interrupted)
-            .end;
+        let mut trail = self.trails.take(owner.thread, space.version);
+        let found = &mut Found {
+            frames: &mut self.frames,
+            interrupted: &mut self.interrupted,
+            trail: &mut trail,
+        };
+        let end = self.unwinder.unwind(code, registers, stack, found).end;
+        self.trails.put(owner.thread, trail);
         for (i, &address) in self.frames.iter().enumerate() {
             let kind = match i == 0 || self.interrupted.contains(&i) {
                 true => StepKind::UserIp,
