@@ -1,6 +1,8 @@
 //! Turns records, in the order of time, into rows of the profile.
 
-use hotproof_profile::{AddressKind, Lost, Sample as Row, Sink, SinkError, StackEnd, StackId};
+use hotproof_profile::{
+    AddressKind, Lost, Sample as Row, Sink, SinkError, StackEnd, StackId, ThreadId,
+};
 
 use rustc_hash::FxHashMap;
 
@@ -12,8 +14,9 @@ use crate::growth::Cut;
 use crate::jitter::Periods;
 use crate::registers::Registers;
 use crate::request::Tail;
+use crate::space::AddressSpace;
 use crate::stacks::{Place, Stacks};
-use crate::tail::{CopyAndTail, Root, Roots};
+use crate::tail::{CopyAndTail, Root, Roots, Words};
 use crate::trail::Trails;
 use crate::unwind::{Code, Found, StackCopy, StackUnwinder, Walk};
 use crate::world::{Exec, Owner, Task, World};
@@ -63,6 +66,8 @@ pub(crate) struct Observer<'k> {
     trails: Trails,
     /// What was read of a running thread's stack.
     tail: Vec<u8>,
+    /// What is known of the stacks of threads beyond their copies.
+    words: FxHashMap<ThreadId, Words>,
     /// When the mappings of a process were read without finding anything new.
     maps_read: FxHashMap<u32, u64>,
     /// By CPU, what samples weigh where the period changes within the run.
@@ -142,6 +147,7 @@ impl<'k> Observer<'k> {
             roots: Roots::default(),
             trails: Trails::default(),
             tail: Vec::new(),
+            words: FxHashMap::default(),
             maps_read: FxHashMap::default(),
             periods: FxHashMap::default(),
             sampled_from_ns: 0,
@@ -350,8 +356,7 @@ impl<'k> Observer<'k> {
             bytes: sample.stack,
             reserved_bytes: sample.reserved_stack_bytes,
         };
-        if sample.in_kernel && stack.bytes.len() == 0 && space.find(registers.ip).is_none() {
-            // Within `execve` the registers are still those of the program that is gone.
+        if sample.in_kernel && stack.bytes.len() == 0 && self.is_gone(registers, space) {
             return StackEnd::Complete;
         }
         let end = match self.user_stacks {
@@ -413,7 +418,8 @@ impl<'k> Observer<'k> {
             return self.unwind(registers, copy, owner).end;
         };
         let mut tail = std::mem::take(&mut self.tail);
-        let mut stack = CopyAndTail::new(pid, registers.sp, copy, &mut tail);
+        let mut words = self.words.remove(&owner.thread).unwrap_or_default();
+        let mut stack = CopyAndTail::new(pid, registers.sp, copy, &mut tail, &mut words);
         let walk = self.walk(owner, |unwinder, code, found| {
             unwinder.unwind_memory(code, registers, &mut stack, found)
         });
@@ -425,7 +431,7 @@ impl<'k> Observer<'k> {
             ip: self.chain.last().copied().unwrap_or_default(),
             sp: walk.outermost_sp,
         };
-        match walk.sure {
+        let end = match walk.sure {
             None => {
                 if walk.end == StackEnd::Complete {
                     self.roots.learn(root);
@@ -433,6 +439,7 @@ impl<'k> Observer<'k> {
                 walk.end
             }
             Some(_) if walk.end == StackEnd::Complete && self.roots.is_known(root) => {
+                words.keep();
                 StackEnd::Stitched
             }
             Some(sure) => {
@@ -443,7 +450,20 @@ impl<'k> Observer<'k> {
                     false => StackEnd::Failed,
                 }
             }
+        };
+        if words.are_known() {
+            self.words.insert(owner.thread, words);
         }
+        end
+    }
+
+    /// Whether the memory that the registers speak of is gone while they are not: within `execve` and at
+    /// a thread's end. A thread in a system call has just used its stack, of which nothing could be
+    /// copied.
+    fn is_gone(&self, registers: Registers, space: &AddressSpace) -> bool {
+        let binaries = &self.knowledge.binaries;
+        space.find(registers.ip).is_none()
+            || Code { space, binaries }.is_after_system_call(registers.ip)
     }
 
     fn push_kernel_frames(&mut self, sample: &Sample<'_>) {

@@ -32,28 +32,63 @@ pub(crate) struct CopyAndTail<'a> {
     returns: [(u64, u64); COMPARED_RETURNS],
     /// How many there were.
     returned: usize,
+    words: &'a mut Words,
+}
+
+/// Words of a thread's stack beyond its copies, by address.
+#[derive(Debug, Default)]
+pub(crate) struct Words {
+    /// What was read when its stack was last completed so.
+    before: Vec<(u64, u64)>,
+    /// What the walk that goes on has read.
+    now: Vec<(u64, u64)>,
+}
+
+impl Words {
+    /// The walk was taken.
+    pub(crate) fn keep(&mut self) {
+        std::mem::swap(&mut self.before, &mut self.now);
+    }
+
+    /// Whether there is anything to remember.
+    pub(crate) fn are_known(&self) -> bool {
+        !self.before.is_empty()
+    }
+
+    /// Whether a word is the same as before.
+    fn stands(&self, address: u64, word: u64) -> bool {
+        let found = self.before.binary_search_by_key(&address, |word| word.0);
+        found.is_ok_and(|index| self.before[index].1 == word)
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     /// Nothing was read.
     Untried,
-    /// The copy's return addresses were found again; `buffer` begins this far above the bottom.
-    Reading { from: u64, whole: bool },
+    /// The copy's return addresses were found again, or what is read has to be what it was before;
+    /// `buffer` begins this far above the bottom.
+    Reading {
+        from: u64,
+        whole: bool,
+        has_to_stand: bool,
+    },
     /// The thread has moved on, or its memory cannot be read.
     Refused,
 }
 
 impl<'a> CopyAndTail<'a> {
-    /// The stack of a thread of `pid` from `bottom`, the stack pointer, on; `buffer` is room that is
-    /// used again and again.
+    /// The stack of a thread of `pid` from `bottom`, the stack pointer, on, of which `words` are known;
+    /// `buffer` is room that is used again and again.
     pub(crate) fn new(
         pid: i32,
         bottom: u64,
         copy: StackCopy<'a>,
         buffer: &'a mut Vec<u8>,
+        words: &'a mut Words,
     ) -> CopyAndTail<'a> {
         buffer.clear();
+        words.now.clear();
         CopyAndTail {
             pid,
             bottom,
@@ -62,6 +97,7 @@ impl<'a> CopyAndTail<'a> {
             state: State::Untried,
             returns: [(0, 0); COMPARED_RETURNS],
             returned: 0,
+            words,
         }
     }
 
@@ -80,15 +116,22 @@ impl<'a> CopyAndTail<'a> {
                 compared = outermost.into_iter().collect();
             }
         }
-        let Some(from) = compared.iter().map(|&(offset, _)| offset).min() else {
-            return State::Refused;
-        };
-        let first = usize::try_from(end.saturating_sub(from)).unwrap_or(0);
-        let whole = self.read_on(from, first + FIRST_BYTES);
+        let first = compared.iter().map(|&(offset, _)| offset).min();
+        let from = first.unwrap_or(end);
+        let length = usize::try_from(end.saturating_sub(from)).unwrap_or(0);
+        let whole = self.read_on(from, length + FIRST_BYTES);
         let stands = |&(offset, address)| word_at(self.buffer, offset - from) == Ok(address);
-        match compared.iter().all(stands) {
-            true => State::Reading { from, whole },
-            false => State::Refused,
+        let has_to_stand = compared.is_empty() || !compared.iter().all(stands);
+        if has_to_stand && self.words.before.is_empty() {
+            return State::Refused;
+        }
+        if has_to_stand {
+            self.words.before.sort_unstable();
+        }
+        State::Reading {
+            from,
+            whole,
+            has_to_stand,
         }
     }
 
@@ -107,16 +150,33 @@ impl<'a> CopyAndTail<'a> {
             self.state = self.begin();
         }
         loop {
-            let State::Reading { from, whole } = self.state else {
+            let State::Reading {
+                from,
+                whole,
+                has_to_stand,
+            } = self.state
+            else {
                 return Err(());
             };
             let within = offset.checked_sub(from).ok_or(())?;
             match word_at(self.buffer, within) {
                 Err(()) if !whole && within < MOST_BYTES as u64 => {
-                    let whole = self.read_on(from, self.buffer.len());
-                    self.state = State::Reading { from, whole };
+                    let whole = self.read_on(from, self.buffer.len().max(FIRST_BYTES));
+                    self.state = State::Reading {
+                        from,
+                        whole,
+                        has_to_stand,
+                    };
                 }
-                result => return result,
+                Ok(word) => {
+                    let address = self.bottom.wrapping_add(offset);
+                    if has_to_stand && !self.words.stands(address, word) {
+                        return Err(());
+                    }
+                    self.words.now.push((address, word));
+                    return Ok(word);
+                }
+                error => return error,
             }
         }
     }
@@ -281,9 +341,15 @@ mod tests {
     #[test]
     fn what_the_copy_lacks_is_read() {
         let words: Vec<u64> = (0..20_000).collect();
-        let mut buffer = Vec::new();
+        let (mut buffer, mut words_before) = (Vec::new(), Words::default());
         let (bottom, copied) = (words.as_ptr().addr() as u64, bytes_of(&words[..512]));
-        let mut stack = CopyAndTail::new(own_pid(), bottom, full(&copied), &mut buffer);
+        let mut stack = CopyAndTail::new(
+            own_pid(),
+            bottom,
+            full(&copied),
+            &mut buffer,
+            &mut words_before,
+        );
         assert_eq!(stack.word(bottom + 8 * 500), Ok(500));
         stack.returned(bottom + 8 * 500, 500);
         assert!(!stack.is_live());
@@ -299,15 +365,27 @@ mod tests {
     #[test]
     fn a_changed_stack_is_refused() {
         let mut words: Vec<u64> = (0..20_000).collect();
-        let mut buffer = Vec::new();
+        let (mut buffer, mut words_before) = (Vec::new(), Words::default());
         let copied = bytes_of(&words[..512]);
         (words[499], words[500]) = (0, 0);
         let bottom = words.as_ptr().addr() as u64;
-        let mut stack = CopyAndTail::new(own_pid(), bottom, full(&copied), &mut buffer);
+        let mut stack = CopyAndTail::new(
+            own_pid(),
+            bottom,
+            full(&copied),
+            &mut buffer,
+            &mut words_before,
+        );
         assert_eq!(stack.word(bottom + 8 * 600), Err(()));
         assert!(stack.cuts_off(bottom + 8 * 600));
         for (returned, expected) in [(500, Err(())), (501, Ok(600))] {
-            let mut stack = CopyAndTail::new(own_pid(), bottom, full(&copied), &mut buffer);
+            let mut stack = CopyAndTail::new(
+                own_pid(),
+                bottom,
+                full(&copied),
+                &mut buffer,
+                &mut words_before,
+            );
             for index in [499, returned] {
                 assert_eq!(stack.word(bottom + 8 * index), Ok(index));
             }
@@ -326,14 +404,49 @@ mod tests {
         (words[3], words[7_000]) = (0, 0);
         let bottom = words.as_ptr().addr() as u64;
         for (outermost, expected) in [(5, Ok(9_000)), (3, Err(()))] {
-            let mut buffer = Vec::new();
-            let mut stack = CopyAndTail::new(own_pid(), bottom, full(&copied), &mut buffer);
+            let (mut buffer, mut words_before) = (Vec::new(), Words::default());
+            let mut stack = CopyAndTail::new(
+                own_pid(),
+                bottom,
+                full(&copied),
+                &mut buffer,
+                &mut words_before,
+            );
             for index in [3, outermost] {
                 assert_eq!(stack.word(bottom + 8 * index), Ok(index));
                 stack.returned(bottom + 8 * index, index);
             }
             assert_eq!(stack.word(bottom + 8 * 9_000), expected);
         }
+    }
+
+    /// When the return addresses of the copy are gone, words are taken that stood beyond it at the last
+    /// reading that was kept and still stand; others are not.
+    #[test]
+    fn what_stands_before_and_after_is_taken() {
+        let mut words: Vec<u64> = (0..20_000).collect();
+        let copied = bytes_of(&words[..512]);
+        let bottom = words.as_ptr().addr() as u64;
+        let (mut buffer, mut known) = (Vec::new(), Words::default());
+        let mut read = |known: &mut Words, returned: &[u64], indices: &[u64]| {
+            let copy = full(&copied);
+            let mut stack = CopyAndTail::new(own_pid(), bottom, copy, &mut buffer, known);
+            for &index in returned {
+                stack.returned(bottom + 8 * index, index);
+            }
+            let mut at = indices.iter();
+            at.all(|index| stack.word(bottom + 8 * index).is_ok())
+        };
+        assert!(read(&mut known, &[500], &[9_000, 600]));
+        known.keep();
+        words[500] = 0;
+        assert!(read(&mut known, &[500], &[600, 9_000]));
+        assert!(!read(&mut known, &[500], &[600, 601]));
+        assert!(read(&mut known, &[], &[600]));
+        assert!(!read(&mut Words::default(), &[], &[600]));
+        words[600] = 0;
+        assert!(!read(&mut known, &[500], &[600]));
+        assert!(read(&mut known, &[500], &[9_000]));
     }
 
     /// A root is known when the thread had it before; a first thread's is where its stack began; of
