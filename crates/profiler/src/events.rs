@@ -122,8 +122,9 @@ pub(crate) struct EventPlan {
     pub(crate) stacks: StackMode,
     /// Bytes of stack to copy with each sample, at first.
     pub(crate) stack_bytes: u32,
-    /// Bytes to copy when stacks come back cut, and when they still do; none when copies cannot grow.
-    pub(crate) larger_stack_bytes: Vec<u32>,
+    /// Sizes that copies may have later, smaller and larger ones and `stack_bytes` among them, in
+    /// ascending order; none when copies stay as they are.
+    pub(crate) stack_steps: Vec<u32>,
     /// What it tells beside its samples.
     pub(crate) tells: Tells,
     /// Whether samples name their event, because there are two.
@@ -149,10 +150,10 @@ pub(crate) enum Role {
     Whole,
     /// It tells of processes and mappings alone.
     Tracking,
-    /// It samples, with small copies of the stack.
-    Small,
+    /// It samples, with the first copies of the stack.
+    First,
     /// It will sample, with so many bytes of the stack, once it is enabled by hand.
-    Larger(u32),
+    Later(u32),
 }
 
 impl EventPlan {
@@ -168,7 +169,7 @@ impl EventPlan {
             wanted: None,
             fixed_period: Some(1),
             stack_bytes: self.stack_bytes.min(SWITCH_STACK_BYTES),
-            larger_stack_bytes: Vec::new(),
+            stack_steps: Vec::new(),
             ..self.clone()
         })
     }
@@ -260,7 +261,7 @@ impl EventPlan {
                 let mut builder = builder.observe_pid(pid);
                 builder
                     .inherit(true)
-                    .enable_on_exec(!matches!(role, Role::Larger(_)));
+                    .enable_on_exec(!matches!(role, Role::Later(_)));
                 builder
             }
             Scope::Thread(tid) => {
@@ -283,7 +284,7 @@ impl EventPlan {
         }
         let sample_type = match role {
             Role::Tracking => self.format().of_other_records(),
-            Role::Whole | Role::Small | Role::Larger(_) => {
+            Role::Whole | Role::First | Role::Later(_) => {
                 self.sample(&mut builder, role);
                 self.format().sample
             }
@@ -303,7 +304,7 @@ impl EventPlan {
             None => builder.sample_frequency(self.rate_hz),
         };
         let stack_bytes = match role {
-            Role::Larger(bytes) => bytes,
+            Role::Later(bytes) => bytes,
             _ => self.stack_bytes,
         };
         if stack_bytes > 0 {
@@ -357,7 +358,7 @@ pub(crate) fn open_ring_holder(cpu: usize, watermark_bytes: usize) -> Result<Cou
 fn base<'a>(permitted: Permitted, role: Role) -> Builder<'a> {
     let mut builder = match role {
         Role::Tracking => Builder::new().kind(Software::DUMMY),
-        Role::Whole | Role::Small | Role::Larger(_) => permitted.kind.builder(),
+        Role::Whole | Role::First | Role::Later(_) => permitted.kind.builder(),
     };
     builder
         .exclude_kernel(permitted.rung == Rung::UserOnly)

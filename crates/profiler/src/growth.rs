@@ -1,28 +1,33 @@
-//! Copies of the stack that grow when stacks come back cut.
+//! Copies of the stack that follow what stacks need.
 //!
 //! The kernel fixes the size of the copies when an event is opened. So each CPU has several sampling
-//! events from the start, each with larger copies than the one before, and all but the first are off
-//! until they are needed; tasks that are started meanwhile inherit them all. Processes and mappings
-//! are told by an event beside them that is never switched, so that no such record is missed or
-//! doubled.
+//! events from the start, each with larger copies than the one before, and all but one are off until
+//! they are needed; tasks that are started meanwhile inherit them all. Processes and mappings are
+//! told by an event beside them that is never switched, so that no such record is missed or doubled.
 //!
-//! Large copies need larger rings, which are mapped only then. At a switch each event loses the
-//! part of a period that it has counted, and nothing else: what lies in the old rings is read.
+//! Copies are large at first, so that a recording does not begin with cut stacks. When some samples
+//! have shown that less is enough they become smaller, once; when stacks come back cut they grow
+//! again, step by step. Larger copies than at first need larger rings, which are mapped only then. At a
+//! switch each event loses the part of a period that it has counted, and nothing else: what lies in
+//! the old rings is read.
 
 use std::cmp::Ordering;
 use std::io;
 
 use perf_event::Counter;
 
-/// What is copied of a stack with each sample at first, at usual rates: enough for most programs.
-const FIRST_BYTES: u32 = 32_768;
-/// From this rate on a sample's own cost is what counts, and copies begin small: a copy of 8 KiB, most
-/// of it beyond the end of a shallow stack, costs 4 to 6 % of the target's time at 10 kHz, one of 1
-/// to 4 KiB next to nothing.
-const FAST_HZ: u64 = 4_000;
-const FIRST_BYTES_WHEN_FAST: u32 = 2_048;
-/// What copies grow to before they become as large as can be.
-const MIDDLE_BYTES: u32 = 16_384;
+/// The sizes at usual rates, below the kernel's ceiling, which is what is copied at first.
+const USUAL_BYTES: [u32; 2] = [8_192, 32_768];
+/// From this rate on a sample's own cost is what counts: a copy of 8 KiB, most of it beyond the end of
+/// a shallow stack, costs 4 to 6 % of the target's time at 10 kHz, one of 1 to 4 KiB next to
+/// nothing. The largest of these is what is copied at first: with larger ones the rings would fill
+/// before they are read.
+pub(crate) const FAST_HZ: u64 = 4_000;
+const FAST_BYTES: [u32; 2] = [2_048, 16_384];
+/// Copies that are smaller than this are cut now and then.
+const LARGE_BYTES: u32 = 32_768;
+/// After so many samples it is seen how much they needed.
+const SAMPLES_BEFORE_SMALLER: u64 = 100;
 
 /// So many stacks at least are cut before small copies grow.
 const FEWEST_CUT_OF_SMALL: u64 = 6;
@@ -47,15 +52,16 @@ impl Cut {
     }
 }
 
-/// The sizes of copies at so many samples a second, none above `most`, the largest last.
-pub(crate) fn stack_sizes(rate_hz: u64, most: u32) -> Vec<u32> {
-    let first = match rate_hz < FAST_HZ {
-        true => &[FIRST_BYTES][..],
-        false => &[FIRST_BYTES_WHEN_FAST, MIDDLE_BYTES],
-    };
-    let mut sizes: Vec<u32> = first.iter().copied().filter(|&size| size < most).collect();
+/// The sizes of copies at so many samples a second, none above `most`, the largest last; and which of
+/// them is the first.
+pub(crate) fn stack_sizes(rate_hz: u64, most: u32) -> (Vec<u32>, usize) {
+    let is_usual = rate_hz < FAST_HZ;
+    let below = if is_usual { USUAL_BYTES } else { FAST_BYTES };
+    let mut sizes: Vec<u32> = below.into_iter().filter(|&size| size < most).collect();
     sizes.push(most);
-    sizes
+    let last = sizes.len() - 1;
+    let first = if is_usual { last } else { last.min(1) };
+    (sizes, first)
 }
 
 /// The sampling events of a recording whose copies may grow.
@@ -67,6 +73,8 @@ pub(crate) struct Growth {
     pub(crate) at: usize,
     /// What became of the last step that was tried.
     pub(crate) stage: Stage,
+    /// Sizes that were copied, in the order of time.
+    pub(crate) history: Vec<u32>,
 }
 
 /// Events with copies of one size.
@@ -81,8 +89,10 @@ pub(crate) struct Step {
 /// How far it has come.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Stage {
-    /// Copies are as small as at first, and no stack was cut.
-    Small,
+    /// It is not seen yet what is needed.
+    First,
+    /// Copies are as large as it was seen to be needed, and few stacks were cut.
+    Settled,
     /// Copies have grown.
     Grown {
         /// Since when they are as large as they are, nanoseconds from the start of the target.
@@ -109,10 +119,22 @@ impl Growth {
     /// were cut earlier and say nothing) that larger copies are worth their cost. Of small ones, a few
     /// and one in a thousand: every program is a little deeper while it is loaded.
     pub(crate) fn has_to_go_on(&self, cut: Cut, samples: u64) -> bool {
-        let is_small = self.stack_bytes() < FIRST_BYTES;
+        let is_small = self.stack_bytes() < LARGE_BYTES;
         let enough = !is_small
             || (cut.count >= FEWEST_CUT_OF_SMALL && cut.count.saturating_mul(1_000) >= samples);
         cut.bytes >= self.stack_bytes() && enough
+    }
+
+    /// The step with the smallest copies that are enough, when so many samples have needed so many bytes
+    /// at most and it is not settled yet. Half as much again is left for others.
+    pub(crate) fn settles_at(&self, samples: u64, needed_bytes: u64) -> Option<usize> {
+        if self.stage != Stage::First || samples < SAMPLES_BEFORE_SMALLER {
+            return None;
+        }
+        let room = needed_bytes.saturating_add(needed_bytes / 2);
+        let enough = |step: &Step| u64::from(step.stack_bytes) >= room;
+        let smallest = self.steps[..self.at].iter().position(enough);
+        Some(smallest.unwrap_or(self.at))
     }
 
     /// Turns the first copies on.
@@ -120,11 +142,15 @@ impl Growth {
         self.steps[self.at].each(Counter::enable)
     }
 
-    /// Goes over to the next larger copies; their events have rings by now.
-    pub(crate) fn switch(&mut self) -> io::Result<()> {
-        self.steps[self.at + 1].each(Counter::enable)?;
-        self.at += 1;
-        self.steps[self.at - 1].each(Counter::disable)
+    /// Goes over to the copies of another step; its events have rings by now.
+    pub(crate) fn switch(&mut self, to: usize) -> io::Result<()> {
+        if to == self.at {
+            return Ok(());
+        }
+        self.steps[to].each(Counter::enable)?;
+        let from = std::mem::replace(&mut self.at, to);
+        self.history.push(self.stack_bytes());
+        self.steps[from].each(Counter::disable)
     }
 
     /// All sampling events.
@@ -150,18 +176,53 @@ impl Step {
 mod tests {
     use super::*;
 
-    /// First copies are large at usual rates and small at high ones, and none is larger than what
-    /// there is room for.
+    /// Sizes follow the rate, none is larger than what there is room for, and the first is large.
     #[test]
     fn copies_follow_the_rate() {
         for rate_hz in [0, 997, 3_999] {
-            assert_eq!(stack_sizes(rate_hz, 65_528), [32_768, 65_528]);
+            let expected = (vec![8_192, 32_768, 65_528], 2);
+            assert_eq!(stack_sizes(rate_hz, 65_528), expected);
         }
         for rate_hz in [4_000, 9_999, u64::MAX] {
-            assert_eq!(stack_sizes(rate_hz, 65_528), [2_048, 16_384, 65_528]);
+            let expected = (vec![2_048, 16_384, 65_528], 1);
+            assert_eq!(stack_sizes(rate_hz, 65_528), expected);
         }
-        assert_eq!(stack_sizes(9_999, 16_384), [2_048, 16_384]);
-        assert_eq!(stack_sizes(997, 21_840), [21_840]);
+        assert_eq!(stack_sizes(9_999, 16_384), (vec![2_048, 16_384], 1));
+        assert_eq!(stack_sizes(9_999, 2_048), (vec![2_048], 0));
+        assert_eq!(stack_sizes(997, 21_840), (vec![8_192, 21_840], 1));
+    }
+
+    /// After some samples copies are made as small as they may be, and only once.
+    #[test]
+    fn copies_settle_at_what_is_needed() {
+        let step = |&stack_bytes: &u32| Step {
+            stack_bytes,
+            events: Vec::new(),
+        };
+        let mut growth = Growth {
+            steps: USUAL_BYTES.iter().chain(&[65_528]).map(step).collect(),
+            at: 2,
+            stage: Stage::First,
+            history: vec![65_528],
+        };
+        assert_eq!(growth.settles_at(99, 1_000), None);
+        for (needed, expected) in [
+            (0, 0),
+            (5_461, 0),
+            (5_463, 1),
+            (21_845, 1),
+            (21_846, 2),
+            (u64::MAX, 2),
+        ] {
+            assert_eq!(growth.settles_at(100, needed), Some(expected), "{needed}");
+        }
+        growth.switch(0).unwrap();
+        assert_eq!(
+            (growth.stack_bytes(), growth.history.as_slice()),
+            (8_192, &[65_528, 8_192][..])
+        );
+        growth.stage = Stage::Settled;
+        assert_eq!(growth.settles_at(1_000, 10), None);
     }
 
     /// Small copies grow when one stack in a thousand is cut at their size, large ones at once; what
@@ -174,7 +235,8 @@ mod tests {
                 events: Vec::new(),
             }],
             at: 0,
-            stage: Stage::Small,
+            stage: Stage::Settled,
+            history: Vec::new(),
         };
         let cut = |bytes: &[u32]| {
             let mut cut = Cut::default();

@@ -173,7 +173,7 @@ pub(crate) fn memory_note(counts: &Counts, held_rss_bytes: Option<u64>) -> Optio
 fn growth_note(watch: &Watch) -> Option<String> {
     let growth = watch.growth.as_ref()?;
     match &growth.stage {
-        Stage::Small => None,
+        Stage::First | Stage::Settled => None,
         Stage::Grown {
             after_ns,
             cut_before,
@@ -242,21 +242,21 @@ fn coverage_note(recording: &Recording, watch: &Watch, period_sum: u64) -> Optio
 pub(crate) fn unwinder(watch: &Watch) -> String {
     let plan = &watch.plan;
     let kib = |bytes: u32| format!("{:.1} KiB", f64::from(bytes) / 1024.0);
-    let small = kib(plan.stack_bytes);
+    let first = kib(plan.stack_bytes);
     if plan.permitted.rung == Rung::Stops && plan.stacks != StackMode::None {
         return "registers and the whole stack of the stopped thread, unwound by CFI".to_owned();
     }
     match plan.stacks {
         StackMode::Adaptive { .. } | StackMode::Dwarf { .. } => {
-            let steps = watch.growth.iter().flat_map(|growth| {
-                let sizes = growth.steps[1..=growth.at].iter();
-                sizes.map(|step| format!(", then {}", kib(step.stack_bytes)))
-            });
-            let larger: String = steps.collect();
-            format!("registers and {small}{larger} of stack, unwound by CFI")
+            let growth = watch.growth.iter();
+            let later = growth.flat_map(|growth| growth.history.iter().skip(1));
+            let later: String = later
+                .map(|&bytes| format!(", then {}", kib(bytes)))
+                .collect();
+            format!("registers and {first}{later} of stack, unwound by CFI")
         }
         StackMode::FramePointer => format!(
-            "frame pointers, behind first frames from registers and {small} of stack by CFI"
+            "frame pointers, behind first frames from registers and {first} of stack by CFI"
         ),
         StackMode::None => "none: addresses only".to_owned(),
     }

@@ -86,6 +86,8 @@ pub(crate) struct Observer<'k> {
     pub(crate) stitched_samples: u64,
     /// The largest copies that stacks went on beyond.
     pub(crate) cut: Cut,
+    /// The largest copy that a whole stack needed.
+    pub(crate) needed_bytes: u64,
     /// Sum of the samples' periods.
     pub(crate) period_sum: u64,
     /// What was lost so far.
@@ -156,6 +158,7 @@ impl<'k> Observer<'k> {
             complete_samples: 0,
             beyond_copy: 0,
             cut: Cut::default(),
+            needed_bytes: 0,
             stitched_samples: 0,
             period_sum: 0,
             lost: Lost::default(),
@@ -368,6 +371,7 @@ impl<'k> Observer<'k> {
         let cut = end == StackEnd::Truncated || end == StackEnd::Stitched;
         if cut && stack.is_full() {
             self.beyond_copy += 1;
+            self.needed_bytes = u64::MAX;
             let bytes = u32::try_from(stack.reserved_bytes).unwrap_or(u32::MAX);
             self.cut.note(bytes);
         }
@@ -434,6 +438,11 @@ impl<'k> Observer<'k> {
         let end = match walk.sure {
             None => {
                 if walk.end == StackEnd::Complete {
+                    let needed = walk.outermost_sp.saturating_sub(registers.sp);
+                    self.needed_bytes = self.needed_bytes.max(needed);
+                    if copy.is_full() {
+                        words.keep();
+                    }
                     self.roots.learn(root);
                 }
                 walk.end

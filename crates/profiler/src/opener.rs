@@ -9,7 +9,7 @@ use crate::cgroup::TargetGroup;
 use crate::decode::Names;
 use crate::event_name::EventName;
 use crate::events::{self, EventKind, EventPlan, Permitted, Role, Scope, Tells};
-use crate::growth::{Growth, Stage, Step, stack_sizes};
+use crate::growth::{FAST_HZ, Growth, Stage, Step, stack_sizes};
 use crate::launch::HeldChild;
 use crate::machine;
 use crate::recording::{Refusal, Rung, Sampled};
@@ -162,31 +162,50 @@ impl EventOpener {
     /// Opens the events of a watch: one for each CPU, or several where copies may grow.
     fn open_on(&self, watch: &mut Watch, scope: Scope<'_>) -> Result<(), Errno> {
         let plan = &watch.plan;
-        if plan.larger_stack_bytes.is_empty() {
+        if plan.stack_steps.is_empty() {
             watch.events = self.open_all(plan, scope)?;
             watch.switches = self.open_switches(plan, scope);
             return Ok(());
         }
-        let attached = |role| self.open_each(plan, scope, role, true);
-        let cpus_out = |(_, event)| event;
-        let tracking = attached(Role::Tracking)?;
-        let mut steps = vec![Step {
-            stack_bytes: plan.stack_bytes,
-            events: attached(Role::Small)?,
-        }];
-        for &stack_bytes in &plan.larger_stack_bytes {
+        let tracking = self.open_each(plan, scope, Role::Tracking, true)?;
+        let (mut steps, mut at) = (Vec::new(), 0);
+        for &stack_bytes in &plan.stack_steps {
+            let role = match stack_bytes == plan.stack_bytes {
+                true => Role::First,
+                false => Role::Later(stack_bytes),
+            };
+            if role == Role::First {
+                at = steps.len();
+            }
+            // Smaller copies fit into the rings that there are.
+            let writes = stack_bytes <= plan.stack_bytes;
             steps.push(Step {
                 stack_bytes,
-                events: self.open_each(plan, scope, Role::Larger(stack_bytes), false)?,
+                events: self.open_each(plan, scope, role, writes)?,
             });
         }
         watch.growth = Some(Growth {
             steps,
-            at: 0,
-            stage: Stage::Small,
+            at,
+            stage: Stage::First,
+            history: vec![plan.stack_bytes],
         });
-        watch.events = tracking.into_iter().map(cpus_out).collect();
+        watch.events = tracking.into_iter().map(|(_, event)| event).collect();
         Ok(())
+    }
+
+    /// Goes over to smaller copies of the stack where they are enough.
+    pub(crate) fn settle(&mut self, watch: &mut Watch, samples: u64, needed_bytes: u64) {
+        let Some(growth) = &mut watch.growth else {
+            return;
+        };
+        let Some(at) = growth.settles_at(samples, needed_bytes) else {
+            return;
+        };
+        growth.stage = match growth.switch(at) {
+            Ok(()) => Stage::Settled,
+            Err(error) => Stage::Refused(error.to_string()),
+        };
     }
 
     /// Goes over to larger copies of the stack, with rings of their own where there is room.
@@ -214,7 +233,7 @@ impl EventOpener {
             let row = self.rings.largest_of(*cpu);
             row.map_or(Err(Errno::NODEV), |row| row.attach(event))?;
         }
-        growth.switch()
+        growth.switch(growth.at + 1)
     }
 
     /// Settles what is permitted, and has rings of the size that it needs.
@@ -235,20 +254,34 @@ impl EventOpener {
             Copies::Growing | Copies::Fixed => rate_of(plan),
             Copies::FixedOfEverybody => rate_of(plan).saturating_mul(EVERYBODY),
         };
-        let mut sizes = match grows {
+        let (mut sizes, first) = match grows {
             true => stack_sizes(rate_hz, most),
-            false => vec![most],
+            false => (vec![most], 0),
         };
+        plan.stack_bytes = sizes[first].max(self.grown_to.min(most));
         sizes.retain(|&size| size >= self.grown_to.min(most));
-        plan.stack_bytes = sizes.remove(0);
         let record_bytes = SAMPLE_BYTES_WITHOUT_STACK + u64::from(plan.stack_bytes);
-        self.rings.prepare(&self.cpus, rate_hz, record_bytes)?;
-        if !sizes.is_empty() {
+        // First copies are large for a moment only at high rates.
+        let for_first = match sizes.first() {
+            Some(&least) if rate_hz >= FAST_HZ && grows => {
+                let least = SAMPLE_BYTES_WITHOUT_STACK + u64::from(least);
+                least.max(record_bytes / 3)
+            }
+            _ => record_bytes,
+        };
+        self.rings.prepare(&self.cpus, rate_hz, for_first)?;
+        if sizes.len() > 1 {
             let record_bytes = SAMPLE_BYTES_WITHOUT_STACK + u64::from(most);
             let ring_bytes = self.rings.enlarged_bytes(rate_hz, record_bytes);
-            let fitting = sizes.into_iter().map(|size| fitting(size, ring_bytes));
-            plan.larger_stack_bytes = fitting.collect();
-            plan.larger_stack_bytes.dedup();
+            let fitting_now = fitting(plan.stack_bytes, self.rings.smallest_bytes());
+            plan.stack_bytes = fitting_now;
+            for size in &mut sizes {
+                *size = fitting(*size, ring_bytes);
+            }
+            sizes.push(fitting_now);
+            sizes.sort_unstable();
+            sizes.dedup();
+            plan.stack_steps = sizes;
         } else if matches!(
             plan.stacks,
             StackMode::Adaptive { .. } | StackMode::Dwarf { .. }
@@ -267,7 +300,7 @@ impl EventOpener {
         let Some(plan) = plan.of_switches() else {
             return Vec::new();
         };
-        match self.open_each(&plan, scope, Role::Small, true) {
+        match self.open_each(&plan, scope, Role::First, true) {
             Ok(events) => events.into_iter().map(|(_, event)| event).collect(),
             Err(errno) => {
                 tracing::debug!("switches cannot be sampled: {errno}");
@@ -328,7 +361,7 @@ fn plan_of(rate_hz: u64, stacks: StackMode) -> EventPlan {
         rate_hz: rate_hz.max(1),
         stacks,
         stack_bytes: 0,
-        larger_stack_bytes: Vec::new(),
+        stack_steps: Vec::new(),
         tells: Tells::Tasks,
         names: Names::None,
     }

@@ -35,10 +35,10 @@ pub(crate) struct CopyAndTail<'a> {
     words: &'a mut Words,
 }
 
-/// Words of a thread's stack beyond its copies, by address.
+/// Words of a thread's stack, by address.
 #[derive(Debug, Default)]
 pub(crate) struct Words {
-    /// What was read when its stack was last completed so.
+    /// What was read when its stack was last whole and reached beyond its copy, or almost.
     before: Vec<(u64, u64)>,
     /// What the walk that goes on has read.
     now: Vec<(u64, u64)>,
@@ -186,7 +186,13 @@ impl StackMemory for CopyAndTail<'_> {
     fn word(&mut self, address: u64) -> Result<u64, ()> {
         let offset = address.checked_sub(self.bottom).ok_or(())?;
         match self.copy.bytes.word(offset) {
-            Ok(word) => Ok(word),
+            Ok(word) => {
+                // Where it may go on beyond, the words within belong to what is known of the stack.
+                if self.copy.is_full() {
+                    self.words.now.push((address, word));
+                }
+                Ok(word)
+            }
             Err(()) => self.beyond(offset),
         }
     }

@@ -239,6 +239,71 @@ fn frame_pointers_do_not_lose_the_callers_of_leaves() {
     assert!(main / step > 0.97, "{main} of {step}");
 }
 
+/// The C library's leaves have no frames whatever a program is built with: their callers are seen, and
+/// so are all beyond them, below the kernel's largest depth of 127.
+#[test]
+fn frame_pointers_do_not_lose_the_callers_of_libc() {
+    if !sampling_works() {
+        return;
+    }
+    let folder = TempDir::new().unwrap();
+    let flags = ["-O2", "-fno-omit-frame-pointer", "-DLIBC"];
+    let program = build(&folder, "gcc", &flags, "split.c");
+    let mut request = request([program.to_str().unwrap(), "30000"]);
+    request.stacks = StackMode::FramePointer;
+    let (recording, profile) = record(&request);
+    assert!(recording.samples > 100, "{recording:?}");
+    let names = Names::of(&program);
+    let [heavy, light, main] =
+        ["heavy", "light", "main"].map(|name| share(&names, &profile, |s| has(s, name)));
+    assert!(heavy + light > 0.95, "{heavy} and {light}");
+    assert_near("heavy", heavy / (heavy + light), 0.75, 0.1);
+    assert!(main > 0.95, "{main}");
+    let flags = [
+        "-O1",
+        "-fno-omit-frame-pointer",
+        "-fno-optimize-sibling-calls",
+        "-fno-inline",
+        "-pthread",
+    ];
+    let program = build(&folder, "gcc", &flags, "tree.c");
+    let mut request = self::request([program.to_str().unwrap(), "deeper", TREE_ROUNDS, "90"]);
+    request.stacks = StackMode::FramePointer;
+    let (recording, profile) = record(&request);
+    let names = Names::of(&program);
+    let exact = share(&names, &profile, |stack| {
+        let count = |function| stack.iter().filter(|name| **name == function).count();
+        (count("descend"), count("main")) == (91, 1)
+    });
+    assert!(exact > 0.95, "{exact} of {}", recording.samples);
+}
+
+/// Functions have their shares without stacks, too, each in its own thread.
+#[test]
+fn without_stacks_the_shares_are_the_same() {
+    if !sampling_works() {
+        return;
+    }
+    let folder = TempDir::new().unwrap();
+    let program = build(&folder, "gcc", &["-O2", "-pthread"], "tree.c");
+    let mut request = request([program.to_str().unwrap(), "threads", "5000"]);
+    request.stacks = StackMode::None;
+    let (_, profile) = record(&request);
+    let names = Names::of(&program);
+    for letter in ["a", "b", "c", "d"] {
+        let alone = format!("work_{letter}");
+        let seen = share(&names, &profile, |stack| stack == [alone.as_str()]);
+        assert_near(letter, seen, 0.25, 0.1);
+    }
+    assert!(
+        profile
+            .samples
+            .end
+            .iter()
+            .all(|&end| end == StackEnd::Unknown)
+    );
+}
+
 #[test]
 fn without_stacks_only_the_leaf_is_there() {
     if !sampling_works() {

@@ -146,6 +146,11 @@ impl Run {
                     )
                     .map_err(|error: SinkError| RecordError::Sink(error))?;
                 reading.opener.rings.release(&batch);
+                if !ended {
+                    let needed = observer.needed_bytes;
+                    let opener = &mut reading.opener;
+                    opener.settle(&mut self.watch, observer.samples, needed);
+                }
                 if self.watch.has_to_grow(observer.cut, observer.samples) && !ended {
                     let cut = observer.beyond_copy;
                     reading.opener.grow(&mut self.watch, duration_ns(wall), cut);

@@ -92,6 +92,9 @@ int main(int argc, char **argv) {
         sink += descend(300);
     } else if (!strcmp(what, "deeper") && argc > 3) {
         sink += descend(atoi(argv[3]));
+    } else if (!strcmp(what, "later deep") && argc > 3) {
+        work_a(rounds);
+        sink += descend(atoi(argv[3]));
     } else if (!strcmp(what, "signal")) {
         signal(SIGUSR1, handler);
         waiting();

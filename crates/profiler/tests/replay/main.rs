@@ -4,8 +4,9 @@ mod recording;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use hotproof_profile::{AddressKind, Profile, Unit};
-use hotproof_profiler::replay::{self, Imported, Options, ReplayError, SampleRows};
+use hotproof_profile::{AddressKind, Profile, Sink, Unit};
+use hotproof_profiler::replay::{self, Counted, Imported, Options, ReplayError, SampleRows};
+use hotproof_profiler::{Replay, Sampler, TakeError};
 use proptest::prelude::*;
 use recording::{FORMS, Form, KERNEL_MARKER, Recording, USER_MARKER};
 
@@ -77,6 +78,36 @@ fn family() -> Recording {
     let lost = r.records.iter_mut().find(|r| r[0] == 2).unwrap();
     lost[8..24].copy_from_slice(&[[1, 0, 0, 0, 0, 0, 0, 0], [7, 0, 0, 0, 0, 0, 0, 0]].concat());
     r
+}
+
+/// Behind the trait of all samplers a recording sends what reading it gives, and says what cannot be
+/// read.
+#[test]
+fn a_recording_is_taken_again_as_a_sampler_does() {
+    fn take<S: Sampler<Outcome = Counted, Error = TakeError>>(
+        mut sampler: S,
+        sink: &mut dyn Sink,
+    ) -> Result<Counted, TakeError> {
+        sampler.sample(sink, &mut |_| ())
+    }
+    let file_of = |bytes: &[u8]| {
+        let mut file = tempfile::tempfile().unwrap();
+        std::io::Write::write_all(&mut file, bytes).unwrap();
+        let options = Options::default();
+        Replay { file, options }
+    };
+    for form in FORMS {
+        let bytes = family().bytes(form);
+        let mut profile = Profile::default();
+        let counted = take(file_of(&bytes), &mut profile).unwrap();
+        profile.validate().unwrap();
+        let expected = read(&bytes);
+        assert_eq!(counted, expected.counted, "{form:?}");
+        assert_eq!(told(&profile), told(&expected.profile), "{form:?}");
+        assert_eq!(profile.meta.event, expected.profile.meta.event);
+    }
+    let failed = take(file_of(b"no recording"), &mut Profile::default());
+    assert!(matches!(failed, Err(TakeError::Replay(_))), "{failed:?}");
 }
 
 /// The three layouts tell the same story, in order of time: names and mappings are those of the
