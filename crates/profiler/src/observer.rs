@@ -21,6 +21,7 @@ use crate::trail::Trails;
 use crate::unwind::{Code, Found, StackCopy, StackUnwinder, Walk};
 use crate::world::{Exec, Owner, Task, World};
 
+mod frame_pointers;
 mod stopped;
 mod waits;
 
@@ -488,31 +489,6 @@ impl<'k> Observer<'k> {
         if sample.in_kernel && self.chain.len() == before {
             self.chain.push(sample.ip);
         }
-    }
-
-    /// Appends what the kernel found along frame pointers beyond the frames that were unwound: it
-    /// is joined where both agree on an address, the outermost one first.
-    fn continue_by_frame_pointers(&mut self, sample: &Sample<'_>, end: StackEnd) -> StackEnd {
-        if end == StackEnd::Complete {
-            return end;
-        }
-        let user = sample
-            .callchain
-            .iter()
-            .skip_while(|&address| address != USER_MARKER)
-            .skip(1)
-            .take_while(|&address| address < FIRST_MARKER);
-        let walked: Vec<u64> = user.collect();
-        let unwound = CHAIN_HEAD + self.chain[1] as usize;
-        for i in (unwound..self.chain.len()).rev() {
-            if let Some(at) = walked.iter().rposition(|&address| address == self.chain[i]) {
-                self.chain.truncate(i + 1);
-                self.interrupted.retain(|&position| position <= i);
-                self.chain.extend(&walked[at + 1..]);
-                return StackEnd::Unknown;
-            }
-        }
-        end
     }
 
     fn intern(&mut self, owner: &Owner, sink: &mut dyn Sink) -> Result<Option<StackId>, SinkError> {
