@@ -6,7 +6,6 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::crc::crc32;
 use crate::debuginfod::Debuginfod;
 use crate::facts::DebugLink;
 use crate::file::ImageFile;
@@ -199,7 +198,7 @@ fn accept(image: &ImageFile, path: &Path, link: Option<&DebugLink>) -> Result<Im
         return Err("it has no build-id, expected the one that its path spells".to_owned());
     }
     if let Some(link) = link {
-        let found = crc32(file.data());
+        let found = file.checksum();
         if found != link.crc {
             return Err(format!(
                 "its checksum is {found:08x}, expected {:08x} as .gnu_debuglink says",

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use object::elf;
-use object::read::elf::{ElfFile, FileHeader, ProgramHeader};
+use object::read::elf::{ElfFile, ElfSection, FileHeader, ProgramHeader, SectionHeader};
 use object::{LittleEndian, Object, ObjectSection};
 
 /// The instruction set of a binary.
@@ -45,7 +45,8 @@ pub enum FileKind {
     Fixed,
     /// A shared library or a position-independent program (`ET_DYN`).
     Relocatable,
-    /// An object file or a kernel module (`ET_REL`): its addresses are not final.
+    /// An object file or a kernel module (`ET_REL`): its addresses are not final, those that it has
+    /// here are our own.
     Object,
     /// A core dump or something else.
     Other,
@@ -124,11 +125,15 @@ fn read_as<H: Headers>(data: &[u8], class: Class) -> Result<Facts, object::read:
             size: section.size(),
         });
     }
+    let kind = kind(elf.elf_header());
     Ok(Facts {
         class,
         arch: arch(elf.elf_header()),
-        kind: kind(elf.elf_header()),
-        segments: segments(&elf),
+        kind,
+        segments: match kind {
+            FileKind::Object => sections_of_code(&elf),
+            _ => segments(&elf),
+        },
         sections,
         build_id,
         debug_link,
@@ -166,6 +171,26 @@ fn segments<H: Headers>(elf: &ElfFile<'_, H>) -> Vec<Segment> {
             executable: header.p_flags(endian).contains(elf::PF_X),
         })
         .collect()
+}
+
+/// What stands for the segments of an object file, which has none.
+fn sections_of_code<H: Headers>(elf: &ElfFile<'_, H>) -> Vec<Segment> {
+    let is_code = |section: &ElfSection<'_, '_, H>| {
+        let flags = section.elf_section_header().sh_flags(LittleEndian);
+        flags.contains(elf::SHF_ALLOC | elf::SHF_EXECINSTR) && section.size() > 0
+    };
+    let segment = |section: ElfSection<'_, '_, H>| {
+        // A section of a debug file has no bytes there.
+        let (file_offset, file_size) = section.file_range().unwrap_or((0, 0));
+        Segment {
+            file_offset,
+            file_size,
+            svma: section.address(),
+            size: section.size(),
+            executable: true,
+        }
+    };
+    elf.sections().filter(is_code).map(segment).collect()
 }
 
 /// Where `part`, a slice of `whole`, begins and ends in it.

@@ -7,9 +7,11 @@ use std::sync::Arc;
 use object::read::elf::ElfFile;
 use object::{LittleEndian, Object, ObjectSection, elf};
 
+use crate::crc::crc32;
 use crate::error::ImageError;
 use crate::facts::{self, Arch, Class, DebugLink, Facts, FileKind, Headers, Segment};
 use crate::mapped::Bytes;
+use crate::object_file;
 
 /// A compressed section may not grow by more than this: zlib cannot exceed 1,032 to 1.
 const LARGEST_EXPANSION: u64 = 1_100;
@@ -25,6 +27,10 @@ const LARGEST_SECTION_BYTES: u64 = 8 << 30;
 pub struct ImageFile {
     path: PathBuf,
     bytes: Arc<Bytes>,
+    /// The bytes of an object file after its sections were placed.
+    placed: Option<Arc<Bytes>>,
+    /// Sections that cannot be read, and why.
+    refused: Arc<[(String, String)]>,
     facts: Arc<Facts>,
 }
 
@@ -61,21 +67,40 @@ impl ImageFile {
     fn new(path: PathBuf, bytes: Bytes) -> Result<ImageFile, ImageError> {
         let data = bytes.as_slice();
         let class = class_of(&path, data)?;
-        let facts = facts::read(data, class).map_err(|error| ImageError::Damaged {
+        let damaged = |detail: String| ImageError::Damaged {
             path: path.clone(),
             size: data.len() as u64,
-            detail: lower_first(&error.to_string()),
-        })?;
+            detail: lower_first(&detail),
+        };
+        let placed = object_file::place(data, class).map_err(damaged)?;
+        let (placed, refused) = match placed {
+            Some(placed) => (Some(Bytes::Owned(placed.bytes)), placed.refused),
+            None => (None, Vec::new()),
+        };
+        let read = placed.as_ref().map_or(data, Bytes::as_slice);
+        let facts = facts::read(read, class).map_err(|error| damaged(error.to_string()))?;
         Ok(ImageFile {
             path,
             bytes: Arc::new(bytes),
+            placed: placed.map(Arc::new),
+            refused: refused.into(),
             facts: Arc::new(facts),
         })
     }
 
-    /// The whole file.
+    fn bytes(&self) -> &Bytes {
+        self.placed.as_ref().unwrap_or(&self.bytes)
+    }
+
+    /// The whole file. Of an object file or a kernel module a copy, in which the sections that are
+    /// loaded have addresses, the first of code 0, and debug information is relocated to them.
     pub fn data(&self) -> &[u8] {
-        self.bytes.as_slice()
+        self.bytes().as_slice()
+    }
+
+    /// The checksum of the file as it lies on disk.
+    pub(crate) fn checksum(&self) -> u32 {
+        crc32(self.bytes.as_slice())
     }
 
     /// Copies bytes that lie `at` an offset of [`ImageFile::data`]; false when they are not all
@@ -84,7 +109,7 @@ impl ImageFile {
     /// For a few bytes here and there of a big file: the first touch of each page of a mapping
     /// costs more than a read, and once more when the mapping goes.
     pub fn peek(&self, at: usize, buffer: &mut [u8]) -> bool {
-        self.bytes.peek(at, buffer)
+        self.bytes().peek(at, buffer)
     }
 
     /// The path it was opened by, or the name it was given.
@@ -117,7 +142,7 @@ impl ImageFile {
         self.facts.debug_link.as_ref()
     }
 
-    /// All `PT_LOAD` segments in the order of the file.
+    /// All `PT_LOAD` segments in the order of the file; of an object file its sections of code.
     pub fn segments(&self) -> &[Segment] {
         &self.facts.segments
     }
@@ -175,9 +200,19 @@ impl ImageFile {
     /// A section by name, decompressed; `.debug_x` finds `.zdebug_x` too. `None` when there is none.
     ///
     /// # Errors
-    /// When its bytes lie outside the file, or its compressed form is damaged or claims to grow
-    /// beyond all reason.
+    /// When its bytes lie outside the file, its compressed form is damaged or claims to grow
+    /// beyond all reason, or it is a section of an object file with relocations of an unknown kind.
     pub fn section(&self, name: &str) -> Result<Option<Section<'_>>, ImageError> {
+        let is_it = |refused: &str| {
+            refused == name || refused.strip_prefix(".z") == Some(name.trim_start_matches('.'))
+        };
+        if let Some((_, detail)) = self.refused.iter().find(|(refused, _)| is_it(refused)) {
+            return Err(ImageError::Section {
+                path: self.path.clone(),
+                section: name.to_owned(),
+                detail: detail.clone(),
+            });
+        }
         let read = match self.class() {
             Class::Bits32 => section_as::<elf::FileHeader32<LittleEndian>>,
             Class::Bits64 => section_as::<elf::FileHeader64<LittleEndian>>,
@@ -219,7 +254,7 @@ fn section_as<'data, H: Headers>(
 }
 
 /// The most bytes that a compressed section of this length may decompress to.
-fn expansion_limit(compressed_bytes: u64) -> u64 {
+pub(crate) fn expansion_limit(compressed_bytes: u64) -> u64 {
     compressed_bytes
         .saturating_mul(LARGEST_EXPANSION)
         .clamp(EXPANSION_FLOOR_BYTES, LARGEST_SECTION_BYTES)

@@ -11,7 +11,8 @@
 //! events and no other process. Big-endian files are refused with an error that says so.
 //!
 //! Data goes: path to mapped bytes to ELF headers (checked once, on opening) to plain facts;
-//! section contents are read, and decompressed within a bound, when they are asked for.
+//! section contents are read, and decompressed within a bound, when they are asked for. An object
+//! file or a kernel module, whose addresses are not final, is placed first, in a copy.
 //!
 //! Three address spaces are kept apart. The *svma* is the address as linked, which DWARF and symbol
 //! tables use. The *relative address* is the svma less the lowest loadable address
@@ -41,6 +42,7 @@ mod held;
 pub mod kernel;
 mod mapped;
 mod mini;
+mod object_file;
 mod trust;
 mod vdso;
 

@@ -27,6 +27,13 @@ build stripped -s
 build narrow -m32 -g
 build types -g -fdebug-types-section -gdwarf-4
 rm -f program/*.dwo
+object() { # NAME FLAGS...
+    local name=program/$1
+    shift
+    [ -e "$name" ] || cc -O2 -c -o "$name" "$@" "$source" 2>/dev/null || rm -f "$name"
+}
+object object -g -ffunction-sections
+object packed_object -g -gz
 number=0
 for name in _ZN4core3fmt9Formatter3pad17h0123456789abcdefE _RNvCs1234_7mycrate3foo _RINvC1a1fThhETB7_B7_EE \
     _Z1fSt4pairIiiES_IS0_S0_E _ZNKSt6vectorIiSaIiEE4sizeEv main.isra.0.cold JS:~fib; do

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use hotproof_image::{Class, DebugPlaces, DebugSearch, FileKind, ImageFile};
+use hotproof_image::{Class, DebugPlaces, DebugSearch, ImageFile};
 use hotproof_profile::ImageKind;
 
 use crate::dwarf::{SplitPlaces, has_debug_information};
@@ -73,14 +73,6 @@ impl Files {
             })?,
         };
         check_build(&image, &wanted.path, &wanted.build_id)?;
-        if image.kind() == FileKind::Object {
-            return Err(Problem::Unreadable {
-                detail: format!(
-                    "{} is an object file, expected a linked program or library",
-                    wanted.path.display()
-                ),
-            });
-        }
         let mut files = Files {
             image,
             debug: None,

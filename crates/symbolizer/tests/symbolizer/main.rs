@@ -6,6 +6,7 @@ mod damage;
 mod debian;
 mod hostile;
 mod narrow;
+mod objects;
 mod profile;
 mod programs;
 mod reference;

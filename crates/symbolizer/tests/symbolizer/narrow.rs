@@ -13,7 +13,7 @@ use crate::scratch::{Scratch, name_text};
 use crate::sources::works;
 
 /// A program that needs no library, because those of 32 bits are seldom installed.
-const ALONE: &str = "
+pub(crate) const ALONE: &str = "
 static volatile unsigned sink;
 static inline __attribute__((always_inline)) unsigned inner(unsigned x) {
     return x * 31 + sink;
