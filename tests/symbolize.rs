@@ -275,10 +275,22 @@ fn errors_say_what_was_read() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     fs::write(folder.join("text"), "no program").unwrap();
-    compile(folder, "inlined", INLINED);
+    let whole = fs::read(compile(folder, "inlined", INLINED)).unwrap();
+    fs::write(folder.join("cut"), &whole[..whole.len() / 2]).unwrap();
+    let mut big = whole.clone();
+    big[5] = 2;
+    fs::write(folder.join("big"), big).unwrap();
     for (arguments, texts) in [
         (&["symbolize", "1"][..], &["a.out", "-e"][..]),
         (&["symbolize", "-e", "text", "1"], &["text", "ELF"]),
+        (
+            &["symbolize", "-e", "cut", "1"],
+            &["cut or damaged", "build the file again"],
+        ),
+        (
+            &["symbolize", "-e", "big", "1"],
+            &["big-endian", "the machine of the file"],
+        ),
         (
             &["symbolize", "-e", "inlined", "-j", ".nonesuch", "1"],
             &["no section .nonesuch"],
@@ -435,7 +447,8 @@ fn doctor_tells_what_is_missing_and_how_to_get_it() {
     let stripped = look();
     assert_eq!(
         (&stripped["names"], &stripped["lacking"]),
-        (&"dynsym".into(), &true.into())
+        (&"eh_frame".into(), &true.into()),
+        "its dynamic symbols are all imports"
     );
     let remedies = stripped["remedies"].to_string();
     assert!(

@@ -6,7 +6,7 @@ use std::os::fd::AsFd;
 use std::path::PathBuf;
 
 use clap::Args;
-use hotproof_image::ImageFile;
+use hotproof_image::{ImageError, ImageFile};
 use hotproof_report::symbolize::{self as shown, Address, Flags, Frame, Symbol};
 use hotproof_symbolizer::{NamedAddress, NamedFrame, Symbolizer, demangle_whole};
 
@@ -110,7 +110,7 @@ struct Lookup {
 impl Lookup {
     fn open(arguments: &Symbolize) -> Result<Lookup, Failure> {
         let path = &arguments.file;
-        let image = ImageFile::open(path).map_err(|error| cannot_use(&error))?;
+        let image = ImageFile::open(path).map_err(|error| cannot_open(&error))?;
         let section_svma = match &arguments.section {
             None => 0,
             Some(name) => image
@@ -201,7 +201,7 @@ impl Lookup {
         let named = self.symbolizer.symbolize_addresses(&self.path, &relative);
         let named = match named {
             Ok(named) => named,
-            Err(problem) => return Err(cannot_use(&problem)),
+            Err(problem) => return Err(cannot_name(&problem)),
         };
         let found = asked.into_iter().zip(named);
         Ok(found
@@ -301,9 +301,25 @@ fn unreadable(error: &io::Error) -> Failure {
     )
 }
 
-fn cannot_use(error: &dyn std::error::Error) -> Failure {
-    let failure = Failure::new(Code::Usage, format!("cannot name addresses: {error}"));
-    failure.remedy("name a program or library with -e")
+fn cannot_open(error: &ImageError) -> Failure {
+    let remedy = match error {
+        ImageError::Io { .. } | ImageError::NotAFile { .. } => "name a program or library with -e",
+        ImageError::NotElf { .. } => {
+            "name an ELF file with -e: a program, a library, an object file, a kernel module \
+             (unpacked, if it is a .ko.xz or .ko.zst)"
+        }
+        ImageError::Unsupported { .. } => {
+            "use an addr2line that was built for the machine of the file"
+        }
+        ImageError::Damaged { .. } | ImageError::Section { .. } => {
+            "copy or build the file again: `readelf -hlS FILE` shows how far it is whole"
+        }
+    };
+    cannot_name(error).remedy(remedy)
+}
+
+fn cannot_name(error: &dyn std::error::Error) -> Failure {
+    Failure::new(Code::Usage, format!("cannot name addresses: {error}"))
 }
 
 #[cfg(test)]

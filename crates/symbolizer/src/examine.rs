@@ -6,9 +6,11 @@ use hotproof_image::{DebugPlaces, ImageFile};
 use hotproof_profile::{ImageKind, Source};
 
 use crate::dwarf::{DwarfNames, has_debug_information};
+use crate::elf::{Elf, TableKind};
 use crate::files::{Detail, Files, Wanted};
 use crate::namer::{code_of, load_dwarf};
 use crate::summary::Problem;
+use crate::symbols::SymbolIndex;
 
 /// What was found of an image, without naming anything.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,7 +76,7 @@ pub fn examine(path: &Path, build_id: &[u8], places: &DebugPlaces) -> Result<Exa
         (Source::GoTable, has(&files.image, ".gopclntab")),
         (Source::SymbolTable, has_table),
         (Source::MiniDebugInfo, files.mini.is_some()),
-        (Source::DynamicSymbols, has(&files.image, ".dynsym")),
+        (Source::DynamicSymbols, names_code(&files.image)),
         (Source::UnwindTable, has(&files.image, ".eh_frame")),
     ];
     let debug_file = files.with_debug_information().path().to_owned();
@@ -91,6 +93,13 @@ pub fn examine(path: &Path, build_id: &[u8], places: &DebugPlaces) -> Result<Exa
         is_stripped,
         problems,
     })
+}
+
+/// Whether the dynamic symbol table names code of the image itself; that of a program often has
+/// nothing but what it imports.
+fn names_code(image: &ImageFile) -> bool {
+    let elf = Elf::parse(image);
+    elf.is_some_and(|elf| SymbolIndex::has_names(&elf, TableKind::Dynamic))
 }
 
 /// The first file of split debug information that is missing. What cannot be read is said when
