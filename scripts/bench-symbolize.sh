@@ -25,14 +25,11 @@ blazesym = "=0.2.7"
 TOML
 cat >"$folder/peer/src/main.rs" <<'RUST'
 use blazesym::symbolize::{Input, Symbolizer, source::{Elf, Source}};
-use std::io::BufRead;
 fn main() {
     let file = std::env::args().nth(1).expect("a file");
-    let lines = std::io::stdin().lock().lines();
-    let hex = |line: std::io::Result<String>| {
-        u64::from_str_radix(line.unwrap().trim().trim_start_matches("0x"), 16).unwrap()
-    };
-    let addresses: Vec<u64> = lines.map(hex).collect();
+    let text = std::io::read_to_string(std::io::stdin()).unwrap();
+    let hex = |line: &str| u64::from_str_radix(line.strip_prefix("0x").unwrap_or(line), 16).unwrap();
+    let addresses: Vec<u64> = text.lines().map(hex).collect();
     let source = Source::Elf(Elf::new(&file));
     let symbolizer = Symbolizer::new();
     let found = symbolizer.symbolize(&source, Input::VirtOffset(&addresses)).unwrap();

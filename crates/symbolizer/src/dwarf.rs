@@ -5,6 +5,7 @@
 //! that lie in its ranges. The line program of a unit is run once, and what no address asks for is
 //! not kept: no table of functions, no table of lines, no path of a file that is not hit.
 
+mod abbreviations;
 mod budget;
 mod declaration;
 mod files;

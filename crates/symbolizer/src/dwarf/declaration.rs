@@ -11,6 +11,7 @@ use std::sync::Arc;
 use gimli::{AttributeValue, DebugInfoOffset, DwLang, Dwarf, Error, UnitOffset};
 use rustc_hash::FxHashMap;
 
+use super::abbreviations::read_values;
 use super::files::{LineTable, PathTable};
 use super::scope::scopes_of;
 use super::text::text_of;
@@ -191,14 +192,13 @@ impl<'u, 'a> Declarations<'u, 'a> {
         let (unit, unit_at, offset) = self.unit_of(entry)?;
         let dwarf = self.dwarf_of(entry.part);
         let inner = &unit.root.unit;
-        let mut entries = inner.entries_raw(Some(offset))?;
-        let Some(abbreviation) = entries.read_abbreviation()? else {
+        let mut input = inner.header.range_from(offset..)?;
+        let Some(abbreviation) = unit.abbreviations.of_entry(&mut input)? else {
             return Err(Error::NoEntryAtGivenOffset(entry.offset as u64).into());
         };
         let mut next = None;
         let row = row as usize;
-        for &specification in abbreviation.attributes() {
-            let attribute = entries.read_attribute(specification)?;
+        let mut gather = |attribute: &gimli::Attribute<Slice<'a>>| {
             let value = attribute.value();
             match attribute.name() {
                 gimli::DW_AT_linkage_name | gimli::DW_AT_MIPS_linkage_name => {
@@ -233,7 +233,15 @@ impl<'u, 'a> Declarations<'u, 'a> {
                 }
                 _ => {}
             }
-        }
+        };
+        let (encoding, attributes) = (inner.encoding(), abbreviation.attributes());
+        read_values(
+            &mut input,
+            encoding,
+            attributes,
+            is_declaration,
+            &mut gather,
+        )?;
         Ok(next)
     }
 
@@ -290,6 +298,7 @@ impl<'u, 'a> Declarations<'u, 'a> {
         while let Some(&(first, _)) = rest.first() {
             let (unit, _, _) = self.unit_of(first)?;
             let inner = &unit.root.unit;
+            let abbreviations = &unit.abbreviations;
             let in_unit = |entry: EntryAt| {
                 let at = DebugInfoOffset(entry.offset);
                 let offset = at.to_unit_offset(&inner.header);
@@ -303,7 +312,7 @@ impl<'u, 'a> Declarations<'u, 'a> {
                 .iter()
                 .filter_map(|(entry, _)| in_unit(*entry))
                 .collect();
-            let scopes = scopes_of(self.dwarf_of(first.part), inner, &offsets)?;
+            let scopes = scopes_of(self.dwarf_of(first.part), inner, abbreviations, &offsets)?;
             for (&(_, row), scope) in rest.iter().zip(scopes) {
                 let declaration = &mut self.rows[row as usize];
                 declaration.is_bare = scope.is_none() && declaration.line.is_none();
@@ -313,6 +322,20 @@ impl<'u, 'a> Declarations<'u, 'a> {
         }
         Ok(())
     }
+}
+
+/// Whether an attribute says something of a declaration.
+fn is_declaration(name: gimli::DwAt) -> bool {
+    matches!(
+        name,
+        gimli::DW_AT_linkage_name
+            | gimli::DW_AT_MIPS_linkage_name
+            | gimli::DW_AT_name
+            | gimli::DW_AT_decl_file
+            | gimli::DW_AT_decl_line
+            | gimli::DW_AT_abstract_origin
+            | gimli::DW_AT_specification
+    )
 }
 
 /// The entry that an attribute refers to.

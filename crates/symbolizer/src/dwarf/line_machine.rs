@@ -6,14 +6,14 @@
 use gimli::{Error, LineProgramHeader, Reader};
 
 use super::Slice;
-use super::lines::{LineRow, line_row};
+use super::lines::RawLine;
 use super::plan::read_leb;
 
 /// A row of the line table.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct RowAt {
     pub(super) address: u64,
-    pub(super) line: LineRow,
+    pub(super) line: RawLine,
     /// The first address after the sequence is no code.
     pub(super) ends_sequence: bool,
 }
@@ -39,9 +39,10 @@ pub(super) struct LineMachine<'h, 'a> {
     largest_address: u64,
     instruction_bytes: u64,
     line_base: i64,
-    /// For each special instruction, how far it advances the address and the line.
     opcode_base: u8,
     line_range: u8,
+    /// 2^16 / `line_range`, rounded up: a product with it and a shift divide any byte exactly.
+    reciprocal: u32,
 }
 
 impl<'h, 'a> LineMachine<'h, 'a> {
@@ -59,7 +60,14 @@ impl<'h, 'a> LineMachine<'h, 'a> {
             line_base: header.line_base().into(),
             opcode_base: header.opcode_base(),
             line_range: header.line_range(),
+            reciprocal: (1u32 << 16).div_ceil(header.line_range().max(1).into()),
         }
+    }
+
+    /// Sets the registers to what they are at the beginning of each sequence.
+    fn begin_sequence(&mut self) {
+        (self.address, self.file, self.line, self.column) = (0, 1, 1, 0);
+        self.is_removed = false;
     }
 
     /// Runs the program; `each` takes the rows and says whether it wants more.
@@ -75,7 +83,8 @@ impl<'h, 'a> LineMachine<'h, 'a> {
             let opcode = input.read_u8()?;
             let goes_on = if opcode >= self.opcode_base {
                 let adjusted = opcode - self.opcode_base;
-                let (advance, lines) = (adjusted / self.line_range, adjusted % self.line_range);
+                let advance = (u32::from(adjusted) * self.reciprocal) >> 16;
+                let lines = u32::from(adjusted) - advance * u32::from(self.line_range);
                 self.advance_line(self.line_base + i64::from(lines));
                 self.advance(advance.into())?;
                 self.emit(false, each)
@@ -87,7 +96,7 @@ impl<'h, 'a> LineMachine<'h, 'a> {
                 match gimli::DwLne(instruction.read_u8()?) {
                     gimli::DW_LNE_end_sequence => {
                         let goes_on = self.emit(true, each);
-                        *self = LineMachine::new(self.header);
+                        self.begin_sequence();
                         goes_on
                     }
                     gimli::DW_LNE_set_address => {
@@ -148,7 +157,11 @@ impl<'h, 'a> LineMachine<'h, 'a> {
         self.is_removed
             || each(RowAt {
                 address: self.address,
-                line: line_row(self.file, self.line, self.column),
+                line: RawLine {
+                    file: self.file,
+                    line: self.line,
+                    column: self.column,
+                },
                 ends_sequence,
             })
     }
@@ -162,6 +175,7 @@ impl<'h, 'a> LineMachine<'h, 'a> {
         }
     }
 
+    #[inline]
     fn advance(&mut self, instructions: u64) -> Result<(), Error> {
         self.add_to_address(self.instruction_bytes.wrapping_mul(instructions))
     }
@@ -183,5 +197,18 @@ impl<'h, 'a> LineMachine<'h, 'a> {
             Ok(lines) => self.line.wrapping_add(lines),
             Err(_) => self.line.saturating_sub(lines.unsigned_abs()),
         };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_product_divides_every_byte_as_a_division_does() {
+        for range in 1..=255u32 {
+            let reciprocal = (1u32 << 16).div_ceil(range);
+            for byte in 0..=255u32 {
+                assert_eq!((byte * reciprocal) >> 16, byte / range, "{byte} / {range}");
+            }
+        }
     }
 }

@@ -19,6 +19,27 @@ pub(crate) struct LineRow {
     pub(crate) column: u32,
 }
 
+/// A line as programs have it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct RawLine {
+    pub(super) file: u64,
+    pub(super) line: u64,
+    pub(super) column: u64,
+}
+
+impl RawLine {
+    /// A line or a column beyond all of them is unknown.
+    fn row(self) -> LineRow {
+        let line = u32::try_from(self.line).unwrap_or(0);
+        let column = u32::try_from(self.column).unwrap_or(0);
+        LineRow {
+            file: self.file,
+            line,
+            column: if line == 0 { 0 } else { column },
+        }
+    }
+}
+
 /// The files of a line program that has run, with those that its instructions defined.
 pub(crate) enum LineFiles<'a> {
     /// Those of its header.
@@ -73,11 +94,12 @@ struct RowTaker<'t> {
     code: &'t Code,
     answers: &'t mut [Option<LineRow>],
     /// The last row; `None` between sequences.
-    last: Option<(u64, LineRow)>,
-    /// The first address that is not before the last row.
+    last: Option<(u64, RawLine)>,
+    /// The first address at or after the last row.
     next: usize,
-    /// Whether the sequence belongs to a function that is not there.
-    is_dead: bool,
+    /// Within a sequence no row up to this address answers anything: the next address, and all
+    /// there are in a sequence of a function that is not there.
+    quiet_until: u64,
     /// How many addresses have no row.
     open: usize,
     may_stop: bool,
@@ -97,7 +119,7 @@ impl<'t> RowTaker<'t> {
             answers,
             last: None,
             next: 0,
-            is_dead: false,
+            quiet_until: 0,
             may_stop,
         }
     }
@@ -106,25 +128,51 @@ impl<'t> RowTaker<'t> {
     /// and all have one.
     #[inline]
     fn take(&mut self, row: RowAt) -> bool {
-        if let Some((begin, known)) = self.last {
-            if row.address > begin && !self.is_dead {
-                while let Some(&wanted) = self.addresses.get(self.next)
-                    && wanted < row.address
-                {
-                    self.open -= usize::from(self.answers[self.next].is_none());
-                    self.answers[self.next].get_or_insert(known);
-                    self.next += 1;
-                }
+        if row.ends_sequence || row.address > self.quiet_until || self.last.is_none() {
+            return self.take_notable(row);
+        }
+        self.last = Some((row.address, row.line));
+        true
+    }
+
+    /// Takes a row that begins or ends a sequence, or that addresses lie before.
+    fn take_notable(&mut self, row: RowAt) -> bool {
+        let is_quiet = row.address <= self.quiet_until;
+        match self.last {
+            Some((begin, known)) if row.address > begin && !is_quiet => {
+                self.answer_up_to(row.address, known.row());
                 if self.open == 0 && self.may_stop {
                     return false;
                 }
             }
-        } else {
-            self.is_dead = !self.code.contains(row.address);
-            self.next = self.addresses.partition_point(|&at| at < row.address);
+            Some(_) => {}
+            None => self.begin(row.address),
         }
         self.last = (!row.ends_sequence).then_some((row.address, row.line));
         true
+    }
+
+    fn begin(&mut self, first: u64) {
+        self.next = self.addresses.partition_point(|&at| at < first);
+        self.quiet_until = match self.code.contains(first) {
+            true => self.next_address(),
+            false => u64::MAX,
+        };
+    }
+
+    fn answer_up_to(&mut self, end: u64, row: LineRow) {
+        while let Some(&wanted) = self.addresses.get(self.next)
+            && wanted < end
+        {
+            self.open -= usize::from(self.answers[self.next].is_none());
+            self.answers[self.next].get_or_insert(row);
+            self.next += 1;
+        }
+        self.quiet_until = self.next_address();
+    }
+
+    fn next_address(&self) -> u64 {
+        self.addresses.get(self.next).map_or(u64::MAX, |&at| at)
     }
 }
 
@@ -133,24 +181,14 @@ fn place_of(row: &gimli::LineRow) -> RowAt {
         ColumnType::LeftEdge => 0,
         ColumnType::Column(column) => column.get(),
     };
-    let line = row.line().map_or(0, std::num::NonZero::get);
     RowAt {
         address: row.address(),
-        line: line_row(row.file_index(), line, column),
-        ends_sequence: row.end_sequence(),
-    }
-}
-
-pub(super) fn line_row(file: u64, line: u64, column: u64) -> LineRow {
-    let line = u32::try_from(line).unwrap_or(0);
-    LineRow {
-        file,
-        line,
-        column: if line == 0 {
-            0
-        } else {
-            u32::try_from(column).unwrap_or(0)
+        line: RawLine {
+            file: row.file_index(),
+            line: row.line().map_or(0, std::num::NonZero::get),
+            column,
         },
+        ends_sequence: row.end_sequence(),
     }
 }
 

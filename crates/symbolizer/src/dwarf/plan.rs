@@ -1,15 +1,15 @@
-//! How the entries of a unit are read: for each abbreviation once, which bytes matter.
+//! How the entries of a unit are read: for each kind of entry once, which bytes matter.
 //!
 //! A walk looks at each entry of a unit and needs a few attributes of the few kinds that hold
 //! code. A plan joins all that lies between those into as few steps as possible, so that an entry
 //! of another kind, nearly always of a fixed size, costs one addition. Forms are those of DWARF 5,
 //! section 7.5.6; rare ones are left to gimli.
 
-use gimli::{
-    Abbreviation, AttributeSpecification, Encoding, EntriesRaw, Error, Format, Reader, UnitOffset,
-};
+use gimli::{AttributeSpecification, Encoding, Error, Format, Reader};
+use rustc_hash::FxHashMap;
 
 use super::Slice;
+use super::abbreviations::{Abbreviation, Abbreviations, read_values};
 
 /// Which attribute is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,13 +57,36 @@ enum Step {
     Rare(Option<Wanted>, AttributeSpecification),
 }
 
+/// One step over an entry of which nothing is wanted: so many bytes, and what follows them.
+#[derive(Debug, Clone, Copy)]
+struct Hop {
+    bytes: usize,
+    then: Then,
+}
+
+/// What ends a hop.
+#[derive(Debug, Clone, Copy)]
+enum Then {
+    Nothing,
+    Leb,
+    Text,
+    /// As in [`Step::SkipBlock`].
+    Block(u8),
+    /// By gimli.
+    Rare(AttributeSpecification),
+}
+
 /// How entries of one abbreviation are read.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Plan {
     pub(crate) kind: Kind,
     pub(crate) has_children: bool,
+    /// Whether entries are only to be gone over.
+    pub(crate) wants_nothing: bool,
     first_step: u32,
     steps: u32,
+    first_hop: u32,
+    hops: u32,
 }
 
 /// The value of a wanted attribute.
@@ -75,26 +98,48 @@ pub(crate) enum Value<'a> {
     Rare(gimli::AttributeValue<Slice<'a>>),
 }
 
-/// The plans of one unit, each made when its abbreviation is first met.
+/// The plans of one unit, each looked for when its abbreviation is first met.
 pub(crate) struct Plans<'u, 'a> {
-    unit: &'u gimli::Unit<Slice<'a>>,
-    encoding: Encoding,
+    abbreviations: &'u Abbreviations<'a>,
     /// By code; `None` where none was met.
     known: Vec<Option<Plan>>,
-    steps: Vec<Step>,
+    store: PlanStore<'a>,
 }
+
+/// The plans of units of one encoding. Their tables of abbreviations number the same few hundred
+/// kinds of entries in other orders, so a plan is made for each kind, not for each unit.
+pub(crate) struct PlanStore<'a> {
+    encoding: Encoding,
+    by_content: FxHashMap<Abbreviation<'a>, Plan>,
+    steps: Vec<Step>,
+    hops: Vec<Hop>,
+    /// For each form of the standard how many bytes its values take, or [`UNUSUAL`].
+    by_form: [u8; FORMS],
+}
+
+/// One more than the last form of DWARF 5.
+const FORMS: usize = 0x2d;
+/// Not always as many bytes.
+const UNUSUAL: u8 = u8::MAX;
+
+/// So many steps are kept at most.
+const MOST_STEPS: usize = 1 << 18;
 
 /// Compilers number abbreviations from 1 on without gaps; plans of larger codes are not kept.
 const LARGEST_KEPT_CODE: u64 = 1 << 14;
 
 impl<'u, 'a> Plans<'u, 'a> {
-    pub(crate) fn new(unit: &'u gimli::Unit<Slice<'a>>) -> Self {
+    pub(crate) fn new(abbreviations: &'u Abbreviations<'a>, store: PlanStore<'a>) -> Self {
         Plans {
-            unit,
-            encoding: unit.header.encoding(),
+            abbreviations,
             known: Vec::new(),
-            steps: Vec::new(),
+            store,
         }
+    }
+
+    /// What the next unit needs.
+    pub(crate) fn into_store(self) -> PlanStore<'a> {
+        self.store
     }
 
     /// The plan for a code that is not 0.
@@ -108,50 +153,59 @@ impl<'u, 'a> Plans<'u, 'a> {
 
     #[cold]
     fn new_plan(&mut self, code: u64) -> Result<Plan, Error> {
-        let abbreviation = self.unit.abbreviations.get(code);
+        let abbreviation = self.abbreviations.get(code);
         let abbreviation = abbreviation.ok_or(Error::InvalidAbbreviationCode(code))?;
-        if code > LARGEST_KEPT_CODE {
-            // The steps of the last such plan are not needed any more.
-            let kept = self.known.iter().flatten();
-            let kept = kept.map(|plan| plan.first_step + plan.steps).max();
-            self.steps.truncate(kept.unwrap_or(0) as usize);
-            return Ok(self.add(abbreviation));
+        if self.store.is_full() {
+            self.known.clear();
+            self.store = PlanStore::new(self.store.encoding);
         }
-        let plan = self.add(abbreviation);
-        let code = code as usize;
-        if self.known.len() <= code {
-            self.known.resize(code + 1, None);
+        let plan = self.store.plan(abbreviation);
+        if code <= LARGEST_KEPT_CODE {
+            let code = code as usize;
+            if self.known.len() <= code {
+                self.known.resize(code + 1, None);
+            }
+            self.known[code] = Some(plan);
         }
-        self.known[code] = Some(plan);
         Ok(plan)
     }
 
-    fn add(&mut self, abbreviation: &Abbreviation) -> Plan {
-        let kind = kind_of(abbreviation.tag());
-        let has_children = abbreviation.has_children();
-        let first_step = self.steps.len();
-        for &specification in abbreviation.attributes() {
-            let wanted = wanted_of(specification.name()).filter(|wanted| match kind {
-                Kind::Function | Kind::InlinedFunction => true,
-                Kind::Holder => false,
-                Kind::Other => has_children && *wanted == Wanted::Sibling,
-            });
-            let step = step_of(wanted, specification, self.encoding);
-            match (step, &mut self.steps[first_step..]) {
-                (Step::Skip(0), _) => {}
-                (Step::Skip(more), [.., Step::Skip(bytes)]) => *bytes += more,
-                _ => self.steps.push(step),
+    /// Goes over an entry whose code was read, and of which nothing is wanted.
+    #[inline]
+    pub(crate) fn hop(&self, plan: Plan, input: &mut Slice<'a>) -> Result<(), Error> {
+        let first = plan.first_hop as usize;
+        for hop in &self.store.hops[first..first + plan.hops as usize] {
+            input.skip(hop.bytes)?;
+            match hop.then {
+                Then::Nothing => {}
+                Then::Leb => skip_leb(input)?,
+                Then::Text => skip_text(input)?,
+                Then::Block(length_bytes) => skip_block(input, length_bytes)?,
+                Then::Rare(specification) => {
+                    self.rare(input, specification)?;
+                }
             }
         }
-        Plan {
-            kind,
-            has_children,
-            first_step: first_step as u32,
-            steps: (self.steps.len() - first_step) as u32,
-        }
+        Ok(())
     }
 
-    /// Reads over an entry whose code was read, and hands out what is wanted of it.
+    /// Goes over all that an entry holds, and over the end of it.
+    pub(crate) fn hop_children(&mut self, input: &mut Slice<'a>) -> Result<(), Error> {
+        let mut depth = 1u64;
+        while depth > 0 && !input.is_empty() {
+            let code = read_leb(input)?;
+            if code == 0 {
+                depth -= 1;
+                continue;
+            }
+            let plan = self.plan(code)?;
+            self.hop(plan, input)?;
+            depth += u64::from(plan.has_children);
+        }
+        Ok(())
+    }
+
+    /// Reads an entry of which something is wanted, and whose code was read.
     #[inline]
     pub(crate) fn read(
         &self,
@@ -160,20 +214,12 @@ impl<'u, 'a> Plans<'u, 'a> {
         mut take: impl FnMut(Wanted, Value<'a>) -> Result<(), Error>,
     ) -> Result<(), Error> {
         let first = plan.first_step as usize;
-        for step in &self.steps[first..first + plan.steps as usize] {
+        for step in &self.store.steps[first..first + plan.steps as usize] {
             match *step {
                 Step::Skip(bytes) => input.skip(bytes)?,
                 Step::SkipLeb => skip_leb(input)?,
-                Step::SkipText => {
-                    input.read_null_terminated_slice()?;
-                }
-                Step::SkipBlock(length_bytes) => {
-                    let length = match length_bytes {
-                        0 => read_leb(input)?,
-                        bytes => read_fixed(input, bytes)?,
-                    };
-                    input.skip(usize::try_from(length).map_err(|_| Error::UnsupportedOffset)?)?;
-                }
+                Step::SkipText => skip_text(input)?,
+                Step::SkipBlock(length_bytes) => skip_block(input, length_bytes)?,
                 Step::Read(wanted, number) => {
                     let number = match number {
                         Number::Fixed(bytes) => read_fixed(input, bytes)?,
@@ -199,11 +245,116 @@ impl<'u, 'a> Plans<'u, 'a> {
         input: &mut Slice<'a>,
         specification: AttributeSpecification,
     ) -> Result<gimli::AttributeValue<Slice<'a>>, Error> {
-        let abbreviations = &self.unit.abbreviations;
-        let mut entries = EntriesRaw::new(*input, self.encoding, abbreviations, UnitOffset(0));
-        let attribute = entries.read_attribute(specification)?;
-        input.skip(entries.next_offset().0)?;
-        Ok(attribute.value())
+        let mut value = None;
+        let attributes = std::iter::once(specification);
+        let take = |attribute: &gimli::Attribute<Slice<'a>>| value = Some(attribute.value());
+        read_values(input, self.store.encoding, attributes, |_| true, take)?;
+        value.ok_or(Error::UnsupportedOffset)
+    }
+}
+
+impl<'a> PlanStore<'a> {
+    pub(crate) fn new(encoding: Encoding) -> PlanStore<'a> {
+        PlanStore {
+            encoding,
+            by_content: FxHashMap::default(),
+            steps: Vec::new(),
+            hops: Vec::new(),
+            by_form: std::array::from_fn(|form| {
+                let bytes = fixed_bytes(gimli::DwForm(form as u16), encoding);
+                bytes.map_or(UNUSUAL, |bytes| bytes as u8)
+            }),
+        }
+    }
+
+    pub(crate) fn is_of(&self, encoding: Encoding) -> bool {
+        self.encoding == encoding
+    }
+
+    /// Whether more than compilers write would be kept.
+    fn is_full(&self) -> bool {
+        self.steps.len() + self.hops.len() > MOST_STEPS
+    }
+
+    fn plan(&mut self, abbreviation: Abbreviation<'a>) -> Plan {
+        if let Some(&known) = self.by_content.get(&abbreviation) {
+            return known;
+        }
+        let plan = self.add(abbreviation);
+        self.by_content.insert(abbreviation, plan);
+        plan
+    }
+
+    fn add(&mut self, abbreviation: Abbreviation<'a>) -> Plan {
+        let (kind, has_children) = (kind_of(abbreviation.tag), abbreviation.has_children);
+        let (first_step, first_hop) = (self.steps.len(), self.hops.len());
+        let wanted = |name| match kind {
+            Kind::Function | Kind::InlinedFunction => wanted_of(name),
+            Kind::Other if has_children && name == gimli::DW_AT_sibling => Some(Wanted::Sibling),
+            Kind::Holder | Kind::Other => None,
+        };
+        for specification in abbreviation.attributes() {
+            self.add_hop(first_hop, self.step_of(None, specification));
+        }
+        let mut names = abbreviation.attributes().map(|attribute| attribute.name());
+        let is_plain = matches!(kind, Kind::Holder | Kind::Other);
+        let wants_nothing = is_plain && !names.any(|name| wanted(name).is_some());
+        if !wants_nothing {
+            for specification in abbreviation.attributes() {
+                let wanted = wanted(specification.name());
+                self.add_step(first_step, self.step_of(wanted, specification));
+            }
+        }
+        Plan {
+            kind,
+            has_children,
+            wants_nothing,
+            first_step: first_step as u32,
+            steps: (self.steps.len() - first_step) as u32,
+            first_hop: first_hop as u32,
+            hops: (self.hops.len() - first_hop) as u32,
+        }
+    }
+
+    fn step_of(&self, wanted: Option<Wanted>, specification: AttributeSpecification) -> Step {
+        if let Some(wanted) = wanted {
+            let number = plain_number(wanted, specification, self.encoding);
+            return number.map_or(Step::Rare(Some(wanted), specification), |number| {
+                Step::Read(wanted, number)
+            });
+        }
+        let known = self.by_form.get(usize::from(specification.form().0));
+        match known {
+            Some(&bytes) if bytes != UNUSUAL => Step::Skip(bytes.into()),
+            _ => step_of_form(specification, self.encoding),
+        }
+    }
+
+    fn add_step(&mut self, first: usize, step: Step) {
+        match (step, &mut self.steps[first..]) {
+            (Step::Skip(0), _) => {}
+            (Step::Skip(more), [.., Step::Skip(bytes)]) => *bytes += more,
+            _ => self.steps.push(step),
+        }
+    }
+
+    /// Adds a step that wants nothing.
+    fn add_hop(&mut self, first: usize, step: Step) {
+        let (bytes, then) = match step {
+            Step::Skip(bytes) => (bytes, Then::Nothing),
+            Step::SkipLeb => (0, Then::Leb),
+            Step::SkipText => (0, Then::Text),
+            Step::SkipBlock(length_bytes) => (0, Then::Block(length_bytes)),
+            Step::Read(_, _) => return,
+            Step::Rare(_, specification) => (0, Then::Rare(specification)),
+        };
+        match &mut self.hops[first..] {
+            [.., last] if matches!(last.then, Then::Nothing) => {
+                last.bytes += bytes;
+                last.then = then;
+            }
+            _ => self.hops.push(Hop { bytes, then }),
+        }
     }
 }
 
@@ -225,6 +376,20 @@ fn skip_leb(input: &mut Slice<'_>) -> Result<(), Error> {
         Some(&byte) if byte < 0x80 => input.skip(1),
         _ => input.skip_leb128(),
     }
+}
+
+#[inline]
+fn skip_text(input: &mut Slice<'_>) -> Result<(), Error> {
+    input.read_null_terminated_slice().map(|_| ())
+}
+
+#[inline]
+fn skip_block(input: &mut Slice<'_>, length_bytes: u8) -> Result<(), Error> {
+    let length = match length_bytes {
+        0 => read_leb(input)?,
+        bytes => read_fixed(input, bytes)?,
+    };
+    input.skip(usize::try_from(length).map_err(|_| Error::UnsupportedOffset)?)
 }
 
 #[inline]
@@ -269,18 +434,8 @@ fn wanted_of(name: gimli::DwAt) -> Option<Wanted> {
     })
 }
 
-fn step_of(
-    wanted: Option<Wanted>,
-    specification: AttributeSpecification,
-    encoding: Encoding,
-) -> Step {
+fn step_of_form(specification: AttributeSpecification, encoding: Encoding) -> Step {
     let form = specification.form();
-    if let Some(wanted) = wanted {
-        let number = plain_number(wanted, specification, encoding);
-        return number.map_or(Step::Rare(Some(wanted), specification), |number| {
-            Step::Read(wanted, number)
-        });
-    }
     if let Some(bytes) = fixed_bytes(form, encoding) {
         return Step::Skip(bytes);
     }

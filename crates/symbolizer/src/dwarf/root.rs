@@ -1,15 +1,15 @@
-//! The root entry of a unit, read without the unit's table of abbreviations.
+//! The root entry of a unit, which can be read without the unit's table of abbreviations.
 //!
 //! A table of abbreviations is far larger than the one abbreviation that a root needs, and of the
 //! many units of a program most are never hit, so roots are read by a scan of the table that stops
 //! at theirs.
 
 use gimli::{
-    AttributeSpecification, AttributeValue, DebugAddrBase, DebugLineOffset, DebugRngListsBase,
-    DebugStrOffsetsBase, DwLang, Dwarf, DwoId, EntriesRaw, Error, Reader, Section, Unit,
-    UnitHeader, UnitType,
+    AttributeValue, DebugAddrBase, DebugLineOffset, DebugRngListsBase, DebugStrOffsetsBase, DwLang,
+    Dwarf, DwoId, Error, Reader, Section, Unit, UnitHeader, UnitType,
 };
 
+use super::abbreviations::{self, Abbreviation, read_values};
 use super::budget::Budget;
 use super::ranges::RangeAttributes;
 use super::text::text_of;
@@ -20,7 +20,7 @@ const FREE_SCAN_BYTES: u64 = 1 << 10;
 
 /// What the root entry of a unit says.
 pub(crate) struct Root<'a> {
-    /// The unit, without its line program and, when only the root was read, without abbreviations.
+    /// The unit, without its line program and without abbreviations.
     pub(crate) unit: Unit<Slice<'a>>,
     /// Where its code lies.
     pub(crate) ranges: RangeAttributes,
@@ -32,30 +32,33 @@ pub(crate) struct Root<'a> {
 }
 
 impl<'a> Root<'a> {
-    /// Reads a root; the unit in it has no abbreviations yet.
-    pub(crate) fn read(
+    /// Reads a root whose table of abbreviations was not read.
+    pub(crate) fn scan(
         dwarf: &Dwarf<Slice<'a>>,
         header: UnitHeader<Slice<'a>>,
         budget: &Budget,
+    ) -> Result<Root<'a>, DwarfError> {
+        let find = |code| find_abbreviation(dwarf, &header, code, budget);
+        Root::read(dwarf, header, find)
+    }
+
+    /// Reads a root by its abbreviation.
+    pub(crate) fn read(
+        dwarf: &Dwarf<Slice<'a>>,
+        header: UnitHeader<Slice<'a>>,
+        find: impl FnOnce(u64) -> Result<Abbreviation<'a>, DwarfError>,
     ) -> Result<Root<'a>, DwarfError> {
         let mut input = header.range_from(header.root_offset()..)?;
         let code = input.read_uleb128()?;
         if code == 0 {
             return Err(Error::MissingUnitDie.into());
         }
-        let specifications = find_abbreviation(dwarf, &header, code, budget)?;
-        let abbreviations = gimli::Abbreviations::default();
-        let mut entries = EntriesRaw::new(
-            input,
-            header.encoding(),
-            &abbreviations,
-            header.root_offset(),
-        );
-        let mut values = Vec::with_capacity(specifications.len());
-        for specification in specifications {
-            let attribute = entries.read_attribute(specification)?;
+        let attributes = find(code)?.attributes();
+        let mut values = Vec::new();
+        let add = |attribute: &gimli::Attribute<Slice<'a>>| {
             values.push((attribute.name(), attribute.value()));
-        }
+        };
+        read_values(&mut input, header.encoding(), attributes, |_| true, add)?;
         Root::of_attributes(dwarf, header, &values)
     }
 
@@ -168,44 +171,24 @@ fn empty_unit<'a>(dwarf: &Dwarf<Slice<'a>>, header: UnitHeader<Slice<'a>>) -> Un
     }
 }
 
-/// The attributes of the abbreviation with a code. See DWARF 5, section 7.5.3.
-fn find_abbreviation(
-    dwarf: &Dwarf<Slice<'_>>,
-    header: &UnitHeader<Slice<'_>>,
+/// The abbreviation with a code.
+fn find_abbreviation<'a>(
+    dwarf: &Dwarf<Slice<'a>>,
+    header: &UnitHeader<Slice<'a>>,
     code: u64,
     budget: &Budget,
-) -> Result<Vec<AttributeSpecification>, DwarfError> {
+) -> Result<Abbreviation<'a>, DwarfError> {
     let mut table = *dwarf.debug_abbrev.reader();
     table.skip(header.debug_abbrev_offset().0)?;
-    let whole = table.len() as u64;
-    let mut wanted = Vec::new();
-    loop {
-        let found = table.read_uleb128()?;
-        if found == 0 {
-            return Err(Error::InvalidAbbreviationCode(code).into());
+    let whole = table.len();
+    let found = loop {
+        match abbreviations::next(&mut table)? {
+            Some((found, abbreviation)) if found == code => break Some(abbreviation),
+            Some(_) => {}
+            None => break None,
         }
-        table.skip_leb128()?;
-        table.read_u8()?;
-        loop {
-            let name = gimli::DwAt(table.read_uleb128_u16()?);
-            let form = gimli::DwForm(table.read_uleb128_u16()?);
-            if name.0 == 0 && form.0 == 0 {
-                break;
-            }
-            let value = match form {
-                gimli::DW_FORM_implicit_const => Some(table.read_sleb128()?),
-                _ => None,
-            };
-            if found == code {
-                wanted.push(AttributeSpecification::new(name, form, value));
-            }
-        }
-        let scanned = whole - table.len() as u64;
-        if scanned > FREE_SCAN_BYTES {
-            budget.spend(scanned)?;
-        }
-        if found == code {
-            return Ok(wanted);
-        }
-    }
+    };
+    let scanned = (whole - table.len()) as u64;
+    budget.spend(scanned.saturating_sub(FREE_SCAN_BYTES))?;
+    found.ok_or_else(|| Error::InvalidAbbreviationCode(code).into())
 }

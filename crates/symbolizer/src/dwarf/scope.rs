@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use gimli::{Dwarf, UnitOffset};
+use gimli::{Dwarf, Reader, UnitOffset};
 
+use super::abbreviations::{Abbreviations, read_values};
 use super::text::text_of;
 use super::{DwarfError, Slice};
 
@@ -13,19 +14,21 @@ const DEEPEST_SCOPE: usize = 64;
 const LONGEST_SCOPE: usize = 4 << 10;
 
 /// For each entry, which are sorted, the scope around it: `ns::Type`; `None` at the top.
-pub(crate) fn scopes_of(
-    dwarf: &Dwarf<Slice<'_>>,
-    unit: &gimli::Unit<Slice<'_>>,
+pub(crate) fn scopes_of<'a>(
+    dwarf: &Dwarf<Slice<'a>>,
+    unit: &gimli::Unit<Slice<'a>>,
+    abbreviations: &Abbreviations<'a>,
     wanted: &[UnitOffset],
 ) -> Result<Vec<Option<Arc<str>>>, DwarfError> {
     let mut scopes = Vec::with_capacity(wanted.len());
     let mut open: Vec<(isize, Arc<str>)> = Vec::new();
-    let mut entries = unit.entries_raw(None)?;
-    let mut base = 0;
-    while scopes.len() < wanted.len() && !entries.is_empty() {
+    let (header, encoding) = (&unit.header, unit.encoding());
+    let mut input = header.range_from(header.root_offset()..)?;
+    let unit_end = header.root_offset().0 + input.len();
+    let mut depth = 0isize;
+    while scopes.len() < wanted.len() && !input.is_empty() {
         let next = wanted[scopes.len()];
-        let offset = entries.next_offset();
-        let depth = base + entries.next_depth();
+        let offset = UnitOffset(unit_end - input.len());
         while open.last().is_some_and(|(around, _)| *around >= depth) {
             open.pop();
         }
@@ -35,35 +38,44 @@ pub(crate) fn scopes_of(
         {
             scopes.push(open.last().map(|(_, scope)| scope.clone()));
         }
-        let Some(abbreviation) = entries.read_abbreviation()? else {
+        let Some(abbreviation) = abbreviations.of_entry(&mut input)? else {
+            depth -= 1;
             continue;
         };
-        let kind = abbreviation.tag();
+        let kind = abbreviation.tag;
         let (mut name, mut sibling) = (None, None);
-        for &specification in abbreviation.attributes() {
-            let attribute = entries.read_attribute(specification)?;
-            match (attribute.name(), attribute.value()) {
+        let take =
+            |attribute: &gimli::Attribute<Slice<'a>>| match (attribute.name(), attribute.value()) {
                 (gimli::DW_AT_name, value) => name = text_of(dwarf, unit, value),
                 (gimli::DW_AT_sibling, gimli::AttributeValue::UnitRef(at)) => sibling = Some(at),
                 _ => {}
-            }
+            };
+        let is_wanted = |name| matches!(name, gimli::DW_AT_name | gimli::DW_AT_sibling);
+        read_values(
+            &mut input,
+            encoding,
+            abbreviation.attributes(),
+            is_wanted,
+            take,
+        )?;
+        if !abbreviation.has_children {
+            continue;
         }
         if let Some(sibling) = sibling
             && sibling <= next
-            && sibling >= entries.next_offset()
-            && abbreviation.has_children()
+            && sibling >= UnitOffset(unit_end - input.len())
         {
-            entries = unit.entries_raw(Some(sibling))?;
-            base = depth;
+            input = header.range_from(sibling..)?;
             continue;
         }
-        if is_scope(kind) && abbreviation.has_children() && open.len() < DEEPEST_SCOPE {
+        if is_scope(kind) && open.len() < DEEPEST_SCOPE {
             let name = name.map(|name| name.to_string_lossy());
             let around = open.last().map(|(_, scope)| &**scope);
             if let Some(name) = name.as_deref().or_else(|| nameless(kind)) {
                 open.push((depth, joined(around, name)));
             }
         }
+        depth += 1;
     }
     scopes.resize(wanted.len(), None);
     Ok(scopes)

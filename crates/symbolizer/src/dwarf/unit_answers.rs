@@ -11,6 +11,7 @@ use super::budget::Budget;
 use super::declaration::{Declaration, Declarations, Part, is_c};
 use super::files::{LineTable, PathTable, SourcePath};
 use super::lines::{self, LineFiles, LineRow};
+use super::plan::Plans;
 use super::ranges::Code;
 use super::units::{Unit, UnitAt, Units};
 use super::walk::{NOBODY, Node, Owners, Walk};
@@ -235,9 +236,12 @@ impl<'a> Question<'_, 'a> {
             budget: &budget,
             types_hold_code: !is_c(self.unit.root.language),
         };
-        if let Err(found) = walk.run(&mut owners) {
+        let store = self.main.take_plans(walk.unit.encoding());
+        let mut plans = Plans::new(&self.unit.abbreviations, store);
+        if let Err(found) = walk.run(&mut owners, &mut plans) {
             error.get_or_insert(found);
         }
+        self.main.keep_plans(plans.into_store());
         owners
     }
 

@@ -4,15 +4,17 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use gimli::{
-    Abbreviations, DebugInfoOffset, Dwarf, IncompleteLineProgram, LineProgramHeader, Section,
+    DebugInfoOffset, Dwarf, Encoding, IncompleteLineProgram, LineProgramHeader, Reader, Section,
     UnitHeader, UnitType,
 };
 use hotproof_image::ImageFile;
 use rayon::prelude::*;
 use rustc_hash::FxHashMap;
 
+use super::abbreviations::Abbreviations;
 use super::budget::Budget;
 use super::lines;
+use super::plan::PlanStore;
 use super::ranges::Code;
 use super::root::Root;
 use super::{DwarfError, Slice};
@@ -25,6 +27,7 @@ const ROOTS_AT_A_TIME: usize = 64;
 /// One unit, with what is read of it once.
 pub(crate) struct Unit<'a> {
     pub(crate) root: Root<'a>,
+    pub(crate) abbreviations: Arc<Abbreviations<'a>>,
     /// The header of its line program, whose files its entries refer to.
     line_header: OnceLock<Option<LineProgramHeader<Slice<'a>>>>,
 }
@@ -42,10 +45,10 @@ pub(crate) struct UnitRange {
 }
 
 /// A table of abbreviations, seen by a first unit.
-enum Seen {
+enum Seen<'a> {
     /// It is kept when a second unit comes: most tables belong to one unit alone.
     Once,
-    Shared(Result<Arc<Abbreviations>, gimli::Error>),
+    Shared(Result<Arc<Abbreviations<'a>>, gimli::Error>),
 }
 
 /// The units of one file.
@@ -57,7 +60,9 @@ pub(crate) struct Units<'a> {
     /// so it is left until a unit has to be found by an offset within it.
     extents: OnceLock<Extents>,
     /// Tables of abbreviations, by their offset.
-    abbreviations: Mutex<FxHashMap<usize, Seen>>,
+    abbreviations: Mutex<FxHashMap<usize, Seen<'a>>>,
+    /// Plans that no walk uses at the moment.
+    plans: Mutex<Vec<PlanStore<'a>>>,
     /// Units that entries of others refer to.
     referred: Mutex<FxHashMap<UnitAt, Arc<Unit<'a>>>>,
 }
@@ -103,6 +108,7 @@ impl<'a> Units<'a> {
             file,
             extents: OnceLock::new(),
             abbreviations: Mutex::default(),
+            plans: Mutex::default(),
             referred: Mutex::default(),
         }
     }
@@ -190,10 +196,14 @@ impl<'a> Units<'a> {
     /// Reads a unit with its abbreviations.
     pub(crate) fn unit(&self, at: UnitAt) -> Result<Unit<'a>, DwarfError> {
         let header = self.header(at)?;
-        let mut root = Root::read(&self.dwarf, header, &self.scan_budget())?;
-        root.unit.abbreviations = self.abbreviations(&header)?;
+        let abbreviations = self.abbreviations(&header)?;
+        let find = |code| {
+            let found = abbreviations.get(code);
+            found.ok_or_else(|| gimli::Error::InvalidAbbreviationCode(code).into())
+        };
         Ok(Unit {
-            root,
+            root: Root::read(&self.dwarf, header, find)?,
+            abbreviations,
             line_header: OnceLock::new(),
         })
     }
@@ -213,15 +223,29 @@ impl<'a> Units<'a> {
         Ok(unit)
     }
 
+    /// Plans for a walk over a unit of an encoding, with those that earlier walks made.
+    pub(crate) fn take_plans(&self, encoding: Encoding) -> PlanStore<'a> {
+        let mut kept = self.plans.lock().unwrap_or_else(PoisonError::into_inner);
+        match kept.iter().position(|store| store.is_of(encoding)) {
+            Some(at) => kept.swap_remove(at),
+            None => PlanStore::new(encoding),
+        }
+    }
+
+    /// Keeps plans for the next walk. There are as many as walks at one time.
+    pub(crate) fn keep_plans(&self, store: PlanStore<'a>) {
+        let mut kept = self.plans.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.push(store);
+    }
+
     fn abbreviations(
         &self,
         header: &UnitHeader<Slice<'a>>,
-    ) -> Result<Arc<Abbreviations>, gimli::Error> {
+    ) -> Result<Arc<Abbreviations<'a>>, gimli::Error> {
         let read = || {
-            let table = &self.dwarf.debug_abbrev;
-            table
-                .abbreviations(header.debug_abbrev_offset())
-                .map(Arc::new)
+            let mut table = *self.dwarf.debug_abbrev.reader();
+            table.skip(header.debug_abbrev_offset().0)?;
+            Abbreviations::read(table).map(Arc::new)
         };
         let offset = header.debug_abbrev_offset().0;
         let seen = || {
@@ -296,7 +320,7 @@ impl<'a> Units<'a> {
             UnitType::Type { .. } | UnitType::SplitType { .. } | UnitType::Partial
         );
         let Some(root) = has_code
-            .then(|| Root::read(&self.dwarf, header, budget).ok())
+            .then(|| Root::scan(&self.dwarf, header, budget).ok())
             .flatten()
         else {
             return;

@@ -83,18 +83,22 @@ struct Attributes {
 impl<'a> Walk<'_, 'a> {
     /// Walks the unit. On damage, what was found before it stays.
     ///
-    /// What cannot hold code is left out, where the compiler says how long it is: types, and
+    /// What cannot hold code is left out: types, where the compiler says how long they are, and
     /// functions without an address. A function can be nested in another one, though (GNU C,
     /// Fortran, Ada), or in a class of another one (C++), so what was left out is walked when an
     /// address has no owner.
-    pub(crate) fn run(&self, owners: &mut Owners) -> Result<(), DwarfError> {
-        let (mut skipped, mut plans) = (Vec::new(), Plans::new(self.unit));
+    pub(crate) fn run(
+        &self,
+        owners: &mut Owners,
+        plans: &mut Plans<'_, 'a>,
+    ) -> Result<(), DwarfError> {
+        let mut skipped = Vec::new();
         let whole = (self.unit.header.root_offset(), None);
-        self.stretch(whole, owners, &mut plans, &mut skipped)?;
+        self.stretch(whole, owners, plans, &mut skipped)?;
         // Functions nest in functions that nest: each round goes one level deeper.
         while !skipped.is_empty() && owners.homeless > 0 {
             for part in std::mem::take(&mut skipped) {
-                self.stretch(part, owners, &mut plans, &mut skipped)?;
+                self.stretch(part, owners, plans, &mut skipped)?;
             }
         }
         Ok(())
@@ -108,57 +112,69 @@ impl<'a> Walk<'_, 'a> {
         skipped: &mut Vec<Stretch>,
     ) -> Result<(), DwarfError> {
         let header = &self.unit.header;
-        let mut input = header.range_from(first..)?;
-        let unit_end = first.0 + input.len();
+        let mut whole = header.range_from(first..)?;
+        if let Some(end) = end {
+            let length = whole.len().min(end.0.saturating_sub(first.0));
+            whole.truncate(length)?;
+        }
+        let mut input = whole;
         let mut depth = 0;
         // Functions around the next entry: their depth and node.
         let mut open: Vec<(isize, u32)> = Vec::new();
         while !input.is_empty() {
-            let offset = UnitOffset(unit_end - input.len());
-            if end.is_some_and(|end| offset >= end) {
-                break;
-            }
-            while open.last().is_some_and(|&(around, _)| around >= depth) {
-                open.pop();
-            }
-            // Each address has its function, and all that is inlined into it was seen: entries
-            // that follow have nothing to take.
-            if owners.homeless == 0 && open.is_empty() {
-                break;
-            }
+            let offset = UnitOffset(first.0 + whole.len() - input.len());
             let code = read_leb(&mut input)?;
             if code == 0 {
                 depth -= 1;
                 continue;
             }
             let plan = plans.plan(code)?;
-            let read = self.attributes(plans, plan, &mut input)?;
+            if plan.wants_nothing && !plan.has_children {
+                plans.hop(plan, &mut input)?;
+                continue;
+            }
+            while open.last().is_some_and(|&(around, _)| around >= depth) {
+                open.pop();
+            }
+            if plan.wants_nothing {
+                plans.hop(plan, &mut input)?;
+                depth += 1;
+                continue;
+            }
+            // Each address has its function, and all that is inlined into it was seen: entries
+            // that follow have nothing to take.
+            if owners.homeless == 0 && open.is_empty() {
+                break;
+            }
             let around = open.last().map_or(NOBODY, |&(_, node)| node);
             let is_function = plan.kind == Kind::Function;
             let is_entered =
                 is_function || (plan.kind == Kind::InlinedFunction && around != NOBODY);
-            let mut sibling = read.sibling;
+            let read = self.attributes(plans, plan, &mut input)?;
+            let mut is_left_out = read.sibling.is_some();
             if is_entered {
                 let parent = if is_function { NOBODY } else { around };
                 let node = self.enter(owners, &read, offset, parent)?;
-                if plan.has_children {
-                    // What a function that is not hit holds belongs to nobody, not to the function
-                    // around it.
-                    open.push((depth, node.unwrap_or(NOBODY)));
+                is_left_out = node.is_none();
+                if let (Some(node), true) = (node, plan.has_children) {
+                    open.push((depth, node));
                 }
-                sibling = sibling.filter(|_| node.is_none());
             }
             if !plan.has_children {
                 continue;
             }
-            let next = UnitOffset(unit_end - input.len());
-            if let Some(sibling) = sibling.filter(|&sibling| sibling >= next) {
-                if is_function || self.types_hold_code {
-                    skipped.push((next, Some(sibling)));
-                }
-                input = header.range_from(sibling..)?;
-            } else {
+            if !is_left_out {
                 depth += 1;
+                continue;
+            }
+            let next = UnitOffset(first.0 + whole.len() - input.len());
+            match read.sibling.filter(|&sibling| sibling >= next) {
+                Some(sibling) => input.skip((sibling.0 - next.0).min(input.len()))?,
+                None => plans.hop_children(&mut input)?,
+            }
+            if is_function || self.types_hold_code {
+                let end = UnitOffset(first.0 + whole.len() - input.len());
+                skipped.push((next, Some(end)));
             }
         }
         Ok(())

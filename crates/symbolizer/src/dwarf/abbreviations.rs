@@ -1,0 +1,205 @@
+//! Tables of abbreviations: which attributes the entries of a unit have.
+//!
+//! A table says of hundreds of kinds of entries what a walk needs of a few, so it is scanned once
+//! for where each abbreviation lies, and the attributes are read when an entry needs them. See
+//! DWARF 5, section 7.5.3.
+
+use gimli::{
+    AttributeSpecification, DwAt, DwForm, DwTag, Encoding, EntriesRaw, Error, Reader, UnitOffset,
+};
+use rustc_hash::FxHashMap;
+
+use super::Slice;
+use super::plan::read_leb;
+
+/// What entries of one kind look like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Abbreviation<'a> {
+    pub(crate) tag: DwTag,
+    pub(crate) has_children: bool,
+    /// Names and forms, as the table has them, with the pair of zeroes that ends them.
+    specifications: &'a [u8],
+}
+
+/// The abbreviations of one table.
+#[derive(Debug, Default)]
+pub(crate) struct Abbreviations<'a> {
+    /// Compilers number from 1 on without gaps.
+    from_one: Vec<Abbreviation<'a>>,
+    /// Those of other codes.
+    others: FxHashMap<u64, Abbreviation<'a>>,
+}
+
+impl<'a> Abbreviations<'a> {
+    /// Reads a table that begins where `table` does; of two with one code the first counts.
+    pub(crate) fn read(mut table: Slice<'a>) -> Result<Abbreviations<'a>, Error> {
+        let mut read = Abbreviations::default();
+        while let Some((code, abbreviation)) = next(&mut table)? {
+            if code == read.from_one.len() as u64 + 1 {
+                read.from_one.push(abbreviation);
+            } else if read.get(code).is_none() {
+                read.others.insert(code, abbreviation);
+            }
+        }
+        Ok(read)
+    }
+
+    /// The abbreviation of a code.
+    pub(crate) fn get(&self, code: u64) -> Option<Abbreviation<'a>> {
+        let row = usize::try_from(code.checked_sub(1)?).ok()?;
+        let found = self.from_one.get(row).or_else(|| self.others.get(&code));
+        found.copied()
+    }
+
+    /// Reads the code of an entry; its abbreviation, or `None` for the code that ends siblings.
+    pub(crate) fn of_entry(
+        &self,
+        input: &mut Slice<'a>,
+    ) -> Result<Option<Abbreviation<'a>>, Error> {
+        match read_leb(input)? {
+            0 => Ok(None),
+            code => {
+                let found = self.get(code);
+                found.map(Some).ok_or(Error::InvalidAbbreviationCode(code))
+            }
+        }
+    }
+}
+
+impl<'a> Abbreviation<'a> {
+    /// The attributes, in the order in which entries have their values.
+    pub(crate) fn attributes(&self) -> impl Iterator<Item = AttributeSpecification> + use<'a> {
+        let mut rest = super::slice(self.specifications);
+        // The scan has read over all of them, so there is no error.
+        std::iter::from_fn(move || {
+            if let [name @ 1..0x80, form @ 1..0x80, ..] = *rest.slice()
+                && form != IMPLICIT_CONST
+            {
+                rest.skip(2).ok()?;
+                let (name, form) = (DwAt(name.into()), DwForm(form.into()));
+                return Some(AttributeSpecification::new(name, form, None));
+            }
+            let (name, form) = (read_leb(&mut rest).ok()?, read_leb(&mut rest).ok()?);
+            if (name, form) == (0, 0) {
+                return None;
+            }
+            let (name, form) = (DwAt(name.try_into().ok()?), DwForm(form.try_into().ok()?));
+            let value = match form {
+                gimli::DW_FORM_implicit_const => Some(rest.read_sleb128().ok()?),
+                _ => None,
+            };
+            Some(AttributeSpecification::new(name, form, value))
+        })
+    }
+}
+
+/// The next abbreviation of a table and its code; `None` at the table's end.
+pub(crate) fn next<'a>(table: &mut Slice<'a>) -> Result<Option<(u64, Abbreviation<'a>)>, Error> {
+    let code = read_leb(table)?;
+    if code == 0 {
+        return Ok(None);
+    }
+    let tag = u16::try_from(read_leb(table)?).map_err(|_| Error::BadUnsignedLeb128)?;
+    let has_children = gimli::DwChildren(table.read_u8()?) == gimli::DW_CHILDREN_yes;
+    let start = *table;
+    skip_specifications(table)?;
+    let specifications = &start.slice()[..start.len() - table.len()];
+    let abbreviation = Abbreviation {
+        tag: DwTag(tag),
+        has_children,
+        specifications,
+    };
+    Ok(Some((code, abbreviation)))
+}
+
+/// Goes over names and forms up to a pair of zeroes, which ends them. Tables of abbreviations are the
+/// most that is read of units without an address, and nearly all their numbers have one byte.
+fn skip_specifications(table: &mut Slice<'_>) -> Result<(), Error> {
+    let bytes = table.slice();
+    let mut at = 0;
+    loop {
+        match bytes.get(at..at + 2) {
+            Some(&[0, 0]) => return table.skip(at + 2),
+            Some(&[name, form]) if name < 0x80 && form < 0x80 && form != IMPLICIT_CONST => at += 2,
+            _ => {
+                let mut rest = *table;
+                rest.skip(at)?;
+                let (name, form) = (read_leb(&mut rest)?, read_leb(&mut rest)?);
+                if (name, form) == (0, 0) {
+                    *table = rest;
+                    return Ok(());
+                }
+                if name.max(form) > u64::from(u16::MAX) {
+                    return Err(Error::BadUnsignedLeb128);
+                }
+                if form == u64::from(IMPLICIT_CONST) {
+                    rest.skip_leb128()?;
+                }
+                at = bytes.len() - rest.len();
+            }
+        }
+    }
+}
+
+/// The form whose value stands in the table, behind it.
+const IMPLICIT_CONST: u8 = gimli::DW_FORM_implicit_const.0 as u8;
+
+/// Reads the values of attributes that lie where `input` begins, by gimli, and leaves `input` after
+/// them. `each` takes those that `wanted` names.
+pub(crate) fn read_values<'a>(
+    input: &mut Slice<'a>,
+    encoding: Encoding,
+    attributes: impl Iterator<Item = AttributeSpecification>,
+    wanted: impl Fn(DwAt) -> bool,
+    mut each: impl FnMut(&gimli::Attribute<Slice<'a>>),
+) -> Result<(), Error> {
+    let nothing = gimli::Abbreviations::default();
+    let mut entries = EntriesRaw::new(*input, encoding, &nothing, UnitOffset(0));
+    for specification in attributes {
+        if wanted(specification.name()) {
+            each(&entries.read_attribute(specification)?);
+        } else {
+            entries.skip_attributes(&[specification])?;
+        }
+    }
+    input.skip(entries.next_offset().0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Abbreviations;
+    use crate::dwarf::slice;
+
+    #[test]
+    fn abbreviations_are_found_by_code_whatever_their_order() {
+        // Codes 1, 2, 300 and again 2; the attributes of 2 are a name and a constant.
+        let table = [
+            &[1, 0x11, 1, 0, 0][..],
+            &[2, 0x2e, 0, 0x03, 0x08, 0x3b, 0x21, 0x7f, 0, 0],
+            &[0xac, 0x02, 0x34, 0, 0, 0],
+            &[2, 0x05, 0, 0, 0],
+            &[0],
+            &[4, 0x05, 0, 0, 0],
+        ];
+        let table = table.concat();
+        let read = Abbreviations::read(slice(&table)).unwrap();
+        let tag = |code| {
+            read.get(code)
+                .map(|found| (found.tag.0, found.has_children))
+        };
+        assert_eq!(tag(1), Some((0x11, true)));
+        assert_eq!(tag(2), Some((0x2e, false)), "the first of two");
+        assert_eq!(tag(300), Some((0x34, false)));
+        assert_eq!((tag(0), tag(3), tag(4)), (None, None, None));
+        let attributes: Vec<_> = read.get(2).unwrap().attributes().collect();
+        let [name, line] = &attributes[..] else {
+            panic!("{attributes:?}");
+        };
+        assert_eq!((name.name().0, name.form().0), (0x03, 0x08));
+        assert_eq!(line.implicit_const_value(), Some(-1));
+        for cut in 0..table.len() - 6 {
+            let cut_short = Abbreviations::read(slice(&table[..cut]));
+            assert!(cut_short.is_err(), "cut to {cut}");
+        }
+    }
+}
