@@ -50,8 +50,14 @@ fn look_up(
     let bases = BaseAddresses::default()
         .set_eh_frame_hdr(index.svma)
         .set_eh_frame(frame.svma);
+    // Linkers write a count of four bytes. A larger one is damage, and makes the reader's search
+    // overflow. Byte 2 says how the count is written.
+    let is_sound = index.data.get(2) == Some(&gimli::DW_EH_PE_udata4.0);
     let index = EhFrameHdr::new(&index.data, LittleEndian);
-    let index = index.parse(&bases, address_bytes).ok()?;
+    let index = index
+        .parse(&bases, address_bytes)
+        .ok()
+        .filter(|_| is_sound)?;
     let table = index.table()?;
     let mut entries = EhFrame::new(&frame.data, LittleEndian);
     entries.set_address_size(address_bytes);
@@ -106,13 +112,12 @@ fn find(ranges: &[Range<u64>], svma: u64) -> Option<&Range<u64>> {
 mod tests {
     use super::*;
 
-    /// Found by the fuzz target `program`.
-    #[test]
-    fn index_that_points_before_its_section_is_not_used() {
-        // Version 1; addresses of eight bytes, a count of four; one entry.
-        let mut index = vec![1, 0x04, 0x03, 0x04];
+    /// An index of one entry, which lies at 0xfff, before the section at 0x1000.
+    fn sections(count_encoding: u8, count: &[u8]) -> (Section<'static>, Section<'static>) {
+        // Version 1; addresses of eight bytes.
+        let mut index = vec![1, 0x04, count_encoding, 0x04];
         index.extend(0x1000_u64.to_le_bytes());
-        index.extend(1_u32.to_le_bytes());
+        index.extend(count);
         index.extend(0x10_u64.to_le_bytes());
         index.extend(0xfff_u64.to_le_bytes());
         let section = |svma, data: Vec<u8>| Section {
@@ -120,7 +125,20 @@ mod tests {
             size: data.len() as u64,
             data: data.into(),
         };
-        let sections = (section(0x1000, vec![0; 64]), section(0x2000, index));
+        (section(0x1000, vec![0; 64]), section(0x2000, index))
+    }
+
+    /// Found by the fuzz target `program`.
+    #[test]
+    fn index_that_points_before_its_section_is_not_used() {
+        let sections = sections(0x03, &1_u32.to_le_bytes());
+        assert_eq!(look_up(&sections, 8, 0x10), None);
+    }
+
+    /// Found by the fuzz target `program`: the search multiplied the count by the size of a row.
+    #[test]
+    fn index_with_a_count_beyond_all_files_is_not_used() {
+        let sections = sections(0x04, &u64::MAX.to_le_bytes());
         assert_eq!(look_up(&sections, 8, 0x10), None);
     }
 }
