@@ -122,7 +122,7 @@ static double caught(int rounds) { int n = 0; for (int i = 0; i < rounds; i++) t
 static double called(int rounds) { std::function<double(int)> f = [&](int n) { return n < 2 ? 1.0 : f(n - 1) + f(n - 2) * 0.5; }; double s = 0; for (int i = 0; i < rounds; i++) s += f(18); return s; }
 int main() {
   double sum = 0;
-  for (int i = 0; i < 6; i++) {
+  for (int i = 0; i < 48; i++) {
     auto work = [&sum, i] { std::mt19937 rng(i); sum += shapes(rng) + words() + caught(60) + called(40); };
     std::thread(work).join(); work();
   }
@@ -225,7 +225,7 @@ def rust_programs(folder, asked):
         return
     for level in ("0", "1", "2", "3", "s", "z"):
         source = folder / f"rust{level}.rs"
-        source.write_text(RUST.replace("ROUNDS", "12" if level == "0" else "60"))
+        source.write_text(RUST.replace("ROUNDS", "40" if level == "0" else "200"))
         for frames in ("no", "yes"):
             out = folder / f"rust-{level}-{frames}"
             flags = [f"-Copt-level={level}", f"-Cforce-frame-pointers={frames}"]

@@ -106,10 +106,11 @@ impl<'a> CopyAndTail<'a> {
         let known = self.returned.min(COMPARED_RETURNS);
         let mut compared = self.returns[..known].to_vec();
         let is_near = |&(offset, _): &(u64, u64)| offset + COMPARED_BYTES >= end;
-        match compared.iter().any(is_near) {
+        match self.copy.is_full() && compared.iter().any(is_near) {
             true => compared.retain(is_near),
-            // One frame takes up the rest of the copy. What it calls returns and is called anew all
-            // the time; that it is still there itself is told by the outermost return address.
+            // One frame takes up the rest of the copy, or has pages that it never touched, at which a
+            // copy ends. What it calls returns and is called anew all the time; that it is still there
+            // itself is told by the outermost return address.
             false => {
                 let outermost = self.returned.checked_sub(1);
                 let outermost = outermost.map(|last| self.returns[last % COMPARED_RETURNS]);
@@ -453,6 +454,28 @@ mod tests {
         words[600] = 0;
         assert!(!read(&mut known, &[500], &[600]));
         assert!(read(&mut known, &[500], &[9_000]));
+    }
+
+    /// A copy that ends at a page that was never touched ends within a frame, which is there as long as
+    /// the return address into it stands.
+    #[test]
+    fn a_hole_lies_within_one_frame() {
+        let mut words: Vec<u64> = (0..20_000).collect();
+        let copied = bytes_of(&words[..512]);
+        words[3] = 0;
+        let bottom = words.as_ptr().addr() as u64;
+        let copy = StackCopy {
+            bytes: StackBytes::Slice(&copied),
+            reserved_bytes: 65_528,
+        };
+        for (outermost, expected) in [(500, Ok(9_000)), (3, Err(()))] {
+            let (mut buffer, mut known) = (Vec::new(), Words::default());
+            let mut stack = CopyAndTail::new(own_pid(), bottom, copy, &mut buffer, &mut known);
+            for index in [3, outermost] {
+                stack.returned(bottom + 8 * index, index);
+            }
+            assert_eq!(stack.word(bottom + 8 * 9_000), expected);
+        }
     }
 
     /// A root is known when the thread had it before; a first thread's is where its stack began; of

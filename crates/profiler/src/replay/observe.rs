@@ -93,6 +93,8 @@ pub(super) struct Observer {
     placed: PlacedMaps,
     unwinding: Unwinding,
     rows: SampleRows,
+    /// What all samples stand for.
+    weight_sum: i64,
     /// Where the kernel's first instruction lay, by name of the symbol.
     pub(super) kernel_start: Option<(String, u64)>,
     /// Chains that are as long as they may be.
@@ -126,6 +128,7 @@ impl Observer {
             placed: PlacedMaps::default(),
             unwinding,
             rows,
+            weight_sum: 0,
             kernel_start: None,
             cut_chains: 0,
             span_ns: None,
@@ -158,8 +161,9 @@ impl Observer {
         counted: &mut Counted,
     ) -> Result<(), SinkError> {
         if header.kind == record::SAMPLE {
-            return match sample::parse(attr, body) {
-                Some(sample) => self.sample(time_ns, header.misc, &sample, attr),
+            let parsed = sample::parse(attr, body);
+            return match parsed.and_then(|sample| Some((self.weight(&sample, attr)?, sample))) {
+                Some((weight, sample)) => self.sample(time_ns, header.misc, weight, &sample, attr),
                 None => {
                     counted.undecodable += 1;
                     Ok(())
@@ -271,10 +275,20 @@ impl Observer {
         Ok(())
     }
 
+    /// What a sample stands for; `None` for more than can be added up with all before it, which no
+    /// event comes to.
+    fn weight(&mut self, sample: &RawSample<'_>, attr: &Attr) -> Option<i64> {
+        let period = sample.period.or(attr.period()).unwrap_or(1);
+        let weight = i64::try_from(period).ok()?;
+        self.weight_sum = self.weight_sum.checked_add(weight)?;
+        Some(weight)
+    }
+
     fn sample(
         &mut self,
         time_ns: u64,
         misc: u16,
+        weight: i64,
         sample: &RawSample<'_>,
         attr: &Attr,
     ) -> Result<(), SinkError> {
@@ -292,8 +306,6 @@ impl Observer {
         let user = self.steps.iter().any(|step| step.kind.is_user());
         let space = if user { owner.space.version } else { 0 };
         let print = Fingerprint::of(space, &self.steps);
-        let period = sample.period.or(attr.period()).unwrap_or(1);
-        let weight = i64::try_from(period).unwrap_or(i64::MAX);
         self.span_ns = Some(match self.span_ns {
             Some((first, last)) => (first.min(time_ns), last.max(time_ns)),
             None => (time_ns, time_ns),
@@ -387,7 +399,7 @@ impl Observer {
     fn add(&mut self, row: usize, weights: &[i64]) {
         let columns = &mut self.profile.samples.weights;
         for (column, &weight) in columns.iter_mut().zip(weights) {
-            column[row] = column[row].saturating_add(weight);
+            column[row] += weight;
         }
     }
 

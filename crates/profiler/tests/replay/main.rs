@@ -110,6 +110,28 @@ fn a_recording_is_taken_again_as_a_sampler_does() {
     assert!(matches!(failed, Err(TakeError::Replay(_))), "{failed:?}");
 }
 
+/// Periods that come to more than 64 bits are counted as nonsense, and the profile is valid (found by
+/// the fuzzer).
+#[test]
+fn periods_beyond_all_measure_are_undecodable() {
+    let mut r = Recording::default();
+    r.comm(0, 10, "main", false);
+    for time in 1..4 {
+        r.sample(time, 1, 10, &[USER_MARKER, 0x40_0010]);
+        let last = r.records.last_mut().unwrap();
+        // Behind the header, the numbers of the thread, the time, the event and the CPU.
+        last[48..56].copy_from_slice(&(i64::MAX - 2).to_ne_bytes());
+    }
+    r.sample(5, 1, 10, &[USER_MARKER, 0x40_0010]);
+    let last = r.records.last_mut().unwrap();
+    last[48..56].copy_from_slice(&2u64.to_ne_bytes());
+    for form in FORMS {
+        let imported = read(&r.bytes(form));
+        assert_eq!(imported.counted.undecodable, 2, "{form:?}");
+        assert_eq!(imported.profile.total_weight(1), i64::MAX);
+    }
+}
+
 /// The three layouts tell the same story, in order of time: names and mappings are those of the
 /// moment, the leaf and the user's leaf below the kernel are instructions, and what has no mapping
 /// has no image.
