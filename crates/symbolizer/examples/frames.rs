@@ -12,7 +12,7 @@
 use std::borrow::Cow;
 use std::error::Error;
 use std::fmt::Write as _;
-use std::io::{Read as _, Write as _};
+use std::io::{BufRead as _, Write as _};
 use std::path::Path;
 use std::time::Instant;
 
@@ -82,14 +82,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// The addresses on standard input. It is read and taken apart with as little work as can be, because
-/// both readers pay for it.
+/// The addresses on standard input, with as little work as can be, because both readers pay for it,
+/// and a line at a time, because the whole text would change what they then find free.
 fn addresses() -> Result<Vec<u64>, Box<dyn Error>> {
-    let mut text = Vec::new();
-    std::io::stdin().lock().read_to_end(&mut text)?;
-    let mut svmas = Vec::with_capacity(text.len() / 12);
-    for line in text.split(|&byte| byte == b'\n').map(<[u8]>::trim_ascii) {
-        let digits = line.strip_prefix(b"0x").unwrap_or(line);
+    let (mut svmas, mut line) = (Vec::new(), Vec::new());
+    let mut input = std::io::stdin().lock();
+    while input.read_until(b'\n', &mut line)? > 0 {
+        let text = line.trim_ascii();
+        let digits = text.strip_prefix(b"0x").unwrap_or(text);
         let add = |number: u64, &digit: &u8| {
             let value = match digit {
                 b'0'..=b'9' => digit - b'0',
@@ -99,10 +99,10 @@ fn addresses() -> Result<Vec<u64>, Box<dyn Error>> {
             Some(number << 4 | u64::from(value))
         };
         match digits.iter().try_fold(0, add) {
-            _ if line.is_empty() => {}
-            Some(svma) if digits.len() <= 16 && !digits.is_empty() => svmas.push(svma),
-            _ => return Err(format!("{} is no address", String::from_utf8_lossy(line)).into()),
+            Some(svma) if (1..=16).contains(&digits.len()) => svmas.push(svma),
+            _ => return Err(format!("{} is no address", String::from_utf8_lossy(text)).into()),
         }
+        line.clear();
     }
     Ok(svmas)
 }

@@ -118,6 +118,9 @@ fn skip_specifications(table: &mut Slice<'_>) -> Result<(), Error> {
     let bytes = table.slice();
     let mut at = 0;
     loop {
+        while bytes[at..].first_chunk().is_some_and(are_plain_pairs) {
+            at += 8;
+        }
         match bytes.get(at..at + 2) {
             Some(&[0, 0]) => return table.skip(at + 2),
             Some(&[name, form]) if name < 0x80 && form < 0x80 && form != IMPLICIT_CONST => at += 2,
@@ -139,6 +142,17 @@ fn skip_specifications(table: &mut Slice<'_>) -> Result<(), Error> {
             }
         }
     }
+}
+
+/// Whether four pairs are numbers of one byte each, none 0, without a form whose value follows.
+fn are_plain_pairs(pairs: &[u8; 8]) -> bool {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = ONES << 7;
+    const NAMES: u64 = 0x00ff_00ff_00ff_00ff;
+    let has_zero = |word: u64| word.wrapping_sub(ONES) & !word & HIGH != 0;
+    let word = u64::from_le_bytes(*pairs);
+    let others = word ^ (ONES * u64::from(IMPLICIT_CONST));
+    word & HIGH == 0 && !has_zero(word) && !has_zero(others | NAMES)
 }
 
 /// The form whose value stands in the table, behind it.
@@ -167,7 +181,7 @@ pub(crate) fn read_values<'a>(
 
 #[cfg(test)]
 mod tests {
-    use super::Abbreviations;
+    use super::{Abbreviations, are_plain_pairs};
     use crate::dwarf::slice;
 
     #[test]
@@ -200,6 +214,22 @@ mod tests {
         for cut in 0..table.len() - 6 {
             let cut_short = Abbreviations::read(slice(&table[..cut]));
             assert!(cut_short.is_err(), "cut to {cut}");
+        }
+    }
+
+    #[test]
+    fn four_pairs_at_once_are_plain_ones() {
+        let plain = [0x03, 0x0e, 0x21, 0x0b, 0x3b, 0x7f, 0x01, 0x13];
+        assert!(are_plain_pairs(&plain), "a name may be 0x21");
+        for place in 0..8 {
+            for (byte, is_plain) in [(0, false), (0x80, false), (0xff, false), (1, true)] {
+                let mut pairs = plain;
+                pairs[place] = byte;
+                assert_eq!(are_plain_pairs(&pairs), is_plain, "{pairs:x?}");
+            }
+            let mut pairs = plain;
+            pairs[place] = 0x21;
+            assert_eq!(are_plain_pairs(&pairs), place % 2 == 0, "{pairs:x?}");
         }
     }
 }
