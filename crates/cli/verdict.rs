@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use hotproof_diff::{Comparison, Policy, Rule, conclude};
-use hotproof_lab::{Build, Options, Product, ProductKind, Workload, git};
+use hotproof_lab::{Adaptive, Build, Options, Product, ProductKind, Workload, git};
 use hotproof_report::compare::header;
 
 use crate::compare::{failure, measure_at, show};
@@ -113,6 +113,11 @@ fn options_of(earlier: Comparison, top: &Path, arguments: &Verdict) -> Result<Op
             shortest_run_ns: rule.shortest_run_ns,
         },
         layouts: setup.layouts,
+        adaptive: if setup.fixed_work {
+            Adaptive::Accept
+        } else {
+            Adaptive::Read
+        },
         seed: Some(earlier.seed),
         stop: interrupt::flag()?,
         force: true,

@@ -293,6 +293,11 @@ pub struct Setup {
     pub outputs: Vec<String>,
     /// The functions of interest, when the user named them.
     pub functions: Option<String>,
+    /// What built the refs, as far as it can be told: compilers with their versions, flags of the
+    /// environment. Empty where nothing was built.
+    pub tools: Vec<String>,
+    /// Whether a harness was run as if it did a fixed amount of work.
+    pub fixed_work: bool,
     /// So many links of each ref with their sections in other orders; below 2, one as it is.
     pub layouts: u32,
 }

@@ -176,12 +176,14 @@ pub(crate) fn display_of(product: &Product) -> String {
     }
 }
 
-/// Repeats `"$@"` so often as its first argument says; ends with the first that fails.
-const REPEATED: &str = "n=$1; shift; while [ \"$n\" -gt 0 ]; do \"$@\" || exit; n=$((n - 1)); done";
+/// Repeats `"$@"` so often as its first argument says; ends with the first whose exit status is
+/// not the second argument.
+const REPEATED: &str = "n=$1; good=$2; shift 2; while [ \"$n\" -gt 0 ]; do \"$@\"; status=$?; [ \"$status\" -eq \"$good\" ] || exit \"$status\"; n=$((n - 1)); done; exit \"$good\"";
 
 /// Runs so many copies of `"$@"` at once as its first argument says; what all but the last one
-/// write goes nowhere, because it would come in any order. Ends with the status of one that failed.
-const CONCURRENT: &str = "n=$1; in=$2; shift 2; pids=; while [ \"$n\" -gt 1 ]; do \"$@\" <\"$in\" >/dev/null & pids=\"$pids $!\"; n=$((n - 1)); done; \"$@\" <\"$in\"; status=$?; for pid in $pids; do wait \"$pid\" || status=$?; done; exit $status";
+/// write goes nowhere, because it would come in any order. Ends with the exit status of one for
+/// which it is not the second argument, if there is one.
+const CONCURRENT: &str = "n=$1; good=$2; in=$3; shift 3; pids=; while [ \"$n\" -gt 1 ]; do \"$@\" <\"$in\" >/dev/null & pids=\"$pids $!\"; n=$((n - 1)); done; \"$@\" <\"$in\"; end=$?; for pid in $pids; do wait \"$pid\"; status=$?; [ \"$status\" -eq \"$good\" ] || end=$status; done; exit $end";
 
 /// What one checkout runs.
 pub(crate) fn task(
@@ -202,14 +204,15 @@ pub(crate) fn task(
         let start = ["sh", "-c", script, "hotproof"].map(OsString::from);
         [&start[..], arguments, &command].concat()
     };
+    let good: OsString = workload.exit_status.to_string().into();
     if workload.repetitions > 1 {
         let count = workload.repetitions.to_string().into();
-        command = shell(REPEATED, &[count], command);
+        command = shell(REPEATED, &[count, good.clone()], command);
     }
     if workload.concurrency > 1 {
         let count = workload.concurrency.to_string().into();
         let input = stdin.clone().unwrap_or_else(|| "/dev/null".into());
-        command = shell(CONCURRENT, &[count, input.into()], command);
+        command = shell(CONCURRENT, &[count, good, input.into()], command);
     }
     let mut environment = environment(&place.directory);
     let mut set = |name: OsString, value: OsString| {
@@ -252,12 +255,50 @@ pub(crate) fn display(command: &[OsString]) -> Vec<String> {
 mod tests {
     use super::*;
     use std::fs;
+    use std::process::Command;
 
     #[test]
     fn root_is_replaced_everywhere() {
         let command = ["{root}/a", "--x={root}:{root}", "{roo}"].map(OsString::from);
         let expanded = expand_root(&command, Path::new("/t"));
         assert_eq!(display(&expanded), ["/t/a", "--x=/t:/t", "{roo}"]);
+    }
+
+    /// With a good exit status other than 0, one run stood for all repetitions, and a copy that
+    /// failed went unnoticed.
+    #[test]
+    fn each_repetition_and_each_copy_has_to_end_well() {
+        let folder = tempfile::tempdir().unwrap();
+        // Writes a line, and ends with the status that its number's line of the plan names.
+        let run = "echo x >> runs; exit $(sed -n \"$(wc -l < runs)p\" plan)";
+        let cases = [
+            (REPEATED, "3", "3 3 3", 3, 3),
+            (REPEATED, "3", "3 0 3", 0, 2),
+            (REPEATED, "0", "0 0 0", 0, 3),
+            (REPEATED, "0", "0 7 0", 7, 2),
+        ];
+        for (script, good, plan, expected, runs) in cases {
+            fs::write(folder.path().join("plan"), plan.replace(' ', "\n")).unwrap();
+            fs::write(folder.path().join("runs"), "").unwrap();
+            let status = Command::new("sh")
+                .args(["-c", script, "hotproof", "3", good, "sh", "-c", run])
+                .current_dir(folder.path())
+                .status();
+            assert_eq!(status.unwrap().code(), Some(expected), "{good}: {plan}");
+            let ran = fs::read_to_string(folder.path().join("runs")).unwrap();
+            assert_eq!(ran.lines().count(), runs, "{good}: {plan}");
+        }
+        // Copies run in any order: one of them makes the folder, and fails.
+        let once = "mkdir first 2>/dev/null && exit 9; exit $0";
+        for good in ["0", "3"] {
+            let _ = fs::remove_dir(folder.path().join("first"));
+            let status = Command::new("sh")
+                .args(["-c", CONCURRENT, "hotproof", "4", good, "/dev/null"])
+                .args(["sh", "-c", once, good])
+                .current_dir(folder.path())
+                .status();
+            assert_eq!(status.unwrap().code(), Some(9), "{good}");
+        }
     }
 
     #[test]

@@ -19,7 +19,7 @@ use crate::resume::Earlier;
 use crate::run::Task;
 use crate::scratch::Scratch;
 use crate::sites::{self, Site};
-use crate::{changes, coin, command, facts, git, leftovers, submodules};
+use crate::{changes, coin, command, facts, git, identity, leftovers, submodules};
 
 /// Checks out both refs, builds them, runs them in pairs, and returns everything that was
 /// measured.
@@ -454,6 +454,11 @@ fn setup(options: &Options) -> Setup {
         scope: workload.scope.clone(),
         outputs: workload.outputs.iter().map(text).collect(),
         functions: options.functions.clone(),
+        tools: match options.build {
+            Build::None => Vec::new(),
+            Build::Auto | Build::Command(_) => identity::tools(&options.directory),
+        },
+        fixed_work: options.adaptive == Adaptive::Accept,
         layouts: if options.layouts < 2 {
             0
         } else {

@@ -1,5 +1,6 @@
 //! What a build depends on beside the sources and the command: tools, settings, variables.
 
+use std::ffi::OsString;
 use std::path::Path;
 use std::process::Command;
 
@@ -28,25 +29,70 @@ const VARIABLES: [&str; 20] = [
     "LIBRARY_PATH",
 ];
 
+/// Flags and compilers that the environment names, by the beginnings of their names.
+const FLAGS: [&str; 14] = [
+    "RUSTC",
+    "RUSTFLAGS",
+    "CARGO_BUILD_",
+    "CARGO_ENCODED_RUSTFLAGS",
+    "CARGO_PROFILE_",
+    "CC",
+    "CXX",
+    "CFLAGS",
+    "CPPFLAGS",
+    "LDFLAGS",
+    "AR",
+    "GOFLAGS",
+    "CGO_",
+    "MAKEFLAGS",
+];
+
+/// What answers for a build, to be read by people and compared with that of another day: the first
+/// line that each compiler says of itself, and the flags of the environment.
+pub(crate) fn tools(user: &Path) -> Vec<String> {
+    let versions = VERSIONS.into_iter().filter_map(|(program, argument)| {
+        let answer = version(program, argument, user);
+        let line = answer.split(|byte| *byte == b'\n').next()?;
+        (!line.is_empty()).then(|| String::from_utf8_lossy(line).into_owned())
+    });
+    let mut flags: Vec<String> = variables(&FLAGS)
+        .into_iter()
+        .map(|(name, value)| format!("{}={}", name.to_string_lossy(), value.to_string_lossy()))
+        .collect();
+    flags.sort();
+    versions.chain(flags).collect()
+}
+
+const VERSIONS: [(&str, &str); 3] = [("rustc", "-vV"), ("cc", "--version"), ("go", "version")];
+
+/// What a tool says of itself; nothing where there is none, since no build could use it.
+fn version(program: &str, argument: &str, user: &Path) -> Vec<u8> {
+    let mut command = Command::new(program);
+    crate::cargo::clean(&mut command);
+    let answer = command.arg(argument).current_dir(user).output();
+    answer.map(|output| output.stdout).unwrap_or_default()
+}
+
+/// The variables whose names begin so, but for those of an outer build.
+fn variables(starts: &[&str]) -> Vec<(OsString, OsString)> {
+    std::env::vars_os()
+        .filter(|(name, _)| !crate::cargo::is_of_outer_build(name))
+        .filter(|(name, _)| {
+            let name = name.to_string_lossy();
+            starts.iter().any(|start| name.starts_with(start))
+        })
+        .collect()
+}
+
 /// Versions of the tools as they answer where the user stands, the variables that builds read,
 /// cargo's own settings, and a `Cargo.lock` of the user that a ref may lack.
 pub(crate) fn of_builds(user: &Path) -> Vec<u8> {
     let mut text = Vec::new();
-    for (program, argument) in [("rustc", "-vV"), ("cc", "--version"), ("go", "version")] {
-        let mut command = Command::new(program);
-        crate::cargo::clean(&mut command);
-        let answer = command.arg(argument).current_dir(user).output();
-        // A tool that is not there is none that a build could use.
-        text.extend(answer.map(|output| output.stdout).unwrap_or_default());
+    for (program, argument) in VERSIONS {
+        text.extend(version(program, argument, user));
         text.push(0);
     }
-    let mut variables: Vec<_> = std::env::vars_os()
-        .filter(|(name, _)| !crate::cargo::is_of_outer_build(name))
-        .filter(|(name, _)| {
-            let name = name.to_string_lossy();
-            VARIABLES.iter().any(|start| name.starts_with(start))
-        })
-        .collect();
+    let mut variables = variables(&VARIABLES);
     variables.sort();
     for (name, value) in variables {
         text.extend(name.as_encoded_bytes());

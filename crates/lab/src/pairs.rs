@@ -157,6 +157,10 @@ impl<'a> Pairs<'a> {
             ran = self.count(options, counting, comparison, observer);
         }
         comparison.output = self.outputs.check();
+        for text in self.unwritten(options) {
+            observer.event(&Event::Notice(&text));
+            comparison.warnings.push(text);
+        }
         if let Some(profiles) = self.profiles.take() {
             profiles.hand_over(observer);
         }
@@ -174,6 +178,23 @@ impl<'a> Pairs<'a> {
         }
     }
 
+    /// Files that were to be compared and that no side has written.
+    fn unwritten(&self, options: &Options) -> Vec<String> {
+        let [base, head, _] = &self.seats;
+        let files = base.task.outputs.iter().zip(&head.task.outputs);
+        let names = options.workload.outputs.iter();
+        names
+            .zip(files)
+            .filter(|(_, (base, head))| !base.exists() && !head.exists())
+            .map(|(name, _)| {
+                format!(
+                    "{} was to be compared, and neither base nor head wrote it",
+                    name.display()
+                )
+            })
+            .collect()
+    }
+
     /// Counts the instructions of one run of each ref. Beside pairs, a failure is told and takes
     /// nothing from them.
     fn count(
@@ -185,7 +206,7 @@ impl<'a> Pairs<'a> {
     ) -> Result<(), LabError> {
         match self.counts(options, counting, observer) {
             Ok(witness) => {
-                if counting.alone && options.workload.scope.is_some() {
+                if options.workload.scope.is_some() {
                     let text = "--scope is not applied to instructions: those of the whole run are counted".to_owned();
                     observer.event(&Event::Notice(&text));
                     comparison.warnings.push(text);

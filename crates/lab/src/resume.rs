@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use hotproof_diff::{Comparison, FunctionRow, Machine, Pair, Tally, Witness};
+use hotproof_diff::{
+    Comparison, FunctionRow, Machine, OutputCheck, Pair, Tally, TestCheck, Witness,
+};
 
 use crate::error::LabError;
 
@@ -66,6 +68,16 @@ impl Earlier {
             *new = old;
         }
         comparison.metric_reason = self.logged.metric_reason;
+        // What was seen once stays true of these commits.
+        comparison.output = worse(self.logged.output, comparison.output);
+        if comparison.tests == TestCheck::NotRun {
+            comparison.tests = self.logged.tests;
+        }
+        let stolen = [
+            self.logged.machine.stolen_pct,
+            comparison.machine.stolen_pct,
+        ];
+        comparison.machine.stolen_pct = stolen.into_iter().flatten().reduce(f64::max);
         if comparison.witness.is_none() {
             // Counted once, it holds for all pairs of the same commits.
             comparison.witness = self.logged.witness.map(|witness| at_rows(witness, &moved));
@@ -76,6 +88,15 @@ impl Earlier {
                 comparison.warnings.insert(0, text);
             }
         }
+    }
+}
+
+fn worse(then: OutputCheck, now: OutputCheck) -> OutputCheck {
+    use OutputCheck::{Different, Same, Unstable};
+    match (then, now) {
+        (Different, _) | (_, Different) => Different,
+        (Unstable, _) | (_, Unstable) => Unstable,
+        (Same, Same) => Same,
     }
 }
 
@@ -130,7 +151,27 @@ fn differences(then: &Comparison, now: &Comparison) -> Vec<String> {
     all.into_iter()
         .filter(|(_, [then, now])| then != now)
         .map(|(what, [then, now])| format!("{what}: {then} then, {now} now"))
+        .chain(unlike_tools(&then.setup.tools, &now.setup.tools))
         .collect()
+}
+
+/// Compilers and flags that are not the same; nothing where an older log does not tell them.
+fn unlike_tools(then: &[String], now: &[String]) -> Option<String> {
+    if then.is_empty() || then == now {
+        return None;
+    }
+    let only = |these: &[String], those: &[String]| {
+        let only = these.iter().filter(|tool| !those.contains(tool)).cloned();
+        match only.collect::<Vec<_>>().join(", ") {
+            none if none.is_empty() => "nothing of it".to_owned(),
+            some => some,
+        }
+    };
+    Some(format!(
+        "what builds: {} then, {} now",
+        only(then, now),
+        only(now, then)
+    ))
 }
 
 /// That the same is sampled as then, known after the warm-up pair.
@@ -158,8 +199,7 @@ pub(crate) fn check_sampling(then: &Machine, now: &Machine) -> Result<(), LabErr
 mod tests {
     use super::*;
     use hotproof_diff::{
-        Function, FunctionTally, Metric, Metrics, Order, OutputCheck, RefFacts, Rule, Run, Setup,
-        TestCheck,
+        Function, FunctionTally, Metric, Metrics, Order, RefFacts, Rule, Run, Setup,
     };
 
     fn function(key: &str) -> Function {
@@ -265,16 +305,48 @@ mod tests {
         assert_eq!(now.pairs[0].base.metrics.cpu_ns, 7);
     }
 
+    /// Pairs that were added to a comparison whose outputs differed once made a keep of it.
+    #[test]
+    fn outputs_that_differed_once_stay_different() {
+        use OutputCheck::{Different, Same, Unstable};
+        for (then, later, expected) in [
+            (Different, Same, Different),
+            (Same, Different, Different),
+            (Unstable, Same, Unstable),
+            (Different, Unstable, Different),
+            (Same, Same, Same),
+        ] {
+            let mut logged = comparison(&[], Vec::new());
+            logged.output = then;
+            logged.tests = TestCheck::Passed;
+            logged.machine.stolen_pct = Some(7.0);
+            let mut now = comparison(&[], Vec::new());
+            let earlier = Earlier::put_in_front(logged, &mut now).unwrap();
+            now.output = later;
+            now.machine.stolen_pct = Some(1.0);
+            earlier.restore(&mut now);
+            assert_eq!(now.output, expected, "{then:?} {later:?}");
+            assert_eq!(now.tests, TestCheck::Passed);
+            assert_eq!(now.machine.stolen_pct, Some(7.0));
+        }
+    }
+
     #[test]
     fn what_is_unlike_is_named() {
-        let logged = comparison(&[], Vec::new());
+        let mut logged = comparison(&[], Vec::new());
         let mut now = comparison(&[], Vec::new());
         now.machine.kernel = "7.0".into();
         now.head.commit = "d".into();
+        logged.setup.tools = vec!["cc 12".into(), "CFLAGS=-O3".into()];
+        now.setup.tools = vec!["cc 12".into()];
         let text = Earlier::put_in_front(logged, &mut now)
             .unwrap_err()
             .to_string();
-        for words in ["kernel:  then, 7.0 now", "head: c then, d now"] {
+        for words in [
+            "kernel:  then, 7.0 now",
+            "head: c then, d now",
+            "what builds: CFLAGS=-O3 then, nothing of it now",
+        ] {
             assert!(text.contains(words), "{words}: {text}");
         }
         let event = Machine {

@@ -264,6 +264,12 @@ fn metric_for(plan: &Plan, warm: &WarmUp) -> Result<(Metric, Option<String>), La
             Some("the process runs for a fixed time".to_owned()),
         ),
         _ if let Some(scope) = &plan.scope => {
+            if plan.metric == Some(Metric::WallTime) {
+                let reason = format!(
+                    "samples know the CPU time under {scope}, and no other; leave away the scope, or --metric wall and the policy that asks for it"
+                );
+                return Err(refused("wall time under a function", &reason));
+            }
             if !warm.reports {
                 let reason = format!(
                     "no sample of the warm-up runs has a function `{scope}` on its stack; check the name with `hotproof record` and `hotproof report`"

@@ -45,6 +45,7 @@ pub(crate) enum Reason {
     TooFewSamples,
     TooManyLost,
     CpuAndWallDisagree,
+    WallMoved,
     Slower,
     MicroOnly { function: FunctionRow, gain: f64 },
     NotOnHotPath,
@@ -170,6 +171,7 @@ fn not_faster(facts: &Facts<'_>) -> (Verdict, Reason) {
         return (Verdict::KeepMicroOnly, Reason::MicroOnly { function, gain });
     }
     match (facts.outcome, facts.attribution.hot) {
+        (Outcome::NoEffect, _) if facts.wall_moved() => (Verdict::Inconclusive, Reason::WallMoved),
         (Outcome::NoEffect, Hot::No) => (Verdict::NotOnHotPath, Reason::NotOnHotPath),
         (Outcome::NoEffect, _) if facts.gained_too_little() => {
             (Verdict::Discard, Reason::BelowPolicy)
@@ -219,6 +221,15 @@ impl Facts<'_> {
             (Some(cpu), Some(wall)) => cpu != wall,
             _ => false,
         }
+    }
+
+    /// Whether wall time moved beyond the minimum effect while CPU time, which judges, did not: the
+    /// change is one of waiting.
+    fn wall_moved(&self) -> bool {
+        let effect = self.comparison.rule.minimum_effect;
+        let ratio = self.row(Quantity::WallTime).and_then(|row| row.ratio);
+        self.comparison.metric == Metric::CpuTime
+            && ratio.is_some_and(|it| it.high < 1.0 - effect || it.low > 1.0 + effect)
     }
 
     /// The hot changed function whose own gain, hidden in the whole, is large enough for a keep:

@@ -102,6 +102,12 @@ pub(crate) fn sentence(facts: &Facts<'_>, reason: Reason) -> String {
             "CPU time and wall time moved in opposite directions: {}.",
             both_times(facts)
         ),
+        Reason::WallMoved => format!(
+            "CPU time shows no difference of {} or more, but wall time does: {}. If what the \
+             program waits for is its own matter, judge by --metric wall.",
+            percent(facts.comparison.rule.minimum_effect),
+            both_times(facts)
+        ),
         Reason::Slower => format!("{}{}.", effect(facts), slower_because(facts)),
         Reason::MicroOnly { function, gain } => micro_only(facts, function, gain),
         Reason::NotOnHotPath => not_on_hot_path(facts),

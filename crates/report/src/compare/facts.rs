@@ -2,7 +2,7 @@
 
 use hotproof_diff::{
     Attribution, AttributionKind, Ceiling, Comparison, Conclusion, Decomposition, FunctionRow,
-    LEAST_CAPTURED, Outcome,
+    LEAST_CAPTURED, Outcome, Quantity,
 };
 
 use super::page::Fact;
@@ -41,6 +41,7 @@ pub(super) fn all(
     }
     add("Ceiling", conclusion.ceiling.as_ref().map(ceiling));
     add("Layouts", layouts(conclusion));
+    add("Throughput", throughput(comparison, conclusion));
     add("Changed by", causes(comparison));
     add("Outside", outside(comparison));
     add("Policy", policy(comparison));
@@ -169,6 +170,23 @@ fn change(fraction: f64) -> String {
 }
 
 /// What a keep needs, where that is more than the margin.
+/// `12.4 runs a second at base, 15.1 at head, 8 at once`.
+fn throughput(comparison: &Comparison, conclusion: &Conclusion) -> Option<String> {
+    let setup = &comparison.setup;
+    let at_once = setup.concurrency.max(1);
+    let mut rows = conclusion.metrics.iter();
+    let wall = rows.find(|row| row.quantity == Quantity::WallTime)?;
+    let runs = f64::from(at_once) * f64::from(setup.repetitions.max(1));
+    let a_second = |wall_ns: f64| fixed(runs / (wall_ns / 1e9), 1);
+    (at_once > 1 && wall.base > 0.0 && wall.head > 0.0).then(|| {
+        format!(
+            "{} runs a second at base, {} at head, {at_once} at once",
+            a_second(wall.base),
+            a_second(wall.head)
+        )
+    })
+}
+
 fn policy(comparison: &Comparison) -> Option<String> {
     let rule = &comparison.rule;
     if comparison.policy == hotproof_diff::Policy::STATISTICAL {
@@ -192,7 +210,11 @@ fn policy(comparison: &Comparison) -> Option<String> {
     } else {
         needs.join(", ")
     };
-    Some(format!("{}: a keep needs {needs}", comparison.policy))
+    let mut text = format!("{}: a keep needs {needs}", comparison.policy);
+    if comparison.policy == "async" && comparison.setup.concurrency < 2 {
+        text += "; judged one run at a time, --concurrency N runs as many at once as in production";
+    }
+    Some(text)
 }
 
 /// `99 %`, or with its interval when that is wide.

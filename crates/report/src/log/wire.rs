@@ -321,6 +321,10 @@ structs! {
         harness: Option<String>,
         outputs: Vec<String>,
         functions: Option<String>,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        tools: Vec<String>,
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        fixed_work: bool,
         #[serde(default, skip_serializing_if = "is_first")]
         layouts: u32,
     }
