@@ -867,6 +867,23 @@ fn a_micro_gain_is_not_kept_when_wall_time_got_worse() {
     expect(&agreeing, Verdict::KeepMicroOnly, 0, "parse::number got");
 }
 
+/// A threaded program that sleeps half as long was discarded on a busy machine, where its CPU time
+/// judges.
+#[test]
+fn a_change_of_waiting_alone_is_no_discard() {
+    let mut still = made(25.0, 25.0, 1.0);
+    still.run_sd = 0.001;
+    for (head_wall, expected) in [(6, Verdict::Inconclusive), (14, Verdict::Inconclusive)] {
+        let comparison = with_wall(still.comparison(), |side, cpu_ns| match side {
+            Side::Base => cpu_ns * 10,
+            Side::Head => cpu_ns * head_wall,
+        });
+        expect(&comparison, expected, 12, "judge by --metric wall");
+    }
+    let equal = with_wall(still.comparison(), |_, cpu_ns| cpu_ns * 10);
+    expect(&equal, Verdict::Discard, 10, "no difference of 1 % or more");
+}
+
 #[test]
 fn a_minimum_effect_of_nothing_has_no_outcome_of_no_effect() {
     for minimum_effect in [0.0, -0.01, f64::NAN] {

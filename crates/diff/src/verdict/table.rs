@@ -223,13 +223,17 @@ impl Facts<'_> {
         }
     }
 
-    /// Whether wall time moved beyond the minimum effect while CPU time, which judges, did not: the
-    /// change is one of waiting.
+    /// Whether wall time moved beyond the minimum effect and beyond what CPU time, which judges, may
+    /// have moved by: the change is one of waiting.
     fn wall_moved(&self) -> bool {
         let effect = self.comparison.rule.minimum_effect;
-        let ratio = self.row(Quantity::WallTime).and_then(|row| row.ratio);
-        self.comparison.metric == Metric::CpuTime
-            && ratio.is_some_and(|it| it.high < 1.0 - effect || it.low > 1.0 + effect)
+        let ratio = |quantity| self.row(quantity)?.ratio;
+        match (ratio(Quantity::CpuTime), ratio(Quantity::WallTime)) {
+            (Some(cpu), Some(wall)) if self.comparison.metric == Metric::CpuTime => {
+                wall.high < cpu.low.min(1.0 - effect) || wall.low > cpu.high.max(1.0 + effect)
+            }
+            _ => false,
+        }
     }
 
     /// The hot changed function whose own gain, hidden in the whole, is large enough for a keep:
