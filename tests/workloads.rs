@@ -193,7 +193,17 @@ fn a_script_that_times_itself_is_judged_by_its_report_and_more_pairs_can_be_adde
     let base = json["end_to_end"]["metrics"][0]["base"].as_f64().unwrap();
     assert!((base - 5e8).abs() < 1.0, "{base}");
     // Eleven pairs that are all the same decide; four of them are there.
-    let words = ["verdict", "--resume", "--pairs", "10", "--json"];
+    let words = [
+        "verdict",
+        "--resume",
+        "--pairs",
+        "10",
+        "--json",
+        "--tsv",
+        table,
+        "--handoff",
+        note,
+    ];
     let ran = hotproof(here, cache.path(), &words);
     let json: serde_json::Value =
         serde_json::from_str(&ran.stdout).unwrap_or_else(|error| panic!("{error}: {}", ran.stderr));
@@ -202,6 +212,13 @@ fn a_script_that_times_itself_is_judged_by_its_report_and_more_pairs_can_be_adde
     assert!((11..=14).contains(&pairs), "{pairs}");
     let log = fs::read_to_string(here.join(".hotproof/log.jsonl")).unwrap();
     assert_eq!(log.lines().count(), 2);
+    // The files of the user have what it comes to now, in the place of what it came to before.
+    let rows = fs::read_to_string(table).unwrap();
+    assert_eq!(rows.lines().count(), 2, "{rows}");
+    assert!(rows.contains(&format!("\t{pairs}\t")), "{rows}");
+    let text = fs::read_to_string(note).unwrap();
+    assert_eq!(text.matches("<!-- hotproof: begin").count(), 1, "{text}");
+    assert!(!text.contains("INCONCLUSIVE"), "{text}");
     // Measured again, the result takes its old place in the files of the user.
     let words = [
         "compare",
@@ -379,6 +396,12 @@ fn workloads_of_the_project_run_by_name_and_its_mistakes_are_told() {
         21,
         &["tests of head", "exit status 4", "red"],
     );
+    let counted = ["--engine", "callgrind", "--metric", "wall"];
+    says(
+        &[&counted[..], &["--", "sh", "bench.sh"]].concat(),
+        2,
+        &["counts instructions and measures nothing else", "--witness"],
+    );
     says(
         &["--metric", "reported", "--", "sh", "bench.sh"],
         20,
@@ -392,6 +415,140 @@ fn workloads_of_the_project_run_by_name_and_its_mistakes_are_told() {
         &[("hotproof.toml", "[[workload]]\nname = 'a'\ncomand = 'x'\n")],
     );
     says(&[], 2, &["comand", "--help"]);
+}
+
+/// A workload that runs where, on what and as often as hotproof.toml says, and one that cannot run.
+#[test]
+fn a_workload_that_fails_takes_nothing_from_the_others() {
+    let _machine = alone();
+    let folder = repository();
+    let here = folder.path();
+    let cache = tempfile::tempdir().unwrap();
+    let runs = cache.path().join("runs");
+    let file = format!(
+        "[[workload]]\nname = 'bad'\ncommand = ['sh', '-c', 'exit 9']\n\
+         [[workload]]\nname = 'good'\ncommand = 'sh told.sh'\ndirectory = 'sub'\n\
+         stdin = 'data.txt'\nenvironment = {{ RUNS = '{}' }}\nrepetitions = 3\nconcurrency = 2\n",
+        runs.display()
+    );
+    let told = "read word; [ \"$word\" = hello ] || exit 4\n\
+        case $PWD in */sub) ;; *) exit 5 ;; esac\necho run >> \"$RUNS\"\n";
+    let files = [
+        ("hotproof.toml", file.as_str()),
+        ("sub/told.sh", told),
+        ("sub/data.txt", "hello\n"),
+    ];
+    commit(here, "toml", &files);
+    commit(here, "code", &[("a.c", "int c;\n")]);
+    let compare = |more: &[&str]| {
+        let words = ["compare", "main~1", "main", "-w", "all", "--pairs", "1"];
+        hotproof(here, cache.path(), &[&words, more].concat())
+            .ends_with(21)
+            .says(&["error: workload bad: ", "status 9"])
+    };
+    let page = cache.path().join("r.html");
+    let ran = compare(&["--json", "--html", page.to_str().unwrap()]);
+    let json: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!(json.as_array().unwrap().len(), 1, "{json}");
+    assert_eq!(json[0]["workload"], "good");
+    assert!(fs::read_to_string(page).unwrap().contains("good"));
+    let runs = fs::read_to_string(&runs).unwrap().lines().count();
+    assert!(runs > 0 && runs % 6 == 0, "{runs}");
+    let shown = compare(&["-q"]).stdout;
+    assert!(shown.starts_with("Workload good\n"), "{shown}");
+    let last = shown.lines().last().unwrap();
+    for words in ["All 2 workloads: failed, exit code 21", "bad: not measured"] {
+        assert!(last.contains(words), "{words}: {last}");
+    }
+    nothing_is_left(here);
+}
+
+/// What a run takes says nothing of the code here: the same base reports anything, by a generator.
+#[test]
+fn a_hopeless_machine_is_refused() {
+    let _machine = alone();
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let cache = tempfile::tempdir().unwrap();
+    let times = |comment: &str| {
+        format!(
+            "# {comment}\nn=$(cat '{0}' 2>/dev/null || echo 42)\n\
+             n=$(((n * 1103515245 + 12345) % 2147483648)); echo $n > '{0}'\n\
+             echo \"{{\\\"f\\\": $((n / 2148 + 10000))e-6}}\"\n",
+            cache.path().join("state").display()
+        )
+    };
+    commit(
+        here,
+        "base",
+        &[("times.sh", &times("a")), ("a.c", "int a;\n")],
+    );
+    commit(here, "head", &[("a.c", "int b;\n")]);
+    let words = [
+        "compare", "main~1", "main", "--script", "--", "sh", "times.sh",
+    ];
+    let ran = hotproof(here, cache.path(), &words).ends_with(20);
+    assert!(ran.stdout.starts_with("REFUSED"), "{}", ran.stdout);
+    assert!(
+        ran.stdout.contains("the machine is too noisy"),
+        "{}",
+        ran.stdout
+    );
+    nothing_is_left(here);
+}
+
+/// The quick look saw its function twice as fast, and the whole program does not change.
+#[test]
+fn a_quick_look_that_does_not_carry_over_is_told_with_its_commands() {
+    let _machine = alone();
+    if !perf_opens("a_quick_look_that_does_not_carry_over_is_told_with_its_commands") {
+        return;
+    }
+    let program = |rounds: u32| {
+        format!(
+            "#include <stdio.h>\nstatic volatile unsigned sink;\n\
+             __attribute__((noinline)) static void work(void) {{\n    \
+             for (unsigned i = 0; i < {rounds}; i++) sink = sink * 31 + i;\n}}\n\
+             int main(void) {{\n    work();\n    puts(\"{{\\\"f\\\": 0.25}}\");\n}}\n"
+        )
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let cache = tempfile::tempdir().unwrap();
+    let times = ["0.5", "0.25"].map(|seconds| format!("echo '{{\"f\": {seconds}}}'\n"));
+    commit(
+        here,
+        "base",
+        &[
+            ("bench.c", &program(20_000_000)),
+            ("old.sh", &times[0]),
+            ("new.sh", &times[1]),
+        ],
+    );
+    commit(here, "head", &[("bench.c", &program(20_000_001))]);
+    let words = ["ab", "--script", "--", "sh", "{old,new}.sh"];
+    hotproof(here, cache.path(), &words).ends_with(0);
+    let words = [
+        "compare",
+        "main~1",
+        "main",
+        "--json",
+        "--script",
+        "--build",
+        "cc -O2 -g -o bench bench.c",
+        "--",
+        "./bench",
+    ];
+    let ran = hotproof(here, cache.path(), &words).ends_with(10);
+    let json: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+    let said = json["warnings"].to_string();
+    for words in [
+        "`sh old.sh` to `sh new.sh`",
+        "50.0 % faster",
+        "does not carry over",
+    ] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
 }
 
 #[test]

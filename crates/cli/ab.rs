@@ -106,11 +106,12 @@ pub(crate) fn run(arguments: &Ab, voice: Voice) -> Outcome {
 /// Two words are two commands; more are one command with a choice in braces.
 fn two_commands(words: &[OsString]) -> Result<[Vec<OsString>; 2], Failure> {
     let texts: Vec<&str> = words.iter().filter_map(|word| word.to_str()).collect();
-    let choices: Vec<(usize, &str, &str, &str, &str)> = texts
+    // The index is that among all words: one that is no text stands among them.
+    let choices: Vec<(usize, &str, &str, &str, &str)> = words
         .iter()
         .enumerate()
         .filter_map(|(index, word)| {
-            let (before, rest) = word.split_once('{')?;
+            let (before, rest) = word.to_str()?.split_once('{')?;
             let (inside, after) = rest.split_once('}')?;
             let (a, b) = inside.split_once(',').filter(|(_, b)| !b.contains(','))?;
             Some((index, before, a, b, after))
@@ -149,6 +150,7 @@ fn two_commands(words: &[OsString]) -> Result<[Vec<OsString>; 2], Failure> {
 mod tests {
     use super::two_commands;
     use std::ffi::OsString;
+    use std::os::unix::ffi::OsStringExt;
 
     #[test]
     fn two_commands_are_two_words_or_one_with_braces() {
@@ -171,5 +173,14 @@ mod tests {
             let error = split(wrong).unwrap_err().to_string();
             assert!(error.contains("two commands"), "{error}");
         }
+    }
+
+    #[test]
+    fn a_word_that_is_no_text_is_passed_on_and_moves_no_choice() {
+        let binary = OsString::from_vec(b"\xffA".to_vec());
+        let words = ["x".into(), binary.clone(), "{a,b}".into(), "last".into()];
+        let [a, b] = two_commands(&words).unwrap();
+        assert_eq!(a, ["x".into(), binary.clone(), "a".into(), "last".into()]);
+        assert_eq!(b, ["x".into(), binary, "b".into(), "last".into()]);
     }
 }

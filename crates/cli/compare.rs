@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::time::Duration;
 
-use hotproof_diff::{Comparison, Conclusion, Policy, Rule, Verdict, conclude};
+use hotproof_diff::{Comparison, Conclusion, Policy, Rule, conclude};
 use hotproof_formats::import;
 use hotproof_lab::{
     Adaptive, Build, Counting, ErrorClass, LabError, Options, Product, ProductKind, Workload, git,
@@ -12,13 +12,14 @@ use hotproof_lab::{
 };
 use hotproof_report::compare;
 
-use crate::compare_arguments::{Chosen, Compare, CompareOptions, Engine};
+use crate::compare_arguments::{Chosen, Compare, CompareOptions, Engine, MetricName};
 use crate::failure::{Code, Exit, Failure, Outcome};
 use crate::observer::Screen;
 use crate::output::Voice;
 use crate::page::{Keeper, Measured};
+use crate::several::Several;
 use crate::workload::Project;
-use crate::{cache, interrupt, keep, log, output, terminal};
+use crate::{cache, interrupt, log, output, terminal};
 
 pub(crate) fn run(arguments: &Compare, voice: Voice) -> Outcome {
     let directory = std::env::current_dir().map_err(|error| {
@@ -27,70 +28,23 @@ pub(crate) fn run(arguments: &Compare, voice: Voice) -> Outcome {
     let top = git::top(&directory).map_err(|error| failure(&error))?;
     let all = questions(arguments, &directory, &top, voice)?;
     let places = arguments.options.leave.prepare()?;
-    let mut done = Vec::new();
-    let mut documents = Vec::new();
+    let mut whole = Several::new(all.len(), arguments.options.json);
     for options in &all {
-        if let (true, Some(name)) = (all.len() > 1, &options.workload.name) {
+        let name = options.workload.name.as_deref().unwrap_or_default();
+        if all.len() > 1 {
             voice.notice(&format!("workload {name}"));
         }
-        let measured = measure_at(Some(&top), options, voice)?;
-        let (comparison, conclusion) = (&measured.comparison, &measured.conclusion);
-        let place = log::append(&top, comparison, conclusion);
-        let shown = place.as_ref().ok().map(String::as_str);
-        if arguments.options.json {
-            documents.push(compare::json(comparison, conclusion));
-        } else {
-            show(comparison, conclusion, false, shown)?;
-        }
-        // The verdict is out; that it could not be logged is still an error.
-        let place = place?;
-        keep::write(arguments, comparison, conclusion, &place)?;
-        done.push(Measured {
-            place: Some(place),
-            ..measured
-        });
-    }
-    if arguments.options.json {
-        output::print(&joined(&documents))?;
-    }
-    // The result is out whatever becomes of these.
-    places.write(&done)?;
-    let verdicts: Vec<Verdict> = done.iter().map(|it| it.conclusion.verdict).collect();
-    Ok(Exit::Code(over_all(&verdicts).exit_code()))
-}
-
-/// One document as it is, several as a list.
-fn joined(documents: &[String]) -> String {
-    match documents {
-        [one] => one.clone(),
-        several => {
-            let trimmed: Vec<&str> = several.iter().map(|text| text.trim_end()).collect();
-            format!("[\n{}\n]\n", trimmed.join(",\n"))
+        // One that cannot be measured takes nothing from the others.
+        match measure_at(Some(&top), options, voice) {
+            Ok(measured) => whole.add(name, measured, &top, &arguments.keep)?,
+            Err(failure) => {
+                if whole.fail(name, failure) == Exit::Interrupted {
+                    break;
+                }
+            }
         }
     }
-}
-
-/// What several verdicts come to: one regression is one, whatever the others say; what is not
-/// decided keeps the whole open; then one gain is enough.
-fn over_all(verdicts: &[Verdict]) -> Verdict {
-    const BY_WEIGHT: [Verdict; 12] = [
-        Verdict::Refused,
-        Verdict::Regression,
-        Verdict::MoreInstructions,
-        Verdict::Inconclusive,
-        Verdict::Keep,
-        Verdict::KeepUnattributed,
-        Verdict::KeepUnexplained,
-        Verdict::KeepMicroOnly,
-        Verdict::FewerInstructions,
-        Verdict::Discard,
-        Verdict::SameInstructions,
-        Verdict::NotOnHotPath,
-    ];
-    let mut by_weight = BY_WEIGHT.into_iter();
-    by_weight
-        .find(|verdict| verdicts.contains(verdict))
-        .unwrap_or(Verdict::Inconclusive)
+    whole.end(places)
 }
 
 /// A comparison for each workload.
@@ -163,6 +117,14 @@ pub(crate) fn options(
     workload: Workload,
     project: &Project,
 ) -> Result<Options, Failure> {
+    if let (Engine::Callgrind, Some(metric)) = (given.engine, given.metric)
+        && metric != MetricName::Instructions
+    {
+        let what = "--engine callgrind counts instructions and measures nothing else";
+        return Err(Failure::new(Code::Usage, what).remedy(
+            "leave --metric away, or take --witness to count instructions beside what is measured",
+        ));
+    }
     let policy = match &given.policy {
         Some(name) => project.policy(name)?,
         None => Policy::statistical(),
@@ -338,34 +300,4 @@ pub(crate) fn failure(error: &LabError) -> Failure {
         ErrorClass::Interrupted => return Failure::interrupted(text),
     };
     Failure::new(code, text)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{joined, over_all};
-    use hotproof_diff::Verdict;
-
-    #[test]
-    fn one_regression_outweighs_every_gain_and_a_gain_every_still_stand() {
-        use Verdict::*;
-        for (verdicts, expected) in [
-            (&[Keep, Regression, Discard][..], Regression),
-            (&[Keep, Inconclusive], Inconclusive),
-            (&[Discard, KeepMicroOnly], KeepMicroOnly),
-            (&[NotOnHotPath, Discard], Discard),
-            (&[NotOnHotPath, NotOnHotPath], NotOnHotPath),
-            (&[Keep, Refused], Refused),
-        ] {
-            assert_eq!(over_all(verdicts), expected, "{verdicts:?}");
-        }
-    }
-
-    #[test]
-    fn several_documents_are_a_list() {
-        assert_eq!(joined(&["{}\n".to_owned()]), "{}\n");
-        assert_eq!(
-            joined(&["{}\n".to_owned(), "1\n".to_owned()]),
-            "[\n{},\n1\n]\n"
-        );
-    }
 }

@@ -8,6 +8,7 @@ use clap::{Args, ValueEnum};
 use hotproof_diff::Metric;
 
 use crate::arguments::{percent, positive_percent, seconds};
+use crate::keep::Keep;
 use crate::page::Leave;
 
 /// Compare two git refs and say whether to keep the change
@@ -80,12 +81,8 @@ pub(crate) struct Compare {
     /// A workload of hotproof.toml; repeatable, or all
     #[arg(short, long, value_name = "NAME", conflicts_with_all = ["command", "product"])]
     pub(crate) workload: Vec<String>,
-    /// Append a row of the result to this table, once for each pair of commits
-    #[arg(long, value_name = "FILE")]
-    pub(crate) tsv: Option<PathBuf>,
-    /// Write the result into this Markdown file, into a block of its own for each pair of commits
-    #[arg(long, value_name = "FILE")]
-    pub(crate) handoff: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) keep: Keep,
     /// The workload: a command that does a fixed amount of work; arguments alone with --bench,
     /// --example and --bin
     #[arg(last = true, value_name = "CMD")]
@@ -231,6 +228,7 @@ Examples:
   hotproof verdict .hotproof/log.jsonl:17    the one of line 17
   hotproof verdict --resume --pairs 50       more pairs for the last one
   hotproof verdict --html result.html        the last one as a page
+  hotproof verdict --resume --tsv results.tsv    the row of the same commits is replaced
 
 More pairs may be added whenever one likes, also after looking: the test allows for it. They have to
 come from the same machine, commits and command; what differs is told.")]
@@ -252,6 +250,8 @@ pub(crate) struct Verdict {
     /// Write the result as one page with pictures; the log has no samples, so no flame graphs
     #[arg(long, value_name = "FILE")]
     pub(crate) html: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) keep: Keep,
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,

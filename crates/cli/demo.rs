@@ -63,7 +63,7 @@ pub(crate) fn run(arguments: &Demo, voice: Voice) -> Outcome {
         given.json,
         measured.place.as_deref(),
     );
-    places.write(std::slice::from_ref(&measured))?;
+    places.write(std::slice::from_ref(&measured), false)?;
     if outcome.is_ok() {
         voice.notice(&farewell(arguments));
     }

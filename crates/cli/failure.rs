@@ -22,7 +22,8 @@ impl Exit {
     /// Done, keep, yes.
     pub(crate) const SUCCESS: Exit = Exit::Code(Code::Keep);
 
-    fn number(self) -> u8 {
+    /// As the shell sees it.
+    pub(crate) fn number(self) -> u8 {
         match self {
             Exit::Code(code) => code.code(),
             Exit::Forwarded(code) => code,
@@ -77,6 +78,14 @@ impl Failure {
             what: what.into(),
             read: None,
             remedy: None,
+        }
+    }
+
+    /// Which of several things it happened to.
+    pub(crate) fn of(self, name: &str) -> Failure {
+        Failure {
+            what: format!("{name}: {}", self.what),
+            ..self
         }
     }
 

@@ -1,34 +1,50 @@
 //! The files of the user that a comparison is written into.
 
-use std::path::Path;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
 
+use clap::Args;
 use hotproof_diff::{Comparison, Conclusion};
 use hotproof_report::compare::{handoff, tsv};
 
-use crate::compare_arguments::Compare;
 use crate::failure::{Code, Failure};
 use crate::output::PendingFile;
 
-/// Writes the row of `--tsv` and the block of `--handoff`; `record` is where the log has it.
-pub(crate) fn write(
-    arguments: &Compare,
-    comparison: &Comparison,
-    conclusion: &Conclusion,
-    record: &str,
-) -> Result<(), Failure> {
-    if let Some(path) = &arguments.tsv {
-        rewrite(path, |text| tsv(text, comparison, conclusion))?;
-    }
-    if let Some(path) = &arguments.handoff {
-        let block = |text: &str| handoff(text, comparison, conclusion, Some(record));
-        rewrite(path, block)?;
-    }
-    Ok(())
+/// Which files.
+#[derive(Debug, Args)]
+pub(crate) struct Keep {
+    /// Append a row of the result to this table, once for each pair of commits
+    #[arg(long, value_name = "FILE")]
+    pub(crate) tsv: Option<PathBuf>,
+    /// Write the result into this Markdown file, into a block of its own for each pair of commits
+    #[arg(long, value_name = "FILE")]
+    pub(crate) handoff: Option<PathBuf>,
 }
 
-/// Replaces the text of a file; one that does not exist is empty.
+impl Keep {
+    /// Writes the row of `--tsv` and the block of `--handoff`; `record` is where the log has it.
+    pub(crate) fn write(
+        &self,
+        comparison: &Comparison,
+        conclusion: &Conclusion,
+        record: &str,
+    ) -> Result<(), Failure> {
+        if let Some(path) = &self.tsv {
+            rewrite(path, |text| tsv(text, comparison, conclusion))?;
+        }
+        if let Some(path) = &self.handoff {
+            let block = |text: &str| handoff(text, comparison, conclusion, Some(record));
+            rewrite(path, block)?;
+        }
+        Ok(())
+    }
+}
+
+/// Replaces the text of a file; one that does not exist is empty. What another hotproof writes at the
+/// same time is read first, so that neither loses its part.
 fn rewrite(path: &Path, with: impl FnOnce(&str) -> String) -> Result<(), Failure> {
-    let text = match std::fs::read_to_string(path) {
+    let _turn = turn(path);
+    let text = match fs::read_to_string(path) {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
         Err(error) => {
@@ -41,4 +57,39 @@ fn rewrite(path: &Path, with: impl FnOnce(&str) -> String) -> Result<(), Failure
     let file = PendingFile::create(path)?;
     file.finish(|out| Ok(out.write_all(text.as_bytes())?))?;
     Ok(())
+}
+
+/// The right to rewrite a file, until it is dropped. The folder is locked, since the file itself is
+/// replaced. `None` where folders cannot be locked (a network file system without locks, a folder that
+/// may not be read): there it is written as any editor would.
+fn turn(path: &Path) -> Option<File> {
+    let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let folder = path.parent().filter(|it| !it.as_os_str().is_empty());
+    let folder = File::open(folder.unwrap_or(Path::new("."))).ok()?;
+    folder.lock().ok()?;
+    Some(folder)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::rewrite;
+
+    #[test]
+    fn writers_at_the_same_time_lose_nothing_of_each_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("results.tsv");
+        std::thread::scope(|scope| {
+            for writer in 0..8 {
+                let path = &path;
+                scope.spawn(move || {
+                    for line in 0..20 {
+                        rewrite(path, |text| format!("{text}{writer} {line}\n")).unwrap();
+                    }
+                });
+            }
+        });
+        let text = std::fs::read_to_string(&path).unwrap();
+        let lines: std::collections::HashSet<&str> = text.lines().collect();
+        assert_eq!((text.lines().count(), lines.len()), (160, 160));
+    }
 }

@@ -1,7 +1,7 @@
 //! The log of comparisons at the top of the user's checkout.
 
 use std::fs::{self, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use hotproof_diff::{Comparison, Conclusion};
@@ -61,11 +61,16 @@ fn add_line(top: &Path, path: &Path, line: &str) -> io::Result<usize> {
     if !ignore.exists() {
         fs::write(ignore, "*\n")?;
     }
-    let before = match fs::read(path) {
-        Ok(bytes) => bytes,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
-        Err(error) => return Err(error),
-    };
+    let mut file = OpenOptions::new()
+        .read(true)
+        .append(true)
+        .create(true)
+        .open(path)?;
+    // So that two that end together do not name the same line; a file system without locks cannot
+    // promise that, and has the lines all the same.
+    let _ = file.lock();
+    let mut before = Vec::new();
+    file.read_to_end(&mut before)?;
     // A line that a full disk cut short must not swallow this one.
     let mut text = String::new();
     if before.last().is_some_and(|&byte| byte != b'\n') {
@@ -73,7 +78,6 @@ fn add_line(top: &Path, path: &Path, line: &str) -> io::Result<usize> {
     }
     text.push_str(line.trim_end());
     text.push('\n');
-    let mut file = OpenOptions::new().append(true).create(true).open(path)?;
     file.write_all(text.as_bytes())?;
     file.sync_data()?;
     let lines = before.iter().filter(|&&byte| byte == b'\n').count();
@@ -144,6 +148,31 @@ mod tests {
             std::fs::read_to_string(top.path().join(".hotproof/.gitignore")).unwrap(),
             "*\n"
         );
+    }
+
+    #[test]
+    fn lines_of_comparisons_that_end_together_have_numbers_of_their_own() {
+        let top = tempfile::tempdir().unwrap();
+        let path = top.path().join(".hotproof/log.jsonl");
+        let add = |writer: usize| -> Vec<(usize, String)> {
+            let line = |nth: usize| format!("{{\"{writer}\":{nth}}}");
+            let lines = (0..10).map(line);
+            lines
+                .map(|line| (add_line(top.path(), &path, &line).unwrap(), line))
+                .collect()
+        };
+        let told: Vec<(usize, String)> = std::thread::scope(|scope| {
+            let writers = [0, 1, 2, 3, 4, 5].map(|writer| scope.spawn(move || (&add)(writer)));
+            writers
+                .into_iter()
+                .flat_map(|one| one.join().unwrap())
+                .collect()
+        });
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert_eq!(text.lines().count(), told.len());
+        for (number, line) in told {
+            assert_eq!(text.lines().nth(number - 1), Some(line.as_str()));
+        }
     }
 
     #[test]

@@ -22,6 +22,7 @@ mod part;
 mod progress;
 mod record;
 mod report;
+mod several;
 mod stat;
 mod symbolize;
 mod terminal;

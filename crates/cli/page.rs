@@ -100,14 +100,15 @@ impl Leave {
 }
 
 impl Places {
-    /// Writes everything; several workloads are sections of one page, and have folders of their own.
-    pub(crate) fn write(self, all: &[Measured]) -> Result<(), Failure> {
+    /// Writes everything; several workloads are sections of one page, and have folders of their own,
+    /// also where one alone could be measured (`are_several`).
+    pub(crate) fn write(self, all: &[Measured], are_several: bool) -> Result<(), Failure> {
         for measured in all {
             let Some(folder) = &self.folder else {
                 continue;
             };
             let name = measured.comparison.setup.workload.as_deref();
-            let folder = match name.filter(|_| all.len() > 1) {
+            let folder = match name.filter(|_| are_several) {
                 Some(name) => folder.join(name.replace('/', "_")),
                 None => folder.clone(),
             };

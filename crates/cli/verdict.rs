@@ -35,14 +35,17 @@ fn page(arguments: &Verdict) -> Result<Option<PendingFile>, Failure> {
     page.transpose()
 }
 
-/// Prints the result, and writes the page.
+/// Prints the result, and writes the page and the files of the user.
 fn tell(decided: Measured, page: Option<PendingFile>, arguments: &Verdict) -> Outcome {
     let (comparison, conclusion) = (&decided.comparison, &decided.conclusion);
     let place = decided.place.as_deref();
     let outcome = show(comparison, conclusion, arguments.json, place);
+    let record = place.unwrap_or_default();
+    let kept = arguments.keep.write(comparison, conclusion, record);
     if let Some(page) = page {
         write_page(page, &[decided])?;
     }
+    kept?;
     outcome
 }
 

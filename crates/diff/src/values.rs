@@ -1,6 +1,10 @@
 //! The values of a comparison: what `lab` measures, what this crate decides over, what `report`
 //! shows. Times are nanoseconds, memory is bytes, samples are counts.
 
+use std::borrow::Cow;
+
+use crate::conclusion::Quantity;
+
 /// Which of the two refs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Side {
@@ -539,6 +543,20 @@ pub struct Comparison {
 }
 
 impl Comparison {
+    /// The function whose CPU time stands for the run, where nothing reports a time by itself.
+    pub fn time_under(&self) -> Option<&str> {
+        let scope = self.setup.scope.as_deref();
+        scope.filter(|_| self.metric == Metric::Reported && self.setup.harness.is_none())
+    }
+
+    /// What a person reads of a quantity here: `cpu time`, `time under parse`.
+    pub fn name_of(&self, quantity: Quantity) -> Cow<'static, str> {
+        match (quantity, self.time_under()) {
+            (Quantity::Reported, Some(scope)) => format!("time under {scope}").into(),
+            _ => quantity.name().into(),
+        }
+    }
+
     /// Whether instructions were counted and nothing else was measured.
     pub fn is_counted_alone(&self) -> bool {
         self.witness.as_ref().is_some_and(|witness| witness.alone)

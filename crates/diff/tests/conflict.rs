@@ -30,18 +30,25 @@ fn what_carries_over_is_no_conflict() {
 /// Half the time of a fifth of the run would be a tenth of the whole.
 #[test]
 fn a_gain_that_does_not_carry_over_is_a_conflict() {
-    let found = conflict(&local(10.0), &whole(20.0)).unwrap();
+    let mut quick = local(10.0);
+    (quick.base.name, quick.head.name) = ("a".to_owned(), "b".to_owned());
+    let found = conflict(&quick, &whole(20.0)).unwrap();
     for (value, expected) in [
-        (found.promised, 0.5),
+        (found.promised.value, 0.5),
         (found.changed_share, 0.2),
-        (found.predicted, 0.9),
+        (found.predicted.value, 0.9),
         (found.measured.value, 1.0),
     ] {
         assert!((value - expected).abs() < 0.01, "{value} for {expected}");
     }
-    assert!(found.measured.excludes(found.predicted));
+    assert!(found.measured.low > found.predicted.high);
     let text = found.sentence();
-    for words in ["does not carry over", "% faster", "end to end is trusted"] {
+    for words in [
+        "from `a` to `b`",
+        "does not carry over",
+        "% faster",
+        "end to end is trusted",
+    ] {
         assert!(text.contains(words), "{words}: {text}");
     }
     let lost = conflict(&local(10.0), &whole(24.0)).unwrap();
@@ -74,4 +81,43 @@ fn a_quick_look_of_another_commit_says_nothing() {
         facts.commit.clear();
     }
     assert_eq!(conflict(&a, &b), None);
+}
+
+/// A rough look whose interval reaches what was measured promised nothing else.
+#[test]
+fn a_quick_look_is_taken_with_its_interval() {
+    let mut rough = Made::of(&[part("parse", None, 20.0, 18.0)]);
+    rough.run_sd = 0.1;
+    let rough = rough.comparison();
+    let promised = conclude(&rough).primary().unwrap().ratio.unwrap();
+    assert!(promised.half_width() > 0.02, "{promised:?}");
+    for changed_ms in [17.0, 18.0, 19.0] {
+        assert_eq!(conflict(&rough, &whole(changed_ms)), None, "{changed_ms}");
+    }
+}
+
+#[test]
+fn a_sampled_quick_look_of_other_functions_says_nothing() {
+    let other = Made::of(&[part("print", None, 20.0, 10.0)]).comparison();
+    assert_eq!(conflict(&other, &whole(20.0)), None);
+    let mut unsampled = other;
+    unsampled.functions.clear();
+    for pair in unsampled.pairs.iter_mut().chain(&mut unsampled.placebo) {
+        (pair.base.tally, pair.head.tally) = (None, None);
+    }
+    assert!(conflict(&unsampled, &whole(20.0)).is_some());
+}
+
+#[test]
+fn a_range_names_its_direction_once_where_it_has_one() {
+    let found = conflict(&local(10.0), &whole(14.0)).unwrap();
+    let text = found.sentence();
+    let measured = text.split("measured is ").nth(1).unwrap();
+    let measured = measured.split(';').next().unwrap();
+    assert_eq!(measured.matches("faster").count(), 1, "{text}");
+    let numbers: Vec<f64> = measured
+        .split_whitespace()
+        .filter_map(|word| word.parse().ok())
+        .collect();
+    assert!(numbers[0] < numbers[1], "{text}");
 }

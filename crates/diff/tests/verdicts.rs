@@ -712,6 +712,35 @@ fn a_run_that_mostly_waits_is_not_too_short() {
     expect(&waiting, Verdict::KeepUnattributed, 0, "by wall time");
 }
 
+/// More work would not help a program that sleeps.
+#[test]
+fn a_run_that_mostly_waits_is_told_to_be_judged_by_wall_time() {
+    let short = Made::of(&[part("parse::number", MODIFIED, 2.0, 2.0)]).comparison();
+    let waiting = with_wall(short, |_, cpu_ns| cpu_ns * 100);
+    let conclusion = expect(
+        &waiting,
+        Verdict::Inconclusive,
+        12,
+        "2.0 ms of cpu time in 0.2 s of wall time: it waits for the most part",
+    );
+    assert!(conclusion.reason.contains("--metric wall"));
+    assert!(!conclusion.reason.contains("more work"));
+}
+
+/// Nothing is reported by a program of which only a function is timed.
+#[test]
+fn time_under_a_function_is_not_called_reported() {
+    let mut comparison = reporting(188.0, 150.0, &["sum"]);
+    comparison.setup.scope = Some("sum".to_owned());
+    let conclusion = expect(&comparison, Verdict::Keep, 0, "by CPU time under sum");
+    assert!(!conclusion.reason.contains("reports"));
+    assert_eq!(comparison.name_of(Quantity::Reported), "time under sum");
+    // A harness reports its own times, whatever part of the samples is shown.
+    comparison.setup.harness = Some("libtest".to_owned());
+    assert_eq!(comparison.name_of(Quantity::Reported), "reported time");
+    assert!(conclude(&comparison).reason.contains("that it reports"));
+}
+
 #[test]
 fn too_few_sampled_pairs_are_not_taken_for_functions_that_stood_still() {
     let mut comparison = faster();

@@ -108,9 +108,14 @@ impl Question {
                 Side::Head if options.dirty => git::working_tree(&top, &options.stop)?,
                 _ => git::resolve(&top, name)?,
             };
+            // The user knows the refs of a logged comparison by the names that they had then.
+            let named = options.earlier.as_ref().map(|earlier| match side {
+                Side::Base => &earlier.base,
+                Side::Head => &earlier.head,
+            });
             observer.event(&Event::Resolved {
                 side,
-                facts: &facts,
+                facts: named.unwrap_or(&facts),
             });
             refs.push(facts);
         }

@@ -244,7 +244,7 @@ fn metric_for(plan: &Plan, warm: &WarmUp) -> Result<(Metric, Option<String>), La
             None | Some(Metric::Reported | Metric::PeakMemory)
         )
     {
-        let reason = "the workload repeats itself for a fixed time, whatever its speed; leave --metric away, or say --fixed-work";
+        let reason = "the workload reports times of its own, and its process may take any time; leave --metric away, or let its process be measured with --fixed-work (without --script)";
         return Err(refused("the time of the process", reason));
     }
     let asked = |metric| (metric, Some("it was asked for".to_owned()));
@@ -261,7 +261,7 @@ fn metric_for(plan: &Plan, warm: &WarmUp) -> Result<(Metric, Option<String>), La
         }
         _ if plan.times_itself => (
             Metric::Reported,
-            Some("the process runs for a fixed time".to_owned()),
+            Some("it times its own work, whatever else its process does".to_owned()),
         ),
         _ if let Some(scope) = &plan.scope => {
             if plan.metric == Some(Metric::WallTime) {
@@ -278,7 +278,7 @@ fn metric_for(plan: &Plan, warm: &WarmUp) -> Result<(Metric, Option<String>), La
             }
             (
                 Metric::Reported,
-                Some(format!("only CPU time under {scope} counts")),
+                Some("it was asked for as the scope".to_owned()),
             )
         }
         Some(metric) => asked(metric),
@@ -374,6 +374,11 @@ impl Room {
         } else {
             ", so two builds of base are not compared first"
         };
+        let first = if left_out.is_empty() && plan.placebo == Placebo::Wanted {
+            format!(" after {FEWEST_PLACEBO_PAIRS} of base with itself")
+        } else {
+            String::new()
+        };
         let kept = match plan.placebo {
             Placebo::Wanted => {
                 "; what is measured now is kept, and `hotproof verdict --resume` adds to it"
@@ -381,7 +386,7 @@ impl Room {
             Placebo::LeftOut => "",
         };
         Some(format!(
-            "the budget of {:.0} s has room for about {:.0} pair{plural}, and a verdict takes {FEWEST_PAIRS} at least{left_out}: give it --budget {} or more, or the workload less work per run{kept}",
+            "the budget of {:.0} s has room for about {:.0} pair{plural}, and a verdict takes {FEWEST_PAIRS} at least{first}{left_out}: give it --budget {} or more, or the workload less work per run{kept}",
             plan.budget.as_secs_f64(),
             self.pairs,
             enough_s(fixed.pair_time)

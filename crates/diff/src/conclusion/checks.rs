@@ -180,7 +180,7 @@ fn contradicted(facts: &Facts<'_>) -> Option<String> {
 fn unmeasured(comparison: &Comparison) -> Option<String> {
     let ratios = |pair: &&Pair| log_ratio(pair, comparison.metric).is_none();
     let count = comparison.pairs.iter().filter(ratios).count();
-    let name = Quantity::from(comparison.metric).name();
+    let name = comparison.name_of(comparison.metric.into());
     (count > 0).then(|| format!("{count} pairs measured no {name} at all and are left out"))
 }
 

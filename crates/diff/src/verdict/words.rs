@@ -1,5 +1,7 @@
 //! The one sentence of each verdict.
 
+use std::borrow::Cow;
+
 use super::table::{Facts, Reason};
 use crate::attribution::{AttributionKind, Decomposition, Hot, LEAST_CAPTURED};
 use crate::changes::is_script;
@@ -46,12 +48,20 @@ pub(crate) fn sentence(facts: &Facts<'_>, reason: Reason) -> String {
             "base and head print different output, so their times are those of different work (where that is meant, --allow-different-output compares them all the same); {}.",
             effect(facts)
         ),
-        Reason::RunTooShort { time_ns } => format!(
-            "a run takes only {:.1} ms of {}, too short to tell the work from the start of the process; give the workload more work ({}).",
-            time_ns / 1e6,
-            Quantity::from(facts.comparison.metric).name(),
-            effect(facts)
-        ),
+        Reason::RunTooShort { time_ns } => match mostly_waits(facts) {
+            Some(wall_ns) => format!(
+                "a run takes only {:.1} ms of cpu time in {:.1} s of wall time: it waits for the most part, so let wall time decide with --metric wall ({}).",
+                time_ns / 1e6,
+                wall_ns / 1e9,
+                effect(facts)
+            ),
+            None => format!(
+                "a run takes only {:.1} ms of {}, too short to tell the work from the start of the process; give the workload more work ({}).",
+                time_ns / 1e6,
+                facts.comparison.name_of(facts.comparison.metric.into()),
+                effect(facts)
+            ),
+        },
         Reason::Explained => format!("{}, and {}.", effect(facts), explained(facts)),
         Reason::PartlyExplained => format!("{}; {}.", effect(facts), partly(facts)),
         Reason::NotAttributable => format!(
@@ -148,7 +158,7 @@ fn effect(facts: &Facts<'_>) -> String {
     let Some(row) = facts.metrics.first() else {
         return "nothing was measured".to_owned();
     };
-    effect_of(row, metric_word(facts)) + &over_layouts(facts)
+    effect_of(row, &metric_word(facts)) + &over_layouts(facts)
 }
 
 /// `, over all 4 layouts of both`, where a gain or a loss was measured over several.
@@ -239,14 +249,29 @@ fn grouped(count: u64) -> String {
 }
 
 /// CPU time is what everyone means; wall time is named.
-fn metric_word(facts: &Facts<'_>) -> &'static str {
-    match facts.comparison.metric {
+fn metric_word(facts: &Facts<'_>) -> Cow<'static, str> {
+    let word = match facts.comparison.metric {
         Metric::CpuTime => "",
         Metric::WallTime => " by wall time",
-        Metric::Reported => " by the time that it reports",
+        Metric::Reported => match facts.comparison.time_under() {
+            Some(scope) => return format!(" by CPU time under {scope}").into(),
+            None => " by the time that it reports",
+        },
         Metric::PeakMemory => " by peak memory",
         Metric::Instructions => " by instructions",
-    }
+    };
+    word.into()
+}
+
+/// Wall time of a run of base, in nanoseconds, where CPU time decides and hardly any of it is that.
+fn mostly_waits(facts: &Facts<'_>) -> Option<f64> {
+    let is_wall = |row: &&MetricRow| row.quantity == Quantity::WallTime;
+    let cpu = facts.metrics.first()?;
+    let wall = facts.metrics.iter().find(is_wall)?;
+    let waits = facts.comparison.metric == Metric::CpuTime
+        && wall.base > 2.0 * cpu.base
+        && wall.base >= facts.comparison.rule.shortest_run_ns as f64;
+    waits.then_some(wall.base)
 }
 
 fn effect_of(row: &MetricRow, suffix: &str) -> String {

@@ -1,8 +1,10 @@
 //! What is said under the tables: whether the change is explained, the machine, what is missing.
 
+use std::borrow::Cow;
+
 use hotproof_diff::{
     Attribution, AttributionKind, Ceiling, Comparison, Conclusion, Decomposition, FunctionRow,
-    LEAST_CAPTURED, Outcome, Quantity,
+    LEAST_CAPTURED, Metric, Outcome, Quantity,
 };
 
 use super::page::Fact;
@@ -354,18 +356,24 @@ fn pairs(comparison: &Comparison, conclusion: &Conclusion) -> String {
         text += &format!(", about {} more would decide", count(more as u64));
     }
     if let Some(reason) = &comparison.metric_reason {
-        text += &format!(
-            "; judged by {}: {reason}",
-            match comparison.metric {
-                hotproof_diff::Metric::CpuTime => "CPU time",
-                hotproof_diff::Metric::WallTime => "wall time",
-                hotproof_diff::Metric::Reported => "the time that the workload reports",
-                hotproof_diff::Metric::PeakMemory => "peak memory",
-                hotproof_diff::Metric::Instructions => "instructions",
-            }
-        );
+        text += &format!("; judged by {}: {reason}", judge(comparison));
     }
     text
+}
+
+/// What the verdict rests on.
+fn judge(comparison: &Comparison) -> Cow<'static, str> {
+    let name = match comparison.metric {
+        Metric::CpuTime => "CPU time",
+        Metric::WallTime => "wall time",
+        Metric::Reported => match comparison.time_under() {
+            Some(scope) => return format!("CPU time under {scope}").into(),
+            None => "the time that the workload reports",
+        },
+        Metric::PeakMemory => "peak memory",
+        Metric::Instructions => "instructions",
+    };
+    name.into()
 }
 
 fn samples(comparison: &Comparison, conclusion: &Conclusion) -> Option<String> {

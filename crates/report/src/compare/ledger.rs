@@ -122,8 +122,12 @@ fn clean(cell: &str) -> String {
     cell.replace(['\t', '\n', '\r'], " ")
 }
 
+/// How every mark of a block starts, whichever comparison it is of.
+const MARK: &str = "<!-- hotproof: ";
+
 /// A Markdown text with the result of a comparison between marks of its own: in the place of the
-/// block of the same commits and workload, else at the end. What stands around is left as it is.
+/// block of the same commits and workload, else at the end. What stands around is left as it is, also
+/// where somebody took a mark away: then nobody knows where the old block ends, and it stays.
 pub fn handoff(
     text: &str,
     comparison: &Comparison,
@@ -139,8 +143,8 @@ pub fn handoff(
         short(&comparison.head.commit)
     );
     let (begin, end) = (
-        format!("<!-- hotproof: begin {name} -->"),
-        format!("<!-- hotproof: end {name} -->"),
+        format!("{MARK}begin {name} -->"),
+        format!("{MARK}end {name} -->"),
     );
     let options = Options {
         record,
@@ -152,13 +156,19 @@ pub fn handoff(
     );
     let body = markdown(comparison, conclusion, &options);
     let block = format!("{begin}\n{title}\n\n{}\n{end}", body.trim_end());
-    let old = text.find(&begin).and_then(|from| {
-        let length = text[from..].find(&end)? + end.len();
-        Some((from, from + length))
-    });
-    match old {
+    match whole_block(text, &begin, &end) {
         Some((from, to)) => format!("{}{block}{}", &text[..from], &text[to..]),
         None if text.is_empty() => block + "\n",
         None => format!("{}\n\n{block}\n", text.trim_end()),
     }
+}
+
+/// The place of the first whole block with these marks: no other mark stands between its two.
+fn whole_block(text: &str, begin: &str, end: &str) -> Option<(usize, usize)> {
+    text.match_indices(begin).find_map(|(from, _)| {
+        let inside = from + begin.len();
+        let next = inside + text[inside..].find(MARK)?;
+        let ends = text[next..].starts_with(end);
+        ends.then_some((from, next + end.len()))
+    })
 }

@@ -26,7 +26,7 @@ pub(super) fn all(
         return instructions::tables(comparison, witness, options);
     }
     let shown = Shown::of(comparison, conclusion, options);
-    let mut tables = vec![end_to_end(conclusion)];
+    let mut tables = vec![end_to_end(comparison, conclusion)];
     if !conclusion.reported.is_empty() {
         tables.push(reported(conclusion));
     }
@@ -73,7 +73,7 @@ fn is_changed(comparison: &Comparison, result: &FunctionResult) -> bool {
     comparison.functions[result.row].change.is_some()
 }
 
-fn end_to_end(conclusion: &Conclusion) -> Table {
+fn end_to_end(comparison: &Comparison, conclusion: &Conclusion) -> Table {
     let rows = conclusion.metrics.iter().enumerate();
     let rows = rows.filter(|(index, row)| *index == 0 || is_shown(row));
     let notes = if conclusion.metrics.is_empty() {
@@ -90,7 +90,9 @@ fn end_to_end(conclusion: &Conclusion) -> Table {
             Heading::figure("speedup"),
             Heading::figure("99 % interval").optional(1),
         ],
-        rows: rows.map(|(index, row)| metric_row(row, index)).collect(),
+        rows: rows
+            .map(|(index, row)| metric_row(comparison, row, index))
+            .collect(),
         notes,
     }
 }
@@ -111,7 +113,7 @@ fn is_shown(row: &MetricRow) -> bool {
     }
 }
 
-fn metric_row(row: &MetricRow, index: usize) -> Row {
+fn metric_row(comparison: &Comparison, row: &MetricRow, index: usize) -> Row {
     let largest = row.base.abs().max(row.head.abs());
     let (base, head, delta) = match row.quantity.unit() {
         EstimateUnit::Nanoseconds => {
@@ -147,7 +149,7 @@ fn metric_row(row: &MetricRow, index: usize) -> Row {
     };
     Row {
         cells: vec![
-            row.quantity.name().to_owned(),
+            comparison.name_of(row.quantity).into_owned(),
             base,
             head,
             delta,
@@ -282,7 +284,7 @@ fn breakdown_notes(
         ""
     };
     let what = match comparison.metric {
-        Metric::Reported => "iteration",
+        Metric::Reported if comparison.time_under().is_none() => "iteration",
         _ => "run",
     };
     notes.push(format!(

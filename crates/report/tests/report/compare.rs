@@ -1,7 +1,7 @@
 //! The screens and documents of `compare`, held to files.
 
 use crate::fixture::{self, golden, golden_screens, pairs};
-use hotproof_diff::conclude;
+use hotproof_diff::{Metric, ReportedTime, conclude};
 use hotproof_report::compare::{Options, header, json, markdown, screen};
 
 #[test]
@@ -47,6 +47,27 @@ fn every_screen_has_the_three_tables_and_begins_with_the_verdict() {
             assert_eq!(page.matches(heading).count(), 1, "{name}: {heading}");
         }
     }
+}
+
+#[test]
+fn time_under_a_function_is_called_that_in_the_table_and_below_it() {
+    let mut comparison = pairs::keep();
+    comparison.metric = Metric::Reported;
+    comparison.metric_reason = Some("it was asked for as the scope".to_owned());
+    comparison.setup.scope = Some("work".to_owned());
+    let sides = comparison.pairs.iter_mut();
+    for run in sides.flat_map(|pair| [&mut pair.base, &mut pair.head]) {
+        run.metrics.reported = vec![ReportedTime {
+            name: "work".to_owned(),
+            time_ns: run.metrics.cpu_ns as f64 / 2.0,
+        }];
+    }
+    let text = screen(&comparison, &conclude(&comparison), &Options::default());
+    let text = fixture::strip(&text);
+    for words in ["time under work ", "judged by CPU time under work"] {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+    assert!(!text.contains("report"), "{text}");
 }
 
 /// A diff that touches many functions that never run (tests, benches) must not bury the others.

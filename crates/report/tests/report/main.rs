@@ -8,6 +8,7 @@ mod difference;
 mod fixture;
 mod flamegraph;
 mod functions;
+mod ledger;
 mod log;
 mod narrow;
 mod page;
