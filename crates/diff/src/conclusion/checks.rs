@@ -1,6 +1,6 @@
 //! What could make a verdict wrong, and what was not looked at.
 
-use super::{Noise, Quantity, SampleFacts};
+use super::{Noise, SampleFacts};
 use crate::statistics::{hodges_lehmann, log_ratio, robust_sd, standard_deviation};
 use crate::values::{Comparison, CpuSource, Metric, Order, OutputCheck, Pair, Run, TestCheck};
 use crate::verdict::Facts;
