@@ -162,7 +162,7 @@ mod tests {
                 .collect()
         };
         let told: Vec<(usize, String)> = std::thread::scope(|scope| {
-            let writers = [0, 1, 2, 3, 4, 5].map(|writer| scope.spawn(move || (&add)(writer)));
+            let writers = [0, 1, 2, 3, 4, 5].map(|writer| scope.spawn(move || add(writer)));
             writers
                 .into_iter()
                 .flat_map(|one| one.join().unwrap())

@@ -191,10 +191,11 @@ mod tests {
 
     #[test]
     fn documents_of_several_workloads_are_a_list_also_where_one_is_left() {
-        let (a, b) = ("{}\n".to_owned(), "1\n".to_owned());
-        assert_eq!(joined(&[a.clone()], false), "{}\n");
-        assert_eq!(joined(&[a.clone()], true), "[\n{}\n]\n");
-        assert_eq!(joined(&[a, b], true), "[\n{},\n1\n]\n");
+        let documents = ["{}\n".to_owned(), "1\n".to_owned()];
+        let one = &documents[..1];
+        assert_eq!(joined(one, false), "{}\n");
+        assert_eq!(joined(one, true), "[\n{}\n]\n");
+        assert_eq!(joined(&documents, true), "[\n{},\n1\n]\n");
         assert_eq!(joined(&[], true), "");
     }
 }
