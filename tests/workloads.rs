@@ -454,7 +454,7 @@ fn a_workload_that_fails_takes_nothing_from_the_others() {
     assert_eq!(json[0]["workload"], "good");
     assert!(fs::read_to_string(page).unwrap().contains("good"));
     let runs = fs::read_to_string(&runs).unwrap().lines().count();
-    assert!(runs > 0 && runs % 2 == 0, "{runs}");
+    assert!(runs > 0 && runs.is_multiple_of(2), "{runs}");
     let shown = compare(&["-q"]).stdout;
     assert!(shown.starts_with("Workload good\n"), "{shown}");
     let last = shown.lines().last().unwrap();
