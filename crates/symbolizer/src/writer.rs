@@ -43,6 +43,8 @@ pub(crate) struct Writer<'p, 't> {
     files: Vec<Option<StringId>>,
     resolved: u64,
     sources: BTreeMap<Source, u64>,
+    /// Those of one location, kept for their memory.
+    frames: Vec<Frame>,
 }
 
 impl<'p, 't> Writer<'p, 't> {
@@ -63,6 +65,7 @@ impl<'p, 't> Writer<'p, 't> {
             tables,
             resolved: 0,
             sources: BTreeMap::new(),
+            frames: Vec::new(),
         }
     }
 
@@ -73,7 +76,8 @@ impl<'p, 't> Writer<'p, 't> {
             self.profile.set_frames(location, &[]);
             return;
         };
-        let mut frames = Vec::new();
+        let mut frames = std::mem::take(&mut self.frames);
+        frames.clear();
         let mut physical = None;
         let tables = self.tables;
         for frame in tables.chain(answer) {
@@ -89,6 +93,7 @@ impl<'p, 't> Writer<'p, 't> {
         let symbol = answer.symbol.map(|symbol| self.symbol(symbol));
         self.profile.locations[location].symbol = symbol;
         self.profile.set_frames(location, &frames);
+        self.frames = frames;
         if let Some(physical) = physical {
             let source = tables.functions[physical as usize].source;
             *self.sources.entry(source).or_default() += 1;

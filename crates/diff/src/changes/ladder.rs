@@ -443,21 +443,24 @@ impl Ladder<'_> {
 
     /// Matches what shares a key on this rung and is still free.
     fn climb(&mut self, rung: Rung, ties: Ties, keys: impl Fn(&Self, usize, usize) -> Vec<String>) {
-        let mut by_key: BTreeMap<String, [Vec<usize>; 2]> = BTreeMap::new();
+        let mut all: Vec<(String, usize, usize)> = Vec::new();
         let free = |side: usize, at: usize| match side {
             0 => self.partner[at].is_none(),
             _ => !self.taken[at],
         };
         for (side, count) in [(0, self.base.len()), (1, self.head.len())] {
             for at in (0..count).filter(|&at| free(side, at)) {
-                for key in keys(self, side, at) {
-                    by_key.entry(key).or_default()[side].push(at);
-                }
+                let keys = keys(self, side, at).into_iter();
+                all.extend(keys.map(|key| (key, side, at)));
             }
         }
-        for [mut base, mut head] in by_key.into_values() {
-            base.retain(|&at| self.partner[at].is_none());
-            head.retain(|&at| !self.taken[at]);
+        all.sort_unstable();
+        for same in all.chunk_by(|a, b| a.0 == b.0) {
+            let of = |wanted: usize| same.iter().filter(move |(_, side, _)| *side == wanted);
+            let base = of(0).map(|&(_, _, at)| at);
+            let mut base: Vec<usize> = base.filter(|&at| self.partner[at].is_none()).collect();
+            let head = of(1).map(|&(_, _, at)| at);
+            let mut head: Vec<usize> = head.filter(|&at| !self.taken[at]).collect();
             if base.len() != head.len() || (ties == Ties::Left && base.len() != 1) {
                 continue;
             }

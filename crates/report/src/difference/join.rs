@@ -1,11 +1,9 @@
 //! Which functions of two profiles are the same.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use hotproof_diff::changes::{
     Closures, FunctionFacts, FunctionGroup, FunctionGroups, match_groups, stable_image,
 };
-use hotproof_profile::{Code, FunctionId, Id, Inline, LocationId, Profile, StackId};
+use hotproof_profile::{Code, Id, Inline, LocationId, Profile, StackId};
 
 /// A row number of the joined functions.
 pub(super) type RowId = usize;
@@ -40,32 +38,40 @@ impl Join {
             base_keys[found.base] = Key::of(&head.groups.groups[found.head]);
         }
         let head_keys: Vec<Key> = head.groups.groups.iter().map(Key::of).collect();
-        let sides = [(&base, base_keys), (&head, head_keys)].map(|(side, keys)| side.keys(&keys));
         let nowhere = Key {
             name: "[unknown]".into(),
             place: String::new(),
         };
-        let mut keys: BTreeSet<Key> = sides.iter().flat_map(BTreeMap::values).cloned().collect();
-        keys.insert(nowhere.clone());
-        let keys: Vec<Key> = keys.into_iter().collect();
+        let sides = [(&base, base_keys), (&head, head_keys)];
+        let sides = sides.map(|(side, keys)| side.keys(keys));
+        let mut keys: Vec<Key> = sides.iter().flat_map(|side| &side.keys).cloned().collect();
+        keys.push(nowhere.clone());
+        keys.sort_unstable();
+        keys.dedup();
         let row = |key: &Key| keys.binary_search(key).expect("every key has a row");
-        let code = [0, 1].map(|side| {
+        let rows = sides.map(|side| {
+            let row_of: Vec<RowId> = side.keys.iter().map(row).collect();
+            let rows = side.of_code.into_iter();
+            rows.map(|(code, key)| (code, row_of[key])).collect()
+        });
+        let code = [0, 1].map(|side: usize| {
             let mut code = vec![None; keys.len()];
-            for (&one, key) in &sides[side] {
-                code[row(key)].get_or_insert(one);
+            let rows: &Vec<(Code, RowId)> = &rows[side];
+            for &(one, row) in rows {
+                code[row].get_or_insert(one);
             }
             code
         });
-        let at = [0, 1].map(|side| {
-            let profile: &Profile = profiles[side];
-            let rows: BTreeMap<Code, RowId> = sides[side]
-                .iter()
-                .map(|(&code, key)| (code, row(key)))
-                .collect();
+        let at = [0, 1].map(|side: usize| {
+            let (profile, rows): (&Profile, _) = (profiles[side], &rows[side]);
+            let row = |code| {
+                let found = rows.binary_search_by_key(&code, |row| row.0);
+                found.ok().map(|found| rows[found].1)
+            };
             let all = profile.locations.ids();
             all.map(|location| {
                 let codes = profile.code_at(location, Inline::Expand);
-                codes.filter_map(|code| rows.get(&code).copied()).collect()
+                codes.filter_map(row).collect()
             })
             .collect()
         });
@@ -98,61 +104,66 @@ impl Join {
 /// The code of one profile.
 struct Side<'p> {
     profile: &'p Profile,
-    /// All code at its locations.
-    codes: BTreeSet<Code>,
-    /// Its functions, in the order of `functions`.
+    /// All code at its locations, sorted.
+    codes: Vec<Code>,
+    /// Its functions, in the order of `codes`.
     groups: FunctionGroups,
-    functions: Vec<FunctionId>,
 }
 
 impl<'p> Side<'p> {
     fn of(profile: &'p Profile) -> Self {
         let at = |location| profile.code_at(location, Inline::Expand);
-        let codes: BTreeSet<Code> = profile.locations.ids().flat_map(at).collect();
-        let functions: Vec<FunctionId> = codes
-            .iter()
-            .filter_map(|code| match code {
-                Code::Function(id) => Some(*id),
-                Code::Unnamed(_) | Code::Unmapped => None,
-            })
-            .collect();
-        let facts: Vec<FunctionFacts> = functions
-            .iter()
-            .map(|&id| FunctionFacts::of(profile, id))
-            .collect();
+        let mut codes: Vec<Code> = profile.locations.ids().flat_map(at).collect();
+        codes.sort_unstable();
+        codes.dedup();
+        let functions = codes.iter().filter_map(|code| match code {
+            Code::Function(id) => Some(FunctionFacts::of(profile, *id)),
+            Code::Unnamed(_) | Code::Unmapped => None,
+        });
+        let facts: Vec<FunctionFacts> = functions.collect();
         Side {
             groups: FunctionGroups::of(&facts, Closures::Merged),
             profile,
             codes,
-            functions,
         }
     }
 
     /// The key of each code, with those of the groups as given.
-    fn keys(&self, groups: &[Key]) -> BTreeMap<Code, Key> {
-        let group: BTreeMap<FunctionId, usize> = self
-            .functions
-            .iter()
-            .copied()
-            .zip(self.groups.group_of.iter().copied())
-            .collect();
-        let key = |code: Code| match code {
-            Code::Function(id) => groups[group[&id]].clone(),
-            Code::Unnamed(id) => {
-                let path = &self.profile.strings[self.profile.images[id].path];
-                let image = stable_image(path).trim_matches(['[', ']']);
-                Key {
-                    name: format!("[{image}]"),
-                    place: stable_image(path).to_owned(),
+    fn keys(&self, groups: Vec<Key>) -> CodeKeys {
+        let mut keys = groups;
+        let mut groups = self.groups.group_of.iter();
+        let of_code = self.codes.iter().map(|&code| {
+            let key = match code {
+                // Functions are the codes that were grouped, in the same order.
+                Code::Function(_) => match groups.next() {
+                    Some(&group) => return (code, group),
+                    None => unreachable!("every function is in a group"),
+                },
+                Code::Unnamed(id) => {
+                    let path = &self.profile.strings[self.profile.images[id].path];
+                    let image = stable_image(path).trim_matches(['[', ']']);
+                    Key {
+                        name: format!("[{image}]"),
+                        place: stable_image(path).to_owned(),
+                    }
                 }
-            }
-            Code::Unmapped => Key {
-                name: self.profile.code_name(code),
-                place: String::new(),
-            },
-        };
-        self.codes.iter().map(|&code| (code, key(code))).collect()
+                Code::Unmapped => Key {
+                    name: self.profile.code_name(code),
+                    place: String::new(),
+                },
+            };
+            keys.push(key);
+            (code, keys.len() - 1)
+        });
+        let of_code = of_code.collect();
+        CodeKeys { keys, of_code }
     }
+}
+
+/// Keys, and which of them each code has, in the order of code.
+struct CodeKeys {
+    keys: Vec<Key>,
+    of_code: Vec<(Code, usize)>,
 }
 
 impl Key {
