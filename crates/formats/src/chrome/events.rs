@@ -62,6 +62,8 @@ pub(super) struct TraceSample {
 pub(super) struct Trace {
     pub(super) stack_frames: BTreeMap<String, StackFrame>,
     pub(super) samples: Vec<TraceSample>,
+    /// What our own writer says of times; anything in the file of another.
+    pub(super) metadata: Value,
     /// Whether the list of events was closed.
     pub(super) is_closed: bool,
 }
@@ -131,6 +133,7 @@ impl<'de> Visitor<'de> for &mut State<'_> {
                 "traceEvents" => map.next_value_seed(Events(self))?,
                 "stackFrames" => self.trace.stack_frames = map.next_value()?,
                 "samples" => self.trace.samples = map.next_value()?,
+                "metadata" => self.trace.metadata = map.next_value()?,
                 _ => {
                     map.next_value::<IgnoredAny>()?;
                 }

@@ -4,7 +4,8 @@
 //! for each thread that has samples, with `process_name` and `thread_name`. Perfetto, the DevTools
 //! of Chrome, the Firefox Profiler and speedscope read them as samples; slices (`X` events) would
 //! be markers to the Firefox Profiler. A sample lasts as long as its weight: nanoseconds are
-//! microseconds with three decimals, and of other units one is shown as a millisecond. Samples lie
+//! microseconds with three decimals, and of other units one is shown as a millisecond; `weight` in
+//! the metadata says what that is, and we read it again as what it was. Samples lie
 //! where they were taken, as long as they do not overlap; where they would, they follow each
 //! other, and gaps are `(idle)`. A function is a call frame with the file and line where it is
 //! declared. A thread whose numbers are unknown or taken gets a number of its own.
@@ -29,6 +30,7 @@
 mod events;
 mod read;
 mod slices;
+mod weight;
 mod write;
 
 pub(crate) use read::read;

@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use super::events::{self, Event, Trace, text_of};
 use super::slices::{self, Faults, Mark};
+use super::weight::ShownWeight;
 use crate::cpuprofile::{self, Tables};
 use crate::import::{Builder, Format, FramePlace, ImportError, Limits, LocationKey};
 use crate::json::{self, Number};
@@ -44,11 +45,13 @@ pub(crate) fn read(bytes: &[u8], limits: Limits) -> Result<(Profile, Vec<String>
         }
     };
     note(found.others, "events that are neither slices nor samples");
+    let mut shown = None;
     let slices: u64 = found.marks.values().map(|marks| marks.len() as u64).sum();
     let builder = if !found.pieces.is_empty() {
         note(slices, "events of slices, since the file has samples");
         let mut builder = Builder::new(limits, cpuprofile::weights());
         dropped.extend(add_pieces(&mut builder, &found)?);
+        shown = ShownWeight::deserialize(&trace.metadata["weight"]).ok();
         builder
     } else if !trace.samples.is_empty() {
         note(slices, "events of slices, since the file has samples");
@@ -72,7 +75,11 @@ pub(crate) fn read(bytes: &[u8], limits: Limits) -> Result<(Profile, Vec<String>
         );
         found.builder
     };
-    Ok((builder.finish()?, dropped))
+    let mut profile = builder.finish()?;
+    if let Some(shown) = shown {
+        shown.restore(&mut profile);
+    }
+    Ok((profile, dropped))
 }
 
 /// A piece of V8's tables.

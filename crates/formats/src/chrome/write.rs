@@ -12,18 +12,23 @@ use crate::folded::Options;
 use crate::json;
 use crate::viewer::{self, CodeTable, Fact};
 
+use super::weight::{SHOWN_AS_NS, ShownWeight};
+
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct File<'a> {
     trace_events: Vec<Event<'a>>,
     display_time_unit: &'static str,
-    metadata: Metadata,
+    metadata: Metadata<'a>,
 }
 
 #[derive(Serialize)]
-struct Metadata {
+struct Metadata<'a> {
     source: &'static str,
     command: String,
+    /// What was weighed, when it was no time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    weight: Option<ShownWeight<'a>>,
 }
 
 #[derive(Serialize)]
@@ -105,7 +110,7 @@ pub fn write(
         scale_ns: if weight.unit == Unit::Nanoseconds {
             1
         } else {
-            1_000_000
+            SHOWN_AS_NS
         },
         has_times: viewer::has_times(profile),
         code: CodeTable::new(options.inline),
@@ -124,6 +129,7 @@ pub fn write(
         metadata: Metadata {
             source: concat!("hotproof@", env!("CARGO_PKG_VERSION")),
             command: viewer::profile_title(profile),
+            weight: ShownWeight::of(weight),
         },
     };
     json::write_document(&file, out)?;
@@ -131,7 +137,7 @@ pub fn write(
     let mut lost = viewer::losses(profile, options, &carried);
     if weight.unit != Unit::Nanoseconds {
         lost.push(format!(
-            "the unit of {}: one is shown as a millisecond",
+            "the unit of {} for its viewers, which know time alone: one is shown as a millisecond",
             weight.name
         ));
     }

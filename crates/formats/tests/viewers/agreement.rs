@@ -37,7 +37,8 @@ fn with_weight(totals: Totals) -> Totals {
         .collect()
 }
 
-/// Chrome knows time alone; one of another unit is a millisecond there.
+/// Chrome's viewers know time alone; one of another unit is a millisecond there. We read it as what
+/// it was.
 fn factor(writer: &str, profile: &Profile, weight: usize) -> i128 {
     let is_time = profile.weights[weight].unit == Unit::Nanoseconds;
     if writer == "chrome" && !is_time {
@@ -97,11 +98,11 @@ fn what_is_read_has_the_figures_of_what_was_written() {
                 inline: Inline::Expand,
                 weight: 0,
             };
-            let ours = scaled(
-                our_totals(&profile, &options),
-                factor(writer, &profile, weight),
-            );
+            let ours = our_totals(&profile, &options);
             assert_eq!(our_totals(&read_back.profile, &read), ours, "{writer}");
+            if writer == "chrome" && profile.weights[weight].unit != Unit::Nanoseconds {
+                assert_eq!(read_back.profile.weights[0], profile.weights[weight]);
+            }
         }
     }
 }
@@ -295,6 +296,43 @@ fn each_format_says_what_it_lost() {
     );
 }
 
+/// What a trace says of its weight is heeded where it fits the times, and else they stay times.
+#[test]
+fn a_trace_of_counts_comes_back_as_counts_unless_its_times_were_changed() {
+    let mut profile = example::profile();
+    profile.weights[0].name = "page-faults".to_owned();
+    profile.weights[0].unit = Unit::Count;
+    let text = String::from_utf8(bytes_of("chrome", &profile, 0)).unwrap();
+    let weights = |text: &str| {
+        let read = imported(text.as_bytes()).profile;
+        let names = read.weights.iter().map(|weight| weight.name.clone());
+        (names.collect::<Vec<_>>(), read.total_weight(0))
+    };
+    let whole = profile.total_weight(0);
+    let restored = (vec!["page-faults".to_owned(), "samples".to_owned()], whole);
+    assert_eq!(weights(&text), restored);
+    let named = |name: &str| text.replace("page-faults", name);
+    assert_eq!(
+        weights(&named("samples")),
+        (vec!["samples".to_owned()], whole)
+    );
+    assert_eq!(weights(&named("time")).0, ["time", "samples"]);
+    let time = (
+        vec!["time".to_owned(), "samples".to_owned()],
+        whole * 1_000_000,
+    );
+    for other in [
+        text.replace("\"shownAsNs\":1000000", "\"shownAsNs\":7000000007"),
+        text.replace("\"shownAsNs\":1000000", "\"shownAsNs\":0"),
+        text.replace("\"shownAsNs\":1000000", "\"shownAsNs\":\"x\""),
+        text.replace("\"unit\":\"count\"", "\"unit\":\"apples\""),
+        text.replace("\"weight\":{", "\"weights\":{"),
+    ] {
+        assert_ne!(other, text);
+        assert_eq!(weights(&other), time);
+    }
+}
+
 #[test]
 fn a_profile_without_samples_is_still_a_file_with_a_thread() {
     let empty = Profile {
@@ -335,9 +373,7 @@ fn awkward_names_come_back() {
             let options = Options::default();
             let totals = our_totals(&back, &options);
             let ours = our_totals(&profile, &options);
-            let factor = factor(writer, &profile, 0);
-            let (own, total) = ours[name];
-            assert_eq!(totals[name], (own * factor, total * factor), "{writer}");
+            assert_eq!(totals[name], ours[name], "{writer}");
         }
     }
 }
@@ -355,21 +391,20 @@ fn a_hundred_thousand_frames_go_through_every_format() {
     }
     profile.samples.stack[0] = parent;
     let ours = with_weight(our_totals(&profile, &Options::default()));
-    let check = |writer: &str, bytes: &[u8], factor: i128| {
+    let check = |writer: &str, bytes: &[u8]| {
         let read_back = imported(bytes).profile;
         let found = with_weight(our_totals(&read_back, &Options::default()));
-        assert_eq!(found, scaled(ours.clone(), factor), "{writer}");
+        assert_eq!(found, ours, "{writer}");
     };
     for writer in ["speedscope", "firefox", "chrome", "json"] {
-        let factor = factor(writer, &profile, 0);
-        check(writer, &bytes_of(writer, &profile, 0), factor);
+        check(writer, &bytes_of(writer, &profile, 0));
     }
     let mut bytes = Vec::new();
     pprof::write(&profile, &mut bytes).unwrap();
-    check("pprof", &bytes, 1);
+    check("pprof", &bytes);
     bytes.clear();
     native::write(&profile, &mut bytes).unwrap();
-    check("native", &bytes, 1);
+    check("native", &bytes);
     bytes.clear();
     folded::write(&profile, &Options::default(), &mut bytes).unwrap();
     assert_eq!(
