@@ -20,17 +20,19 @@ pub(crate) fn run(arguments: &Diff) -> Outcome {
         arguments::Normalize::Second => Normalize::Second,
         arguments::Normalize::Total => Normalize::Total,
     };
-    let scaled = normalize != Normalize::Run;
-    if scaled
-        && targets
-            .iter()
-            .any(|(_, format)| *format == DiffFormat::Pprof)
-    {
+    let to_pprof = targets
+        .iter()
+        .any(|(_, format)| *format == DiffFormat::Pprof);
+    if normalize != Normalize::Run && to_pprof {
         let what = "pprof holds the samples of both profiles as they are, so they cannot be scaled";
         return Err(Failure::new(Code::Usage, what)
             .remedy("leave --normalize out and say `-normalize` to go tool pprof"));
     }
-    let (base, head) = profiles(arguments)?;
+    let look = match to_pprof {
+        true => Look::Samples,
+        false => Look::Stacks,
+    };
+    let (base, head) = profiles(arguments, look)?;
     let refused = |error: difference::DiffError| Failure::new(Code::Usage, error.to_string());
     if targets.is_empty() {
         let value = difference::difference(&base, &head, normalize).map_err(refused)?;
@@ -52,10 +54,10 @@ pub(crate) fn run(arguments: &Diff) -> Outcome {
 }
 
 /// Base and head: two files, or the two columns of one.
-fn profiles(arguments: &Diff) -> Result<(Profile, Profile), Failure> {
+fn profiles(arguments: &Diff, look: Look) -> Result<(Profile, Profile), Failure> {
     let transform = &arguments.transform;
     if let Some(head) = &arguments.head {
-        let read = |path: &Path| transform.read(&[path.to_owned()], Look::Samples);
+        let read = |path: &Path| transform.read(&[path.to_owned()], look);
         return Ok((read(&arguments.base)?, read(head)?));
     }
     let both = transform.file(&arguments.base)?;

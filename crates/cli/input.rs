@@ -8,7 +8,7 @@ use std::path::Path;
 use hotproof_formats::import::{self, ImportError, Limits};
 use hotproof_formats::native;
 use hotproof_profile::Profile;
-use hotproof_profiler::replay::{self, ReplayError, SampleRows};
+use hotproof_profiler::replay::{self, Recording, ReplayError, SampleRows};
 use hotproof_symbolizer::Detail;
 
 use crate::failure::{Code, Failure};
@@ -21,8 +21,20 @@ pub(crate) struct Wanted<'a> {
     pub(crate) event: Option<&'a str>,
     /// What is a row of the samples, where the reader can choose.
     pub(crate) rows: SampleRows,
+    /// Which addresses stay apart, where rows are sums.
+    pub(crate) addresses: Addresses,
     /// What is to be known of addresses that nobody has named yet.
     pub(crate) detail: Detail,
+}
+
+/// Which addresses stay apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Addresses {
+    /// All.
+    #[default]
+    Each,
+    /// Those of different names.
+    OfNames,
 }
 
 /// The profile in a file, or on standard input when the path is `-`. What the format could not
@@ -45,7 +57,7 @@ pub(crate) fn profile(path: &Path, wanted: &Wanted<'_>) -> Result<Profile, Failu
     // A pipe has no first bytes to look at in passing; it is read like any other file below.
     let looked = file.read_at(&mut first, 0).unwrap_or(0);
     if replay::looks_like(&first[..looked]) {
-        return replayed(&name, wanted, |options| replay::read_file(&file, options));
+        return replayed(&name, wanted, Recording::File(&file));
     }
     from_bytes(
         &name,
@@ -65,7 +77,7 @@ fn read_all(source: impl Read) -> io::Result<Vec<u8>> {
 
 fn from_bytes(name: &str, bytes: &[u8], wanted: &Wanted<'_>) -> Result<Profile, Failure> {
     if replay::looks_like(bytes) {
-        return replayed(name, wanted, |options| replay::read(bytes, options));
+        return replayed(name, wanted, Recording::Bytes(bytes));
     }
     let imported = import::read(bytes, Limits::default());
     let imported = imported.map_err(|error| cannot_import(name, &error))?;
@@ -102,17 +114,24 @@ fn check_event(name: &str, profile: &Profile, wanted: &Wanted<'_>) -> Result<(),
 }
 
 /// A recording of perf, named here: it holds addresses alone.
-fn replayed(
-    name: &str,
-    wanted: &Wanted<'_>,
-    read: impl FnOnce(&replay::Options) -> Result<replay::Imported, ReplayError>,
-) -> Result<Profile, Failure> {
+fn replayed(name: &str, wanted: &Wanted<'_>, recording: Recording<'_>) -> Result<Profile, Failure> {
     let options = replay::Options {
         event: wanted.event.map(str::to_owned),
         rows: wanted.rows,
         ..replay::Options::default()
     };
-    let imported = read(&options).map_err(|error| cannot_read(name, &error))?;
+    let mut symbolizer = crate::cache::symbolizer().with_detail(wanted.detail);
+    let names = wanted.addresses == Addresses::OfNames && wanted.rows == SampleRows::Summed;
+    let imported = match recording {
+        _ if names && is_large(recording) => {
+            let mut alike =
+                |profile: &Profile, image, address| symbolizer.alike(profile, image, address);
+            replay::read_names(recording, &options, &mut alike)
+        }
+        Recording::Bytes(bytes) => replay::read(bytes, &options),
+        Recording::File(file) => replay::read_file(file, &options),
+    };
+    let imported = imported.map_err(|error: ReplayError| cannot_read(name, &error))?;
     let mut profile = imported.profile;
     if wanted.event.is_none() && !imported.counted.other_events.is_empty() {
         let others = imported.counted.other_events.iter();
@@ -125,9 +144,19 @@ fn replayed(
             others.join(", ")
         ));
     }
-    let mut symbolizer = crate::cache::symbolizer().with_detail(wanted.detail);
     crate::cache::name(&mut symbolizer, &mut profile);
     Ok(profile)
+}
+
+/// Whether it pays to ask for names address by address: the cache is faster to ask for all of an
+/// image in order, and its pages are then no longer needed beside the records.
+fn is_large(recording: Recording<'_>) -> bool {
+    const LARGE_BYTES: u64 = 32 << 20;
+    let size = match recording {
+        Recording::Bytes(bytes) => bytes.len() as u64,
+        Recording::File(file) => file.metadata().map_or(0, |facts| facts.len()),
+    };
+    size >= LARGE_BYTES
 }
 
 fn unreadable(name: &str, error: &io::Error) -> Failure {

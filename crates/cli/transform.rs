@@ -15,7 +15,7 @@ use hotproof_symbolizer::Detail;
 use regex::Regex;
 
 use crate::failure::{Code, Failure};
-use crate::input::{self, Wanted};
+use crate::input::{self, Addresses, Wanted};
 
 /// What to look at, and how.
 #[derive(Debug, Default, Args)]
@@ -176,6 +176,10 @@ impl TransformOptions {
             rows: match look {
                 Look::Stacks if !self.chooses_samples() => SampleRows::Summed,
                 _ => SampleRows::Each,
+            },
+            addresses: match look {
+                Look::Stacks if !self.looks_at_frames() => Addresses::OfNames,
+                _ => Addresses::Each,
             },
             // Files and lines are matched and gathered by, and inlined functions matched.
             detail: match look {

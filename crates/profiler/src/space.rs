@@ -1,6 +1,7 @@
 //! What lies where in the memory of one process.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use framehop::{ExplicitModuleSectionInfo, MayAllocateDuringUnwind, Module, Unwinder};
 
@@ -61,6 +62,16 @@ impl AddressSpace {
     pub(crate) fn find(&self, avma: u64) -> Option<&Map> {
         let (_, map) = self.maps.range(..=avma).next_back()?;
         (avma < map.end).then_some(map)
+    }
+
+    /// The addresses around one that lies in no mapping, which lie in none either; `None` when it
+    /// lies in one, and for the last address of all.
+    pub(crate) fn gap(&self, avma: u64) -> Option<Range<u64>> {
+        let before = self.maps.range(..=avma).next_back();
+        let start = before.map_or(0, |(_, map)| map.end);
+        let after = self.maps.range(avma..).next();
+        let end = after.map_or(u64::MAX, |(&start, _)| start);
+        (start..end).contains(&avma).then_some(start..end)
     }
 
     /// All mappings, by address.

@@ -38,6 +38,18 @@ impl KernelNames {
         }
     }
 
+    /// The start of the function that covers an address, as the kept list has it: an address with
+    /// the same name.
+    pub(crate) fn kept_start(&self, address: u64) -> Option<u64> {
+        let list = self.kept.as_ref().filter(|_| may_be_kernel(address))?;
+        let Listed::Known(Some(symbol)) = list.lookup(address) else {
+            return None;
+        };
+        // The list may cover a function and not where it starts.
+        let same = list.lookup(symbol.start) == Listed::Known(Some(symbol));
+        same.then_some(symbol.start)
+    }
+
     /// Names run-time addresses.
     pub(crate) fn name_all(
         &mut self,

@@ -70,6 +70,17 @@ impl Recall {
         }
     }
 
+    /// The row of the innermost frame at an address plus one, 0 for no name; `None` when the entry
+    /// does not know it.
+    pub(crate) fn frame_of(&self, address: u64) -> Option<u32> {
+        self.entry.as_ref()?.frame_of(address)
+    }
+
+    /// The rows of the functions of a frame, innermost first.
+    pub(crate) fn functions_of(&self, frame: u32) -> Option<Vec<u32>> {
+        self.entry.as_ref()?.functions_of(frame)
+    }
+
     /// Notes addresses that were answered without the entry.
     pub(crate) fn learn(&mut self, addresses: &[u64]) {
         self.fresh.extend_from_slice(addresses);

@@ -8,6 +8,7 @@ use hotproof_image::{DebugPlaces, HeldFiles};
 use hotproof_profile::{ImageId, ImageKind, LocationId, LocationState, Profile};
 use rustc_hash::FxHashMap;
 
+use crate::alike::Alike;
 use crate::answer::{Answer, NamedAddress, RowMap, Tables};
 use crate::cache::{Cache, CacheError};
 use crate::files::{Detail, Wanted};
@@ -20,17 +21,17 @@ use crate::writer::{FunctionRows, Writer};
 
 /// What distinguishes one build of one image from another.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct ImageKey {
-    path: String,
-    build_id: Vec<u8>,
-    kind: ImageKind,
+pub(crate) struct ImageKey {
+    pub(crate) path: String,
+    pub(crate) build_id: Vec<u8>,
+    pub(crate) kind: ImageKind,
     /// Without a build-id, the file itself: device, inode, size, time of change in nanoseconds.
     file: Option<(u64, u64, u64, i64, i64)>,
 }
 
 /// What is known of one image.
 #[derive(Default)]
-struct ImageState {
+pub(crate) struct ImageState {
     worker: Option<Worker>,
     tables: Tables,
     /// By the relative address that was looked up.
@@ -41,7 +42,7 @@ struct ImageState {
     /// Where the worker's rows are in `tables`.
     worker_rows: RowMap,
     /// Its entry in the cache on disk; the outer `None` until it was looked for.
-    recall: Option<Option<Recall>>,
+    pub(crate) recall: Option<Option<Recall>>,
     /// Files that the worker's answers depend on.
     looked_at: Vec<PathBuf>,
     detail: Detail,
@@ -59,18 +60,20 @@ struct ImageState {
 /// An image that could not be opened is tried again with the next profile.
 #[derive(Default)]
 pub struct Symbolizer {
-    places: DebugPlaces,
-    images: FxHashMap<ImageKey, ImageState>,
-    kernel: Option<KernelNames>,
-    cache: Option<Cache>,
+    pub(crate) places: DebugPlaces,
+    pub(crate) images: FxHashMap<ImageKey, ImageState>,
+    pub(crate) kernel: Option<KernelNames>,
+    pub(crate) cache: Option<Cache>,
     /// Whether only [`Symbolizer::keep_names`] writes names into the cache.
     keeps_late: bool,
+    /// By image row; only while a profile comes into being.
+    pub(crate) alike: Vec<Option<Alike>>,
     /// Why names could not be kept since this was last reported.
     unkept: Option<CacheError>,
     /// By image; only while a profile is named.
     run_time: FxHashMap<ImageKey, RunTimeNames>,
-    held: HeldFiles,
-    detail: Detail,
+    pub(crate) held: HeldFiles,
+    pub(crate) detail: Detail,
 }
 
 /// The unresolved locations of one image row.
@@ -134,6 +137,7 @@ impl Symbolizer {
     /// others go on. The same profile gives the same rows in the same order, whatever was named
     /// before it.
     pub fn symbolize(&mut self, profile: &mut Profile) -> Summary {
+        self.end_alike();
         let (homeless, work) = self.plan(profile);
         for item in &work {
             self.ask(profile, item);
@@ -311,7 +315,7 @@ impl Symbolizer {
     }
 }
 
-fn key(path: String, build_id: Vec<u8>, kind: ImageKind) -> ImageKey {
+pub(crate) fn key(path: String, build_id: Vec<u8>, kind: ImageKind) -> ImageKey {
     // The kernel and its modules share one list of symbols and one space of addresses.
     if matches!(kind, ImageKind::Kernel | ImageKind::Module) {
         return ImageKey {
@@ -336,7 +340,7 @@ fn key(path: String, build_id: Vec<u8>, kind: ImageKind) -> ImageKey {
 impl ImageState {
     /// An image of which nothing is known yet. The detail never changes, for the worker and the
     /// entry in the cache must agree on it.
-    fn of(detail: Detail) -> ImageState {
+    pub(crate) fn of(detail: Detail) -> ImageState {
         ImageState {
             detail,
             ..ImageState::default()
@@ -441,15 +445,31 @@ impl ImageState {
         else {
             return;
         };
-        let open = || {
-            let path = Path::new(&key.path);
-            Recall::open(cache, path, &key.build_id, places, self.detail)
-        };
-        if let Some(recall) = self.recall.get_or_insert_with(open) {
+        self.open_recall(key, places, cache);
+        if let Some(Some(recall)) = &mut self.recall {
             let answers = recall.answer(addresses, &mut self.tables);
             self.recalled += answers.len() as u64;
             self.answers.extend(answers);
         }
+    }
+
+    /// The entry of the cache, opened once.
+    fn open_recall(&mut self, key: &ImageKey, places: &DebugPlaces, cache: &Cache) {
+        self.recall.get_or_insert_with(|| {
+            let path = Path::new(&key.path);
+            Recall::open(cache, path, &key.build_id, places, self.detail)
+        });
+    }
+
+    /// The entry of the cache, to be given back.
+    pub(crate) fn take_recall(
+        &mut self,
+        key: &ImageKey,
+        places: &DebugPlaces,
+        cache: &Cache,
+    ) -> Option<Recall> {
+        self.open_recall(key, places, cache);
+        self.recall.take().flatten()
     }
 
     /// Keeps what was learnt on disk.

@@ -69,6 +69,12 @@ pub(super) struct Chains {
     threads: FxHashMap<u32, ThreadChains>,
     /// Locations of the kernel's steps, which are the same for all threads.
     kernel: Known,
+    interned: Interned,
+}
+
+/// Finds rows of the profile by their contents.
+#[derive(Default)]
+pub(super) struct Interned {
     locations: RowIndex,
     stacks: RowIndex,
 }
@@ -122,6 +128,17 @@ impl Fingerprint {
         Fingerprint(a, (b >> 16) as u32)
     }
 
+    /// Of a chain as the numbers of its locations.
+    pub(super) fn of_locations(locations: &[LocationId]) -> Fingerprint {
+        let (mut a, mut b) = (0x9e37_79b9_7f4a_7c15, locations.len() as u64);
+        for location in locations {
+            let word = location.index() as u64;
+            a = mix(a ^ word, 0xd6e8_feb8_6659_fd93);
+            b = mix(b ^ word ^ 0xa076_1d64_78bd_642f, 0xe703_7ed1_a0b4_28db ^ a);
+        }
+        Fingerprint(a ^ b.rotate_left(32), (b >> 16) as u32)
+    }
+
     /// Of a chain of this print together with something else.
     pub(super) fn with(self, other: u64) -> Fingerprint {
         let mixed = mix(self.0 ^ other.rotate_left(32), 0xd6e8_feb8_6659_fd93);
@@ -131,7 +148,7 @@ impl Fingerprint {
 
 /// Finds numbers by fingerprints: an open table.
 #[derive(Default)]
-struct Known {
+pub(super) struct Known {
     slots: Vec<KnownPrint>,
     used: usize,
 }
@@ -153,12 +170,12 @@ impl KnownPrint {
 
 impl Known {
     /// The number of a fingerprint.
-    fn find(&self, print: Fingerprint) -> Option<u32> {
+    pub(super) fn find(&self, print: Fingerprint) -> Option<u32> {
         self.slots.get(self.slot(print)?)?.held.checked_sub(1)
     }
 
     /// Gives a fingerprint its number, which is less than `u32::MAX`.
-    fn insert(&mut self, print: Fingerprint, number: u32) {
+    pub(super) fn insert(&mut self, print: Fingerprint, number: u32) {
         if self.used * 4 >= self.slots.len() * 3 {
             let room = (self.slots.len() * 2).max(64);
             let old = std::mem::replace(&mut self.slots, vec![KnownPrint::default(); room]);
@@ -193,14 +210,14 @@ impl Known {
 }
 
 /// The stack of a chain as a number: 0 for none.
-fn number_of(stack: Option<StackId>) -> u32 {
+pub(super) fn number_of(stack: Option<StackId>) -> u32 {
     let number = stack.map(|id| u32::try_from(id.index() + 1));
     number.map_or(0, |number| {
         number.expect("tables have fewer than 2^32 - 2 rows")
     })
 }
 
-fn stack_of(number: u32) -> Option<StackId> {
+pub(super) fn stack_of(number: u32) -> Option<StackId> {
     let index = number.checked_sub(1)?;
     Some(StackId::from_index(index as usize))
 }
@@ -290,7 +307,7 @@ impl Chains {
         }
         for (done, &step) in chain.iter().rev().enumerate().skip(shared) {
             let location = self.location(space, step, &mut known, profile, &mut place);
-            let id = self.stack(stack, location, profile);
+            let id = self.interned.stack(stack, location, profile);
             stack = Some(id);
             if last.space != NO_SPACE {
                 last.steps.push((step, id));
@@ -317,27 +334,6 @@ impl Chains {
         }
     }
 
-    fn stack(
-        &mut self,
-        parent: Option<StackId>,
-        location: LocationId,
-        profile: &mut Profile,
-    ) -> StackId {
-        let row = Stack { parent, location };
-        let hash = |row: &Stack| {
-            let parent = row.parent.map_or(0, |id| id.index() as u64 + 1);
-            mix(
-                parent << 32 | row.location.index() as u64,
-                0x9e37_79b9_7f4a_7c15,
-            )
-        };
-        let table = &mut profile.stacks;
-        let found = self
-            .stacks
-            .find_or_claim(hash(&row), |held| table.rows()[held] == row);
-        found.map_or_else(|| table.push(row), StackId::from_index)
-    }
-
     /// The location of a step; a user's is remembered with the thread's.
     fn location(
         &mut self,
@@ -357,6 +353,21 @@ impl Chains {
         }
         let (image, address) = place(step, profile);
         let kind = step.kind.address_kind();
+        let location = self.interned.location(image, address, kind, profile);
+        known.insert(print, location.0);
+        location
+    }
+}
+
+impl Interned {
+    /// The row of a location that nobody has named yet.
+    pub(super) fn location(
+        &mut self,
+        image: Option<ImageId>,
+        address: u64,
+        kind: AddressKind,
+        profile: &mut Profile,
+    ) -> LocationId {
         let hash = |row: &Location| {
             let image = row.image.map_or(0, |id| id.index() as u64 + 1);
             mix(
@@ -370,9 +381,29 @@ impl Chains {
             let held = &table.rows()[held];
             (held.image, held.address, held.kind) == (image, address, kind)
         });
-        let location = found.map_or_else(|| table.push(row), LocationId::from_index);
-        known.insert(print, location.0);
-        location
+        found.map_or_else(|| table.push(row), LocationId::from_index)
+    }
+
+    /// The row of a stack.
+    pub(super) fn stack(
+        &mut self,
+        parent: Option<StackId>,
+        location: LocationId,
+        profile: &mut Profile,
+    ) -> StackId {
+        let row = Stack { parent, location };
+        let hash = |row: &Stack| {
+            let parent = row.parent.map_or(0, |id| id.index() as u64 + 1);
+            mix(
+                parent << 32 | row.location.index() as u64,
+                0x9e37_79b9_7f4a_7c15,
+            )
+        };
+        let table = &mut profile.stacks;
+        let found = self
+            .stacks
+            .find_or_claim(hash(&row), |held| table.rows()[held] == row);
+        found.map_or_else(|| table.push(row), StackId::from_index)
     }
 }
 

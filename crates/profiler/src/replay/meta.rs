@@ -10,7 +10,12 @@ use super::header::Header;
 use super::observe::Observer;
 
 /// The facts that the profile carries.
-pub(super) fn meta(header: &Header, attr: &Attr, observer: &Observer, counted: &Counted) -> Meta {
+pub(super) fn meta(
+    header: &Header,
+    attr: &Attr,
+    observer: &Observer<'_>,
+    counted: &Counted,
+) -> Meta {
     let features = &header.features;
     let (first_ns, last_ns) = observer.span_ns.unwrap_or((0, 0));
     let started_unix_ns = features
@@ -56,7 +61,7 @@ fn unwinder(attr: &Attr) -> String {
 
 /// The kernel's release, marked when addresses in it mean something else by now: its symbols move
 /// with each boot.
-fn kernel(header: &Header, observer: &Observer) -> String {
+fn kernel(header: &Header, observer: &Observer<'_>) -> String {
     let release = header.features.os_release.clone();
     let same = observer.kernel_start.as_ref().is_none_or(|(symbol, at)| {
         let now = running_address(symbol);

@@ -13,6 +13,7 @@
 //! A recording that is cut or broken gives what is whole of it, and [`Counted`] and the profile's
 //! notes say what is missing. One event is read; samples of others are counted.
 
+mod alike;
 mod attr;
 mod chains;
 mod error;
@@ -32,6 +33,7 @@ use std::fs::File;
 
 use hotproof_profile::Profile;
 
+pub use alike::Alike;
 pub use error::ReplayError;
 use reader::Reader;
 use source::Source;
@@ -117,7 +119,7 @@ pub fn looks_like(bytes: &[u8]) -> bool {
 /// When it is no recording of perf, was made on a machine of the other byte order, has no event
 /// that samples, or asks for more memory than [`Options`] allow. One that is cut is no error.
 pub fn read(bytes: &[u8], options: &Options) -> Result<Imported, ReplayError> {
-    read_source(|| Ok(Source::Bytes(bytes)), options)
+    read_source(|| Ok(Source::Bytes(bytes)), options, None)
 }
 
 /// Reads a recording from a file, from its beginning, without holding all of it.
@@ -125,26 +127,60 @@ pub fn read(bytes: &[u8], options: &Options) -> Result<Imported, ReplayError> {
 /// # Errors
 /// As [`read`]; and when the file cannot be read.
 pub fn read_file(file: &File, options: &Options) -> Result<Imported, ReplayError> {
-    read_source(|| Source::file(file), options)
+    read_source(|| Source::file(file), options, None)
+}
+
+/// As [`read`] or [`read_file`] with [`SampleRows::Summed`], whatever the options say of rows, but
+/// locations of one name are one: for readers that look at names and weights alone. `alike` is
+/// asked once for an address of an image.
+///
+/// # Errors
+/// As [`read_file`].
+pub fn read_names(
+    recording: Recording<'_>,
+    options: &Options,
+    alike: &mut Alike<'_>,
+) -> Result<Imported, ReplayError> {
+    match recording {
+        Recording::Bytes(bytes) => read_source(|| Ok(Source::Bytes(bytes)), options, Some(alike)),
+        Recording::File(file) => read_source(|| Source::file(file), options, Some(alike)),
+    }
+}
+
+/// Where a recording is.
+#[derive(Debug, Clone, Copy)]
+pub enum Recording<'a> {
+    /// In memory.
+    Bytes(&'a [u8]),
+    /// In a file.
+    File(&'a File),
 }
 
 fn read_source<'a>(
     open: impl Fn() -> Result<Source<'a>, ReplayError>,
     options: &Options,
+    mut alike: Option<&mut Alike<'_>>,
 ) -> Result<Imported, ReplayError> {
-    let imported = Reader::read(open()?, options)?;
+    let mut read = |options: &Options| {
+        // Lent anew to each reader.
+        match &mut alike {
+            Some(alike) => {
+                let mut again = |profile: &Profile, image, address| alike(profile, image, address);
+                Reader::read(open()?, options, Some(&mut again))
+            }
+            None => Reader::read(open()?, options, None),
+        }
+    };
+    let imported = read(options)?;
     // The first event may not have fired at all.
     let fired = imported.counted.other_events.keys().next();
     match fired {
         Some(fired) if options.event.is_none() && imported.profile.samples.is_empty() => {
             let event = Some(fired.clone());
-            Reader::read(
-                open()?,
-                &Options {
-                    event,
-                    ..options.clone()
-                },
-            )
+            read(&Options {
+                event,
+                ..options.clone()
+            })
         }
         _ => Ok(imported),
     }

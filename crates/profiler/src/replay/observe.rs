@@ -5,10 +5,11 @@ use hotproof_profile::{
 };
 use rustc_hash::{FxHashMap, FxHashSet};
 
+use super::alike::{Alike, AlikeChains, Place, Placer};
 use super::attr::Attr;
 use super::chains::{Chains, Fingerprint, Step, StepKind, Thread};
 use super::header::{BuildId, RecordHeader};
-use super::placed::{Placed, PlacedMaps};
+use super::placed::{Gaps, Placed, PlacedMaps};
 use super::record::{self, Record};
 use super::sample::{self, RawSample};
 use super::{Counted, ReplayError, SampleRows};
@@ -72,13 +73,16 @@ impl Context {
 }
 
 /// Sees the records of one recording.
-pub(super) struct Observer {
+pub(super) struct Observer<'a> {
     pub(super) profile: Profile,
     world: World,
     binaries: Binaries,
     unwinder: StackUnwinder,
     trails: Trails,
     chains: Chains,
+    /// In use where addresses of one name are not told apart.
+    alike_chains: AlikeChains,
+    alike: Option<&'a mut Alike<'a>>,
     steps: Vec<Step>,
     frames: Vec<u64>,
     interrupted: Vec<usize>,
@@ -91,6 +95,7 @@ pub(super) struct Observer {
     /// Binaries whose files were looked at.
     opened: FxHashSet<BinaryId>,
     placed: PlacedMaps,
+    gaps: Gaps,
     unwinding: Unwinding,
     rows: SampleRows,
     /// What all samples stand for.
@@ -103,9 +108,14 @@ pub(super) struct Observer {
     pub(super) span_ns: Option<(u64, u64)>,
 }
 
-impl Observer {
-    /// An observer that has seen nothing. Stacks are unwound when `unwinding` says so.
-    pub(super) fn new(unwinding: Unwinding, rows: SampleRows) -> Observer {
+impl<'a> Observer<'a> {
+    /// An observer that has seen nothing. Stacks are unwound when `unwinding` says so. Rows are
+    /// summed over stacks of the same names when `alike` is there.
+    pub(super) fn new(
+        unwinding: Unwinding,
+        rows: SampleRows,
+        alike: Option<&'a mut Alike<'a>>,
+    ) -> Observer<'a> {
         let mut binaries = Binaries::default();
         let kernel = binaries.recorded_kernel(Vec::new());
         Observer {
@@ -115,6 +125,8 @@ impl Observer {
             unwinder: StackUnwinder::default(),
             trails: Trails::default(),
             chains: Chains::default(),
+            alike_chains: AlikeChains::default(),
+            alike,
             steps: Vec::new(),
             frames: Vec::new(),
             interrupted: Vec::new(),
@@ -126,6 +138,7 @@ impl Observer {
             guest_image: None,
             opened: FxHashSet::default(),
             placed: PlacedMaps::default(),
+            gaps: Gaps::default(),
             unwinding,
             rows,
             weight_sum: 0,
@@ -199,6 +212,7 @@ impl Observer {
                 .fork(task(pid, tid), parent_pid, parent_tid, sink),
             Record::Exit { pid, tid } => {
                 self.chains.forget(tid);
+                self.alike_chains.forget(tid);
                 self.world.exit(task(pid, tid), sink)
             }
             Record::Comm {
@@ -302,20 +316,12 @@ impl Observer {
         }
         let owner = self.world.owner(task, &self.binaries, &mut self.profile)?;
         let end = self.fill_steps(misc, sample, attr, &owner);
-        self.forget_unmapped_roots(&owner.space);
-        let user = self.steps.iter().any(|step| step.kind.is_user());
-        let space = if user { owner.space.version } else { 0 };
-        let print = Fingerprint::of(space, &self.steps);
         self.span_ns = Some(match self.span_ns {
             Some((first, last)) => (first.min(time_ns), last.max(time_ns)),
             None => (time_ns, time_ns),
         });
         let weights = [1, weight];
-        let thread = Thread {
-            tid: sample.tid,
-            row: owner.thread,
-        };
-        let mut row = Row {
+        let row = Row {
             thread: owner.thread,
             time_ns,
             stack: None,
@@ -324,31 +330,102 @@ impl Observer {
             end,
             labels: None,
         };
+        match self.alike {
+            Some(_) => self.alike_sample(sample.tid, &owner, row),
+            None => self.exact_sample(sample.tid, &owner, row),
+        }
+    }
+
+    /// Adds the sample of the chain in `self.steps`, whose addresses are kept apart.
+    fn exact_sample(&mut self, tid: u32, owner: &Owner, mut row: Row<'_>) -> Result<(), SinkError> {
+        self.forget_unmapped_roots(&owner.space);
+        let user = self.steps.iter().any(|step| step.kind.is_user());
+        let space = if user { owner.space.version } else { 0 };
+        let print = Fingerprint::of(space, &self.steps);
+        let thread = Thread {
+            tid,
+            row: owner.thread,
+        };
         match self.rows {
             SampleRows::Each => {
                 row.stack = match self.chains.find_stack(thread, print) {
                     Some(known) => known,
                     None => {
-                        let stack = self.intern(thread, space, &owner)?;
+                        let stack = self.intern(thread, space, owner)?;
                         self.chains.insert_stack(thread, print, stack);
                         stack
                     }
                 };
             }
             SampleRows::Summed => {
-                let print = print.with(end as u64);
+                let print = print.with(row.end as u64);
                 if let Some(known) = self.chains.find(thread, print) {
-                    self.add(known as usize, &weights);
+                    self.add(known as usize, row.weights);
                     return Ok(());
                 }
-                row.stack = self.intern(thread, space, &owner)?;
+                row.stack = self.intern(thread, space, owner)?;
                 row.cpu = None;
-                let number = u32::try_from(self.profile.samples.len());
-                let number = number.expect("fewer rows than numbers of rows");
+                let number = self.next_row();
                 self.chains.insert(thread, print, number);
             }
         }
         self.profile.sample(&row)
+    }
+
+    /// Adds the sample of the chain in `self.steps`, whose addresses of one name are one.
+    fn alike_sample(&mut self, tid: u32, owner: &Owner, mut row: Row<'_>) -> Result<(), SinkError> {
+        let print = self.locate(owner)?.with(row.end as u64);
+        let number = self.next_row();
+        let thread = Thread {
+            tid,
+            row: owner.thread,
+        };
+        let known = self.alike_chains.row_or_claim(thread, print, number);
+        if let Some(known) = known {
+            self.add(known as usize, row.weights);
+            return Ok(());
+        }
+        row.stack = self.alike_chains.stack(&mut self.profile);
+        row.cpu = None;
+        self.profile.sample(&row)
+    }
+
+    /// The number of the row of samples that comes next.
+    fn next_row(&self) -> u32 {
+        let number = u32::try_from(self.profile.samples.len());
+        number.expect("fewer rows than numbers of rows")
+    }
+
+    /// Finds the locations of the chain in `self.steps`; their print.
+    fn locate(&mut self, owner: &Owner) -> Result<Fingerprint, SinkError> {
+        let Observer {
+            alike_chains,
+            alike,
+            profile,
+            world,
+            binaries,
+            kernel,
+            kernel_image,
+            guest_image,
+            opened,
+            placed,
+            gaps,
+            steps,
+            ..
+        } = self;
+        let mut images = Images {
+            world,
+            binaries,
+            owner,
+            kernel: *kernel,
+            kernel_image,
+            guest_image,
+            opened,
+            placed,
+            gaps,
+        };
+        let alike = alike.as_mut().map(|alike| &mut **alike as &mut Alike<'_>);
+        alike_chains.locate(steps, profile, alike, &mut images)
     }
 
     /// The stack of the chain in `self.steps`, which the thread has not shown yet.
@@ -368,6 +445,7 @@ impl Observer {
             guest_image,
             opened,
             placed,
+            gaps,
             steps,
             ..
         } = self;
@@ -381,6 +459,7 @@ impl Observer {
             guest_image,
             opened,
             placed,
+            gaps,
         };
         let place = |step, profile: &mut Profile| match images.place(step, profile) {
             Ok(place) => place,
@@ -410,7 +489,7 @@ impl Observer {
         let user = self.steps.iter_mut().rev();
         for step in user.take_while(|step| step.kind.is_user()) {
             let address = step.lookup_address();
-            if self.placed.find(space.version, address).is_some() || space.find(address).is_some() {
+            if !self.gaps.hold(space, address) {
                 break;
             }
             step.address = UNMAPPED;
@@ -594,6 +673,22 @@ struct Images<'a> {
     guest_image: &'a mut Option<ImageId>,
     opened: &'a mut FxHashSet<BinaryId>,
     placed: &'a mut PlacedMaps,
+    gaps: &'a mut Gaps,
+}
+
+impl Placer for Images<'_> {
+    fn is_nowhere(&mut self, step: Step) -> bool {
+        step.kind.is_user() && self.gaps.hold(&self.owner.space, step.lookup_address())
+    }
+
+    fn place(&mut self, step: Step, profile: &mut Profile) -> Result<Place, SinkError> {
+        let (image, address) = Images::place(self, step, profile)?;
+        Ok(Place {
+            image,
+            address,
+            kind: step.kind.address_kind(),
+        })
+    }
 }
 
 impl Images<'_> {

@@ -1,8 +1,11 @@
-//! Mappings that addresses were found in last: most addresses lie in a few of them.
+//! Mappings that addresses were found in last: most addresses lie in a few of them, and garbage in
+//! a few of the gaps between them.
 
 use std::ops::Range;
 
 use hotproof_profile::{ImageId, mix};
+
+use crate::space::AddressSpace;
 
 /// A mapping of one address space, and what addresses in it become.
 #[derive(Debug, Clone)]
@@ -40,6 +43,57 @@ impl PlacedMaps {
     pub(super) fn keep(&mut self, address: u64, placed: Placed) {
         let slot = slot(placed.space, address);
         self.0[slot] = Some(placed);
+    }
+}
+
+/// Where garbage was found last, by address space. Code without frame pointers has the kernel walk
+/// through lists and stacks, so that most addresses of some chains lie in no mapping.
+pub(super) struct Gaps(Vec<SpaceGaps>);
+
+/// The gaps of the space of one version that were asked for last.
+#[derive(Debug, Clone, Default)]
+struct SpaceGaps {
+    version: u64,
+    gaps: [Range<u64>; 2],
+}
+
+/// So many address spaces are remembered.
+const SPACES: usize = 64;
+
+impl Default for Gaps {
+    fn default() -> Self {
+        Gaps(vec![SpaceGaps::default(); SPACES])
+    }
+}
+
+impl Gaps {
+    /// Whether an address lies in no mapping.
+    #[inline]
+    pub(super) fn hold(&mut self, space: &AddressSpace, address: u64) -> bool {
+        let known = &self.0[space.version as usize % SPACES];
+        if known.version == space.version && known.gaps[0].contains(&address) {
+            return true;
+        }
+        self.look(space, address)
+    }
+
+    fn look(&mut self, space: &AddressSpace, address: u64) -> bool {
+        let known = &mut self.0[space.version as usize % SPACES];
+        if known.version != space.version {
+            *known = SpaceGaps {
+                version: space.version,
+                ..SpaceGaps::default()
+            };
+        }
+        let [last, other] = &mut known.gaps;
+        if other.contains(&address) {
+            std::mem::swap(last, other);
+            return true;
+        }
+        if let Some(gap) = space.gap(address) {
+            *other = std::mem::replace(last, gap);
+        }
+        space.find(address).is_none()
     }
 }
 

@@ -3,6 +3,7 @@
 use hotproof_profile::{Sink, SinkError, Unit, Weight};
 use rustc_hash::FxHashMap;
 
+use super::alike::Alike;
 use super::attr::Attr;
 use super::error::ReplayError;
 use super::header::{self, Form, Header, RecordHeader};
@@ -35,7 +36,7 @@ pub(super) struct Reader<'o> {
     header: Header,
     by_id: FxHashMap<u64, usize>,
     chosen: Option<usize>,
-    observer: Observer,
+    observer: Observer<'o>,
     waiting: Waiting,
     inflate: Option<Inflate>,
     counted: Counted,
@@ -50,9 +51,13 @@ enum Next {
     Broken,
 }
 
-impl Reader<'_> {
+impl<'o> Reader<'o> {
     /// Reads all of it.
-    pub(super) fn read(mut source: Source<'_>, options: &Options) -> Result<Imported, ReplayError> {
+    pub(super) fn read(
+        mut source: Source<'_>,
+        options: &'o Options,
+        alike: Option<&'o mut Alike<'o>>,
+    ) -> Result<Imported, ReplayError> {
         let header = header::read(&mut source)?;
         check_architecture(&header.features.arch)?;
         let unwinding = unwinding(&header.attrs);
@@ -61,7 +66,7 @@ impl Reader<'_> {
             header,
             by_id: FxHashMap::default(),
             chosen: None,
-            observer: Observer::new(unwinding, options.rows),
+            observer: Observer::new(unwinding, options.rows, alike),
             waiting: Waiting::default(),
             inflate: None,
             counted: Counted::default(),

@@ -4,8 +4,10 @@ mod recording;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use hotproof_profile::{AddressKind, Profile, Sink, Unit};
-use hotproof_profiler::replay::{self, Counted, Imported, Options, ReplayError, SampleRows};
+use hotproof_profile::{AddressKind, ImageId, Profile, Sink, StackEnd, StackId, ThreadId, Unit};
+use hotproof_profiler::replay::{
+    self, Counted, Imported, Options, Recording as Input, ReplayError, SampleRows,
+};
 use hotproof_profiler::{Replay, Sampler, TakeError};
 use proptest::prelude::*;
 use recording::{FORMS, Form, KERNEL_MARKER, Recording, USER_MARKER};
@@ -230,6 +232,22 @@ fn another_event_is_read_when_asked_for_or_when_the_first_never_fired() {
 }
 
 /// Rows of sums have the same weights for each thread, stack and end as single samples have.
+/// Sums of weights by thread, stack and end.
+fn sums(profile: &Profile) -> BTreeMap<(ThreadId, Option<StackId>, StackEnd), Vec<i64>> {
+    let samples = &profile.samples;
+    let mut sums = BTreeMap::<_, Vec<i64>>::new();
+    for row in 0..samples.len() {
+        let key = (samples.thread[row], samples.stack[row], samples.end[row]);
+        let sum = sums
+            .entry(key)
+            .or_insert_with(|| vec![0; samples.weights.len()]);
+        for (sum, column) in sum.iter_mut().zip(&samples.weights) {
+            *sum += column[row];
+        }
+    }
+    sums
+}
+
 #[test]
 fn sums_hold_what_single_samples_hold() {
     let mut r = family();
@@ -243,25 +261,102 @@ fn sums_hold_what_single_samples_hold() {
         ..Options::default()
     };
     let (each, summed) = (read(&bytes), replay::read(&bytes, &summed).unwrap());
-    let sums = |profile: &Profile| {
-        let samples = &profile.samples;
-        let mut sums = BTreeMap::<_, Vec<i64>>::new();
-        for row in 0..samples.len() {
-            let key = (samples.thread[row], samples.stack[row], samples.end[row]);
-            let sum = sums
-                .entry(key)
-                .or_insert_with(|| vec![0; samples.weights.len()]);
-            for (sum, column) in sum.iter_mut().zip(&samples.weights) {
-                *sum += column[row];
-            }
-        }
-        sums
-    };
     assert_eq!(sums(&summed.profile), sums(&each.profile));
     assert_eq!(summed.profile.samples.len(), sums(&each.profile).len());
     assert!(summed.profile.samples.len() < 60);
     assert_eq!(summed.profile.meta, each.profile.meta);
     assert_eq!(summed.counted, each.counted);
+}
+
+/// Where garbage was found, code may be mapped later.
+#[test]
+fn a_mapping_over_what_lay_nowhere_is_seen() {
+    let mut r = Recording::default();
+    r.comm(0, 10, "main", false)
+        .mmap(0, 10, 0x40_0000, "/none/main");
+    let chain = [USER_MARKER, 0x40_0010, 0x50_0010];
+    r.sample(20, 1, 10, &chain).sample(21, 1, 10, &chain);
+    r.mmap(22, 10, 0x50_0000, "/none/late");
+    r.sample(23, 1, 10, &chain);
+    let bytes = r.bytes(Form::File);
+    let options = Options::default();
+    let mut nothing = |_: &Profile, _: ImageId, _: u64| None;
+    let named = replay::read_names(Input::Bytes(&bytes), &options, &mut nothing).unwrap();
+    for profile in [read(&bytes).profile, named.profile] {
+        let chains = told(&profile).into_iter().map(|(_, _, chain)| chain);
+        let outer: Vec<String> = chains.map(|chain| chain[1].clone()).collect();
+        let (first, last) = (outer.first().unwrap(), outer.last().unwrap());
+        assert!(first.starts_with("?+0"), "{outer:?}");
+        assert_eq!(last, "/none/late+10<", "{outer:?}");
+    }
+}
+
+/// What an address is called here: by the kilobyte it lies in, unless nothing is known of that.
+fn kilobyte(lookup_address: u64) -> Option<u64> {
+    (lookup_address % 0x1000 < 0xc00).then_some(lookup_address & !0x3ff)
+}
+
+/// Where addresses of one name are not told apart, the sums by names are those of single samples,
+/// no row and no stack comes twice, and addresses of no known name stay as they are.
+#[test]
+fn stacks_of_names_hold_what_single_samples_hold() {
+    let mut r = family();
+    let mut random = 1_u64;
+    let mut dice = |sides: u64| {
+        random = random.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(1);
+        (random >> 33) % sides
+    };
+    for i in 0..3_000 {
+        let tid = 10 + dice(2) as u32;
+        // The second process is another one after a while.
+        if i == 1_500 {
+            r.comm(1_600, 11, "next", true)
+                .mmap(1_600, 11, 0x40_0000, "/none/other");
+        }
+        let mut chain = Vec::new();
+        if dice(3) == 0 {
+            chain.extend([KERNEL_MARKER, 0xffff_ffff_8100_0000 + dice(0x2000)]);
+        }
+        chain.push(USER_MARKER);
+        chain.extend((0..=dice(4)).map(|_| 0x40_0000 + dice(0x1000)));
+        chain.extend([dice(1 << 30)].iter().filter(|_| i % 3 == 0));
+        r.sample(100 + i, 1, tid, &chain);
+    }
+    let bytes = r.bytes(Form::File);
+    let mut alike = |_: &Profile, _: ImageId, address: u64| kilobyte(address);
+    let options = Options::default();
+    let named = replay::read_names(Input::Bytes(&bytes), &options, &mut alike).unwrap();
+    named.profile.validate().unwrap();
+    let each = read(&bytes);
+    let by_name = |profile: &Profile| {
+        let mut by_name = BTreeMap::<_, Vec<i64>>::new();
+        for ((thread, stack, end), weights) in sums(profile) {
+            let path = profile.path(stack).map(|id| {
+                let location = &profile.locations[id];
+                let at = location.lookup_address();
+                let name = location.image.and_then(|_| kilobyte(at));
+                (location.image, name.unwrap_or(at))
+            });
+            let key = (thread, path.collect::<Vec<_>>(), end);
+            let sum = by_name.entry(key).or_insert_with(|| vec![0; weights.len()]);
+            for (sum, weight) in sum.iter_mut().zip(weights) {
+                *sum += weight;
+            }
+        }
+        by_name
+    };
+    assert_eq!(by_name(&named.profile), by_name(&each.profile));
+    assert_eq!(named.profile.samples.len(), sums(&named.profile).len());
+    let stacks: BTreeSet<_> = named
+        .profile
+        .stacks
+        .iter()
+        .map(|(_, row)| (row.parent, row.location))
+        .collect();
+    assert_eq!(stacks.len(), named.profile.stacks.len());
+    assert!(named.profile.locations.len() * 2 < each.profile.locations.len());
+    assert_eq!(named.profile.meta, each.profile.meta);
+    assert_eq!(named.counted, each.counted);
 }
 
 /// Whatever number a walk ends at, it is one location that lies nowhere, and the share of samples

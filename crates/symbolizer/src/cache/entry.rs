@@ -105,6 +105,29 @@ impl Entry {
         .collect()
     }
 
+    /// The row of the innermost frame at an address plus one, 0 for no name; `None` when there is no
+    /// answer.
+    pub(crate) fn frame_of(&self, address: u64) -> Option<u32> {
+        let row = self.row_from(0, address)?;
+        number_at(self.part(&self.parts.answer_frames), row)
+    }
+
+    /// The rows of the functions of such a frame, innermost first; `None` when rows make no sense.
+    pub(crate) fn functions_of(&self, frame: u32) -> Option<Vec<u32>> {
+        let mut functions = Vec::new();
+        let mut next = frame.checked_sub(1);
+        while let Some(row) = next {
+            let [outer, function, ..] =
+                numbers::<FRAME_NUMBERS>(self.part(&self.parts.frames), row)?;
+            functions.push(function);
+            next = outer.checked_sub(1);
+            if next.is_some_and(|outer| outer >= row) {
+                return None;
+            }
+        }
+        Some(functions)
+    }
+
     fn part(&self, range: &Range) -> &[u8] {
         &self.opened.body()[range.clone()]
     }

@@ -1,5 +1,6 @@
 //! The cache on disk: what it answers, and what makes it a miss.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use hotproof_image::DebugPlaces;
@@ -117,6 +118,53 @@ fn each_detail_keeps_its_own_answers() {
                 },
             );
         }
+    }
+}
+
+/// An address that stands for others has their names, is the same for all that have them, and is
+/// one of them; what the cache does not know stands for itself.
+#[test]
+fn alike_addresses_have_the_same_names() {
+    let scratch = Scratch::new();
+    scratch.write("main.rs", RUST);
+    scratch.run("rustc -O -C debuginfo=1 -C link-arg=-Wl,--build-id main.rs -o program");
+    let program = scratch.path("program");
+    for detail in [Detail::Names, Detail::Full] {
+        let cache = Cache::at(&scratch.path(&format!("{detail:?}")));
+        let of = || Symbolizer::new().with_detail(detail);
+        let with_cache = || of().with_cache(cache.clone());
+        let (profile, _) = name_with(&program, 40, with_cache());
+        let names = |id| {
+            let row: &Location = &profile.locations[id];
+            let functions = row.frame_ids().map(|id| profile.frames[id].function);
+            functions.collect::<Vec<_>>()
+        };
+        let at: BTreeMap<u64, _> = profile
+            .locations
+            .iter()
+            .map(|(id, row)| (row.lookup_address(), names(id)))
+            .collect();
+        let image = profile.locations.rows()[0].image.unwrap();
+        let mut symbolizer = with_cache();
+        let mut stands_for = BTreeMap::new();
+        for (&address, functions) in &at {
+            let same = symbolizer.alike(&profile, image, address).unwrap();
+            assert_eq!(&at[&same], functions, "{address:#x} and {same:#x}");
+            assert_eq!(*stands_for.entry(functions).or_insert(same), same);
+            assert_eq!(symbolizer.alike(&profile, image, address + 1), None);
+        }
+        assert!(
+            stands_for.len() * 2 < at.len(),
+            "there was something to find"
+        );
+        // It names as if nobody had asked.
+        let (named, summary) = name_with(&program, 40, symbolizer);
+        assert_eq!(counts(&summary), (summary.locations, 0));
+        assert_same(&named, &profile);
+        assert_eq!(
+            of().alike(&profile, image, *at.keys().next().unwrap()),
+            None
+        );
     }
 }
 
