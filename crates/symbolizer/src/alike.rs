@@ -29,9 +29,9 @@ pub(crate) struct KeptImage {
 
 impl Symbolizer {
     /// An address of an image that has the names of this one, those of inlined functions included,
-    /// and stands for all that have: what is seen first. Lines may differ. `None` when the cache on
-    /// disk does not know the address. An address lies in an instruction: one back from a return
-    /// address.
+    /// and stands for all whose names the cache keeps as one: what is seen first. Lines may differ.
+    /// `None` when the cache on disk does not know the address. An address lies in an instruction:
+    /// one back from a return address.
     ///
     /// It is for one profile, until that is given to [`Symbolizer::symbolize`].
     pub fn alike(&mut self, profile: &Profile, image: ImageId, address: u64) -> Option<u64> {

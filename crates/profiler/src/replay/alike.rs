@@ -29,7 +29,7 @@ impl Place {
     /// Image and kind in one number, which is never 0.
     fn rest(self) -> u64 {
         let image = self.image.map_or(0, |image| u64::from(image.0) + 1);
-        image << 2 | self.kind as u64 + 1
+        (image << 2) | (self.kind as u64 + 1)
     }
 
     /// As [`hotproof_profile::Location::lookup_address`].

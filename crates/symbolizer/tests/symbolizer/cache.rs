@@ -1,6 +1,6 @@
 //! The cache on disk: what it answers, and what makes it a miss.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use hotproof_image::DebugPlaces;
@@ -121,8 +121,8 @@ fn each_detail_keeps_its_own_answers() {
     }
 }
 
-/// An address that stands for others has their names, is the same for all that have them, and is
-/// one of them; what the cache does not know stands for itself.
+/// An address that stands for others has their names and is one of them; what the cache does not know
+/// stands for itself.
 #[test]
 fn alike_addresses_have_the_same_names() {
     let scratch = Scratch::new();
@@ -146,17 +146,14 @@ fn alike_addresses_have_the_same_names() {
             .collect();
         let image = profile.locations.rows()[0].image.unwrap();
         let mut symbolizer = with_cache();
-        let mut stands_for = BTreeMap::new();
+        let mut standing = BTreeSet::new();
         for (&address, functions) in &at {
             let same = symbolizer.alike(&profile, image, address).unwrap();
             assert_eq!(&at[&same], functions, "{address:#x} and {same:#x}");
-            assert_eq!(*stands_for.entry(functions).or_insert(same), same);
+            standing.insert(same);
             assert_eq!(symbolizer.alike(&profile, image, address + 1), None);
         }
-        assert!(
-            stands_for.len() * 2 < at.len(),
-            "there was something to find"
-        );
+        assert!(standing.len() * 2 < at.len(), "there was something to find");
         // It names as if nobody had asked.
         let (named, summary) = name_with(&program, 40, symbolizer);
         assert_eq!(counts(&summary), (summary.locations, 0));
