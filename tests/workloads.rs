@@ -417,7 +417,8 @@ fn workloads_of_the_project_run_by_name_and_its_mistakes_are_told() {
     says(&[], 2, &["comand", "--help"]);
 }
 
-/// A workload that runs where, on what and with what hotproof.toml says, and one that cannot run.
+/// A workload that runs where, on what and as often as hotproof.toml says, each time with its whole
+/// input, and one that cannot run.
 #[test]
 fn a_workload_that_fails_takes_nothing_from_the_others() {
     let _machine = alone();
@@ -428,7 +429,7 @@ fn a_workload_that_fails_takes_nothing_from_the_others() {
     let file = format!(
         "[[workload]]\nname = 'bad'\ncommand = 'sh bad.sh'\n\
          [[workload]]\nname = 'good'\ncommand = 'sh told.sh'\ndirectory = 'sub'\n\
-         stdin = 'data.txt'\nenvironment = {{ RUNS = '{}' }}\nconcurrency = 2\n",
+         stdin = 'data.txt'\nenvironment = {{ RUNS = '{}' }}\nrepetitions = 3\nconcurrency = 2\n",
         runs.display()
     );
     let told = "read word; [ \"$word\" = hello ] || exit 4\n\
@@ -454,7 +455,7 @@ fn a_workload_that_fails_takes_nothing_from_the_others() {
     assert_eq!(json[0]["workload"], "good");
     assert!(fs::read_to_string(page).unwrap().contains("good"));
     let runs = fs::read_to_string(&runs).unwrap().lines().count();
-    assert!(runs > 0 && runs.is_multiple_of(2), "{runs}");
+    assert!(runs > 0 && runs.is_multiple_of(6), "{runs}");
     let shown = compare(&["-q"]).stdout;
     assert!(shown.starts_with("Workload good\n"), "{shown}");
     let last = shown.lines().last().unwrap();

@@ -176,9 +176,9 @@ pub(crate) fn display_of(product: &Product) -> String {
     }
 }
 
-/// Repeats `"$@"` so often as its first argument says; ends with the first whose exit status is
-/// not the second argument.
-const REPEATED: &str = "n=$1; good=$2; shift 2; while [ \"$n\" -gt 0 ]; do \"$@\"; status=$?; [ \"$status\" -eq \"$good\" ] || exit \"$status\"; n=$((n - 1)); done; exit \"$good\"";
+/// Repeats `"$@"` so often as its first argument says, each time with the third one as its whole
+/// input; ends with the first whose exit status is not the second argument.
+const REPEATED: &str = "n=$1; good=$2; in=$3; shift 3; while [ \"$n\" -gt 0 ]; do \"$@\" <\"$in\"; status=$?; [ \"$status\" -eq \"$good\" ] || exit \"$status\"; n=$((n - 1)); done; exit \"$good\"";
 
 /// Runs so many copies of `"$@"` at once as its first argument says; what all but the last one
 /// write goes nowhere, because it would come in any order. Ends with the exit status of one for
@@ -205,14 +205,14 @@ pub(crate) fn task(
         [&start[..], arguments, &command].concat()
     };
     let good: OsString = workload.exit_status.to_string().into();
+    let input: OsString = stdin.clone().unwrap_or_else(|| "/dev/null".into()).into();
     if workload.repetitions > 1 {
         let count = workload.repetitions.to_string().into();
-        command = shell(REPEATED, &[count, good.clone()], command);
+        command = shell(REPEATED, &[count, good.clone(), input.clone()], command);
     }
     if workload.concurrency > 1 {
         let count = workload.concurrency.to_string().into();
-        let input = stdin.clone().unwrap_or_else(|| "/dev/null".into());
-        command = shell(CONCURRENT, &[count, good, input.into()], command);
+        command = shell(CONCURRENT, &[count, good, input], command);
     }
     let mut environment = environment(&place.directory);
     let mut set = |name: OsString, value: OsString| {
@@ -281,7 +281,8 @@ mod tests {
             fs::write(folder.path().join("plan"), plan.replace(' ', "\n")).unwrap();
             fs::write(folder.path().join("runs"), "").unwrap();
             let status = Command::new("sh")
-                .args(["-c", script, "hotproof", "3", good, "sh", "-c", run])
+                .args(["-c", script, "hotproof", "3", good, "/dev/null"])
+                .args(["sh", "-c", run])
                 .current_dir(folder.path())
                 .status();
             assert_eq!(status.unwrap().code(), Some(expected), "{good}: {plan}");
