@@ -186,6 +186,8 @@ def profiler_cli(file):
     if "Unknown thread" not in errors:
         raise RuntimeError(f"profiler-cli thread functions: {errors}")
     run(program, "stop")
+    if not rows:
+        raise RuntimeError(f"profiler-cli knows no thread: {errors}")
     # Without a name, a function is its address to them and its image to us: only the sums of self are alike.
     named, unnamed = Totals(), 0
     for row in rows:

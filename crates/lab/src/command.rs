@@ -177,13 +177,14 @@ pub(crate) fn display_of(product: &Product) -> String {
 }
 
 /// Repeats `"$@"` so often as its first argument says, each time with the third one as its whole
-/// input; ends with the first whose exit status is not the second argument.
-const REPEATED: &str = "n=$1; good=$2; in=$3; shift 3; while [ \"$n\" -gt 0 ]; do \"$@\" <\"$in\"; status=$?; [ \"$status\" -eq \"$good\" ] || exit \"$status\"; n=$((n - 1)); done; exit \"$good\"";
+/// input; ends with the first whose exit status is not the second argument. Its variables have names
+/// that no workload uses: a shell that sets a variable of the environment sets it for its children.
+const REPEATED: &str = "hotproof_n=$1; hotproof_good=$2; hotproof_in=$3; shift 3; while [ \"$hotproof_n\" -gt 0 ]; do \"$@\" <\"$hotproof_in\"; hotproof_status=$?; [ \"$hotproof_status\" -eq \"$hotproof_good\" ] || exit \"$hotproof_status\"; hotproof_n=$((hotproof_n - 1)); done; exit \"$hotproof_good\"";
 
 /// Runs so many copies of `"$@"` at once as its first argument says; what all but the last one
 /// write goes nowhere, because it would come in any order. Ends with the exit status of one for
 /// which it is not the second argument, if there is one.
-const CONCURRENT: &str = "n=$1; good=$2; in=$3; shift 3; pids=; while [ \"$n\" -gt 1 ]; do \"$@\" <\"$in\" >/dev/null & pids=\"$pids $!\"; n=$((n - 1)); done; \"$@\" <\"$in\"; end=$?; for pid in $pids; do wait \"$pid\"; status=$?; [ \"$status\" -eq \"$good\" ] || end=$status; done; exit $end";
+const CONCURRENT: &str = "hotproof_n=$1; hotproof_good=$2; hotproof_in=$3; shift 3; hotproof_pids=; while [ \"$hotproof_n\" -gt 1 ]; do \"$@\" <\"$hotproof_in\" >/dev/null & hotproof_pids=\"$hotproof_pids $!\"; hotproof_n=$((hotproof_n - 1)); done; \"$@\" <\"$hotproof_in\"; hotproof_end=$?; for hotproof_pid in $hotproof_pids; do wait \"$hotproof_pid\"; hotproof_status=$?; [ \"$hotproof_status\" -eq \"$hotproof_good\" ] || hotproof_end=$hotproof_status; done; exit $hotproof_end";
 
 /// What one checkout runs.
 pub(crate) fn task(

@@ -29,23 +29,31 @@ const VARIABLES: [&str; 20] = [
     "LIBRARY_PATH",
 ];
 
-/// Flags and compilers that the environment names, by the beginnings of their names.
-const FLAGS: [&str; 14] = [
+/// Flags and compilers that the environment names. They are logged, so that nothing else may fit.
+const FLAGS: [&str; 15] = [
     "RUSTC",
+    "RUSTC_WRAPPER",
     "RUSTFLAGS",
-    "CARGO_BUILD_",
     "CARGO_ENCODED_RUSTFLAGS",
-    "CARGO_PROFILE_",
+    "CARGO_BUILD_RUSTFLAGS",
+    "CARGO_BUILD_TARGET",
     "CC",
     "CXX",
     "CFLAGS",
+    "CXXFLAGS",
     "CPPFLAGS",
     "LDFLAGS",
-    "AR",
     "GOFLAGS",
-    "CGO_",
-    "MAKEFLAGS",
+    "GOARCH",
+    "GOAMD64",
 ];
+
+/// Whether a variable is one of them, or cargo's for a profile or a target.
+fn is_flag(name: &str) -> bool {
+    let of_target = name.starts_with("CARGO_TARGET_")
+        && (name.ends_with("_RUSTFLAGS") || name.ends_with("_LINKER"));
+    FLAGS.contains(&name) || name.starts_with("CARGO_PROFILE_") || of_target
+}
 
 /// What answers for a build, to be read by people and compared with that of another day: the first
 /// line that each compiler says of itself, and the flags of the environment.
@@ -55,7 +63,7 @@ pub(crate) fn tools(user: &Path) -> Vec<String> {
         let line = answer.split(|byte| *byte == b'\n').next()?;
         (!line.is_empty()).then(|| String::from_utf8_lossy(line).into_owned())
     });
-    let mut flags: Vec<String> = variables(&FLAGS)
+    let mut flags: Vec<String> = variables(is_flag)
         .into_iter()
         .map(|(name, value)| format!("{}={}", name.to_string_lossy(), value.to_string_lossy()))
         .collect();
@@ -73,14 +81,11 @@ fn version(program: &str, argument: &str, user: &Path) -> Vec<u8> {
     answer.map(|output| output.stdout).unwrap_or_default()
 }
 
-/// The variables whose names begin so, but for those of an outer build.
-fn variables(starts: &[&str]) -> Vec<(OsString, OsString)> {
+/// The variables with such names, but for those of an outer build.
+fn variables(is_one: impl Fn(&str) -> bool) -> Vec<(OsString, OsString)> {
     std::env::vars_os()
         .filter(|(name, _)| !crate::cargo::is_of_outer_build(name))
-        .filter(|(name, _)| {
-            let name = name.to_string_lossy();
-            starts.iter().any(|start| name.starts_with(start))
-        })
+        .filter(|(name, _)| is_one(&name.to_string_lossy()))
         .collect()
 }
 
@@ -92,7 +97,7 @@ pub(crate) fn of_builds(user: &Path) -> Vec<u8> {
         text.extend(version(program, argument, user));
         text.push(0);
     }
-    let mut variables = variables(&VARIABLES);
+    let mut variables = variables(|name| VARIABLES.iter().any(|start| name.starts_with(start)));
     variables.sort();
     for (name, value) in variables {
         text.extend(name.as_encoded_bytes());
@@ -121,4 +126,29 @@ pub(crate) fn of_builds(user: &Path) -> Vec<u8> {
         }
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is logged holds no secret by accident of its name.
+    #[test]
+    fn flags_are_told_and_nothing_else() {
+        let flags = [
+            "CC",
+            "RUSTFLAGS",
+            "CARGO_PROFILE_RELEASE_LTO",
+            "CARGO_TARGET_X_LINKER",
+        ];
+        assert!(flags.into_iter().all(is_flag));
+        let others = [
+            "ARM_CLIENT_SECRET",
+            "CC_TOKEN",
+            "CCACHE_DIR",
+            "ARGS",
+            "CARGO_TARGET_DIR",
+        ];
+        assert!(!others.into_iter().any(is_flag));
+    }
 }

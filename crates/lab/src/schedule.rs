@@ -264,11 +264,16 @@ fn metric_for(plan: &Plan, warm: &WarmUp) -> Result<(Metric, Option<String>), La
             Some("it times its own work, whatever else its process does".to_owned()),
         ),
         _ if let Some(scope) = &plan.scope => {
-            if plan.metric == Some(Metric::WallTime) {
+            let other = match plan.metric {
+                Some(Metric::WallTime) => Some("wall time under a function"),
+                Some(Metric::Instructions) => Some("instructions under a function"),
+                _ => None,
+            };
+            if let Some(other) = other {
                 let reason = format!(
-                    "samples know the CPU time under {scope}, and no other; leave away the scope, or --metric wall and the policy that asks for it"
+                    "samples know the CPU time under {scope}, and nothing else; leave away the scope, or the metric and the policy that asks for it"
                 );
-                return Err(refused("wall time under a function", &reason));
+                return Err(refused(other, &reason));
             }
             if !warm.reports {
                 let reason = format!(

@@ -178,7 +178,7 @@ fn growth_note(watch: &Watch) -> Option<String> {
             after_ns,
             cut_before,
         } => Some(format!(
-            "Copies of the stack were {} bytes at first and up to {} from {:.2} s on, when {}.",
+            "Copies of the stack were {} bytes at first, and grew to {} at {:.2} s, when {}.",
             watch.plan.stack_bytes,
             growth.stack_bytes(),
             *after_ns as f64 / 1e9,

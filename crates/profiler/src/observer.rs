@@ -69,6 +69,8 @@ pub(crate) struct Observer<'k> {
     tail: Vec<u8>,
     /// What is known of the stacks of threads beyond their copies.
     words: FxHashMap<ThreadId, Words>,
+    /// The room that they take.
+    words_held: usize,
     /// When the mappings of a process were read without finding anything new.
     maps_read: FxHashMap<u32, u64>,
     /// By CPU, what samples weigh where the period changes within the run.
@@ -108,13 +110,15 @@ pub(crate) struct Losses {
 impl Losses {
     /// A record was seen.
     pub(crate) fn record(&mut self, time_ns: u64) {
-        self.began_ns.get_or_insert(time_ns);
+        let began = self.began_ns.get_or_insert(time_ns);
+        *began = time_ns.min(*began);
     }
 
     /// Records were lost.
     pub(crate) fn lost(&mut self, time_ns: u64) {
-        self.first_ns.get_or_insert(time_ns);
-        self.last_ns = time_ns;
+        let first = self.first_ns.get_or_insert(time_ns);
+        *first = time_ns.min(*first);
+        self.last_ns = time_ns.max(self.last_ns);
     }
 
     /// The first and the last of them, nanoseconds from the first record on; `None` when none was told
@@ -128,6 +132,10 @@ impl Losses {
 
 /// What runs on a CPU that has nothing to do.
 const IDLE: u32 = 0;
+
+/// So many words of stacks are remembered, of all threads together: 4 MiB. Beyond it all are
+/// forgotten, since most threads have ended by then.
+const MOST_WORDS: usize = 1 << 18;
 
 /// How many words stand before the addresses of a raw chain.
 const CHAIN_HEAD: usize = 2;
@@ -151,6 +159,7 @@ impl<'k> Observer<'k> {
             trails: Trails::default(),
             tail: Vec::new(),
             words: FxHashMap::default(),
+            words_held: 0,
             maps_read: FxHashMap::default(),
             periods: FxHashMap::default(),
             sampled_from_ns: 0,
@@ -384,15 +393,16 @@ impl<'k> Observer<'k> {
 
     /// Appends the user's frames to `self.chain`.
     fn unwind(&mut self, registers: Registers, stack: StackCopy<'_>, owner: &Owner) -> Walk {
-        self.walk(owner, |unwinder, code, found| {
+        self.walk(owner, registers.sp, |unwinder, code, found| {
             unwinder.unwind(code, registers, stack, found)
         })
     }
 
-    /// The same by any walk.
+    /// The same by any walk, from a stack pointer on.
     fn walk(
         &mut self,
         owner: &Owner,
+        sp: u64,
         walk: impl FnOnce(&mut StackUnwinder, Code<'_>, &mut Found<'_>) -> Walk,
     ) -> Walk {
         let Knowledge { binaries, unwinder } = &mut *self.knowledge;
@@ -408,6 +418,11 @@ impl<'k> Observer<'k> {
             },
         );
         self.trails.put(owner.thread, trail);
+        if walk.sure.is_none() {
+            // Whatever its end was, the walk came so far within the copy.
+            let needed = walk.outermost_sp.saturating_sub(sp);
+            self.needed_bytes = self.needed_bytes.max(needed);
+        }
         walk
     }
 
@@ -424,8 +439,9 @@ impl<'k> Observer<'k> {
         };
         let mut tail = std::mem::take(&mut self.tail);
         let mut words = self.words.remove(&owner.thread).unwrap_or_default();
+        self.words_held -= words.room();
         let mut stack = CopyAndTail::new(pid, registers.sp, copy, &mut tail, &mut words);
-        let walk = self.walk(owner, |unwinder, code, found| {
+        let walk = self.walk(owner, registers.sp, |unwinder, code, found| {
             unwinder.unwind_memory(code, registers, &mut stack, found)
         });
         self.tail = tail;
@@ -439,8 +455,6 @@ impl<'k> Observer<'k> {
         let end = match walk.sure {
             None => {
                 if walk.end == StackEnd::Complete {
-                    let needed = walk.outermost_sp.saturating_sub(registers.sp);
-                    self.needed_bytes = self.needed_bytes.max(needed);
                     if copy.is_full() {
                         words.keep();
                     }
@@ -462,6 +476,11 @@ impl<'k> Observer<'k> {
             }
         };
         if words.are_known() {
+            self.words_held += words.room();
+            if self.words_held > MOST_WORDS {
+                self.words.clear();
+                self.words_held = words.room();
+            }
             self.words.insert(owner.thread, words);
         }
         end

@@ -276,10 +276,11 @@ pub enum Unsampled {
 /// How stacks are taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StackMode {
-    /// Registers and a copy of the stack, unwound through call frame information. The copy is small
-    /// at first, so that shallow programs stay cheap; when a stack comes back cut, copies of up to
-    /// the kernel's ceiling (just under 64 KiB) are made from then on, by this recorder also in
-    /// later runs. The profile's meta tells the sizes, and how many stacks were cut before.
+    /// Registers and a copy of the stack, unwound through call frame information. The copy is large
+    /// at first (16 KiB from 4,000 samples a second on), becomes small when the first hundred
+    /// samples have shown that less is enough, and grows again, up to the kernel's ceiling (just
+    /// under 64 KiB), when stacks come back cut; this recorder keeps the size for later runs. The
+    /// profile's meta tells the sizes.
     Adaptive {
         /// What becomes of stacks that reach beyond the copy.
         tail: Tail,

@@ -50,6 +50,11 @@ impl Words {
         std::mem::swap(&mut self.before, &mut self.now);
     }
 
+    /// So many words have room.
+    pub(crate) fn room(&self) -> usize {
+        self.before.capacity() + self.now.capacity()
+    }
+
     /// Whether there is anything to remember.
     pub(crate) fn are_known(&self) -> bool {
         !self.before.is_empty()

@@ -139,8 +139,9 @@ fn disagreement(facts: &Facts<'_>) -> Option<String> {
     })
 }
 
-/// Whether the runs wait more than they compute, of their own accord.
-fn sleeping(comparison: &Comparison) -> Option<String> {
+/// Whether most runs wait more than they compute, of their own accord and not for a CPU, where CPU
+/// time judges.
+pub(crate) fn mostly_sleep(comparison: &Comparison) -> bool {
     let asleep = |run: &Run| {
         let metrics = &run.metrics;
         let busy = metrics
@@ -150,8 +151,11 @@ fn sleeping(comparison: &Comparison) -> Option<String> {
     };
     let runs = comparison.pairs.iter().flat_map(|p| [&p.base, &p.head]);
     let count = runs.filter(|run| asleep(run)).count();
-    let mostly = count > comparison.pairs.len() && comparison.metric == Metric::CpuTime;
-    mostly.then(|| {
+    count > comparison.pairs.len() && comparison.metric == Metric::CpuTime
+}
+
+fn sleeping(comparison: &Comparison) -> Option<String> {
+    mostly_sleep(comparison).then(|| {
         "the runs wait more than they compute, and CPU time says nothing about waiting".to_owned()
     })
 }

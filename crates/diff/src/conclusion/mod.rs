@@ -4,6 +4,7 @@ mod checks;
 mod conclude;
 mod metrics;
 
+pub(crate) use checks::mostly_sleep;
 pub use checks::noise;
 pub use conclude::conclude;
 
@@ -241,7 +242,8 @@ pub enum Step {
 /// Why the measurement ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum StopReason {
-    /// The outcome is reached and the interval is as narrow as asked for.
+    /// The outcome is reached and the interval is as narrow as asked for, or as many pairs as are
+    /// spent on that have run.
     Precise,
     /// As many pairs as allowed have run.
     MaxPairs,

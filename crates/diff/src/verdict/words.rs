@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::table::{Facts, Reason};
 use crate::attribution::{AttributionKind, Decomposition, Hot, LEAST_CAPTURED};
 use crate::changes::is_script;
-use crate::conclusion::{MetricRow, Outcome, Quantity};
+use crate::conclusion::{MetricRow, Outcome, Quantity, mostly_sleep};
 use crate::statistics::FEWEST_PAIRS;
 use crate::values::{Comparison, Estimate, FunctionRow, Metric};
 use crate::witness::Instructions;
@@ -50,9 +50,9 @@ pub(crate) fn sentence(facts: &Facts<'_>, reason: Reason) -> String {
         ),
         Reason::RunTooShort { time_ns } => match mostly_waits(facts) {
             Some(wall_ns) => format!(
-                "a run takes only {:.1} ms of cpu time in {:.1} s of wall time: it waits for the most part, so let wall time decide with --metric wall ({}).",
+                "a run takes only {:.1} ms of cpu time in {:.1} ms of wall time: it waits for the most part, so let wall time decide with --metric wall ({}).",
                 time_ns / 1e6,
-                wall_ns / 1e9,
+                wall_ns / 1e6,
                 effect(facts)
             ),
             None => format!(
@@ -266,12 +266,9 @@ fn metric_word(facts: &Facts<'_>) -> Cow<'static, str> {
 /// Wall time of a run of base, in nanoseconds, where CPU time decides and hardly any of it is that.
 fn mostly_waits(facts: &Facts<'_>) -> Option<f64> {
     let is_wall = |row: &&MetricRow| row.quantity == Quantity::WallTime;
-    let cpu = facts.metrics.first()?;
     let wall = facts.metrics.iter().find(is_wall)?;
-    let waits = facts.comparison.metric == Metric::CpuTime
-        && wall.base > 2.0 * cpu.base
-        && wall.base >= facts.comparison.rule.shortest_run_ns as f64;
-    waits.then_some(wall.base)
+    let is_long = wall.base >= facts.comparison.rule.shortest_run_ns as f64;
+    (is_long && mostly_sleep(facts.comparison)).then_some(wall.base)
 }
 
 fn effect_of(row: &MetricRow, suffix: &str) -> String {

@@ -86,7 +86,7 @@ impl Observer<'_> {
             self.chain.push(registers.ip);
             return StackEnd::Unknown;
         }
-        let walk = self.walk(owner, |unwinder, code, found| {
+        let walk = self.walk(owner, registers.sp, |unwinder, code, found| {
             unwinder.unwind_memory(code, registers, stack, found)
         });
         walk.end

@@ -3,7 +3,9 @@
 //! The kernel carries the largest resident set that a process had before `execve` over to the
 //! program it becomes (`exec_mmap` in `fs/exec.c`), and a child of ours begins with a copy of our
 //! heap. So all memory that the child does not need is left out of the fork (`MADV_DONTFORK`),
-//! which also makes a fork as quick as that of a small process.
+//! which also makes a fork as quick as that of a small process. For that moment another thread of
+//! this process may not `fork` either: its child would lack the same memory. What starts processes by
+//! `posix_spawn` or `vfork` shares it and is not concerned.
 //!
 //! Between its fork and the exec, the child uses system calls alone, by `syscall`, which needs
 //! nothing but the thread's `errno`.
@@ -93,14 +95,18 @@ pub(crate) fn fork_held(plan: &ChildPlan) -> io::Result<Pid> {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _alone = ONE_AT_A_TIME.lock();
     let life = Life::new(plan);
-    let left_out = LeftOut::all_but(&life.kept());
+    let kept = life.kept();
+    let left_out = LeftOut::all_but(&kept);
+    // What an earlier fork left out may have been moved meanwhile (`mremap`), mark and all. Holes in
+    // these ranges are passed over.
+    LeftOut::advise(&kept, libc::MADV_DOFORK);
     let masked = Masked::all()?;
     // SAFETY: the child goes its own way at once; all signals are blocked.
     let child = unsafe { clone_child(plan.numbers.cgroup) };
     if child == 0 {
         // SAFETY: this is the child. `life` was made before the fork, and all that the child uses
         // was kept: its texts, its vectors, this stack and the thread's own data; code and static
-        // data belong to files.
+        // data are never left out.
         unsafe { child_life(&life) }
     }
     let pid = pid_of(child);
@@ -159,12 +165,12 @@ impl LeftOut {
             }
         }
         let left_out = LeftOut(spare);
-        left_out.advise(libc::MADV_DONTFORK);
+        LeftOut::advise(&left_out.0, libc::MADV_DONTFORK);
         left_out
     }
 
-    fn advise(&self, advice: c_int) {
-        for range in &self.0 {
+    fn advise(ranges: &[Range<usize>], advice: c_int) {
+        for range in ranges {
             // SAFETY: the advice concerns the memory of future children alone. It may miss (another
             // thread has unmapped the range meanwhile), which leaves the child a larger copy, and
             // its peak of memory is read from the kernel.
@@ -181,7 +187,7 @@ impl LeftOut {
 
 impl Drop for LeftOut {
     fn drop(&mut self) {
-        self.advise(libc::MADV_DOFORK);
+        LeftOut::advise(&self.0, libc::MADV_DOFORK);
     }
 }
 

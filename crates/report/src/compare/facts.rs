@@ -171,7 +171,6 @@ fn change(fraction: f64) -> String {
     format!("{} {word}", percent(fraction.abs()))
 }
 
-/// What a keep needs, where that is more than the margin.
 /// `12.4 runs a second at base, 15.1 at head, 8 at once`.
 fn throughput(comparison: &Comparison, conclusion: &Conclusion) -> Option<String> {
     let setup = &comparison.setup;
@@ -189,6 +188,7 @@ fn throughput(comparison: &Comparison, conclusion: &Conclusion) -> Option<String
     })
 }
 
+/// What a keep needs, where that is more than the margin.
 fn policy(comparison: &Comparison) -> Option<String> {
     let rule = &comparison.rule;
     if comparison.policy == hotproof_diff::Policy::STATISTICAL {
@@ -342,9 +342,15 @@ pub(super) fn machine(comparison: &Comparison, conclusion: &Conclusion) -> Strin
 }
 
 fn pairs(comparison: &Comparison, conclusion: &Conclusion) -> String {
+    let rule = comparison.rule;
+    let most = match conclusion.decided_at {
+        Some(_) => rule.precision_pairs.min(rule.max_pairs),
+        None => rule.max_pairs,
+    };
     let mut text = format!(
         "{} of at most {}",
-        conclusion.pairs, comparison.rule.max_pairs
+        conclusion.pairs,
+        most.max(conclusion.pairs)
     );
     if let Some(at) = conclusion.decided_at {
         text += &format!(", decided after {at}");

@@ -136,7 +136,7 @@ fn skip_specifications(table: &mut Slice<'_>) -> Result<(), Error> {
                     return Err(Error::BadUnsignedLeb128);
                 }
                 if form == u64::from(IMPLICIT_CONST) {
-                    rest.skip_leb128()?;
+                    rest.read_sleb128()?;
                 }
                 at = bytes.len() - rest.len();
             }

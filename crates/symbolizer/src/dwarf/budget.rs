@@ -17,6 +17,11 @@ impl Budget {
         Budget(Cell::new(steps))
     }
 
+    /// How many steps are left.
+    pub(crate) fn left(&self) -> u64 {
+        self.0.get()
+    }
+
     /// Takes steps, or says that there are not so many left.
     #[inline]
     pub(crate) fn spend(&self, steps: u64) -> Result<(), DwarfError> {

@@ -180,12 +180,21 @@ fn find_abbreviation<'a>(
 ) -> Result<Abbreviation<'a>, DwarfError> {
     let mut table = *dwarf.debug_abbrev.reader();
     table.skip(header.debug_abbrev_offset().0)?;
-    let whole = table.len();
+    // No more is scanned than is paid for.
+    let room = budget.left().saturating_add(FREE_SCAN_BYTES);
+    let whole = usize::try_from(room).map_or(table.len(), |room| room.min(table.len()));
+    let is_cut = whole < table.len();
+    table.truncate(whole)?;
     let found = loop {
-        match abbreviations::next(&mut table)? {
-            Some((found, abbreviation)) if found == code => break Some(abbreviation),
-            Some(_) => {}
-            None => break None,
+        match abbreviations::next(&mut table) {
+            Ok(Some((found, abbreviation))) if found == code => break Some(abbreviation),
+            Ok(Some(_)) => {}
+            Ok(None) => break None,
+            Err(_) if is_cut => {
+                budget.spend(budget.left())?;
+                return Err(DwarfError::Exhausted);
+            }
+            Err(error) => return Err(error.into()),
         }
     };
     let scanned = (whole - table.len()) as u64;

@@ -172,8 +172,10 @@ impl<'a> Walk<'_, 'a> {
                 Some(sibling) => input.skip((sibling.0 - next.0).min(input.len()))?,
                 None => plans.hop_children(&mut input)?,
             }
+            let end = UnitOffset(first.0 + whole.len() - input.len());
+            // What is left out is gone over once more in each round.
+            self.budget.spend(end.0.saturating_sub(next.0) as u64)?;
             if is_function || self.types_hold_code {
-                let end = UnitOffset(first.0 + whole.len() - input.len());
                 skipped.push((next, Some(end)));
             }
         }
