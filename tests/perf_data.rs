@@ -188,6 +188,25 @@ fn compressed_recordings_agree_with_perf_script() {
     agree("compressed", &FRAME_POINTERS, &arguments);
 }
 
+/// So large that stacks are interned by name while the records are read: the same whether the cache
+/// knows the names or not.
+#[test]
+fn large_recordings_read_the_same_with_and_without_names() {
+    let test = "large_recordings";
+    let _machine = alone();
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let copies = ["-e", "cpu-clock", "--call-graph", "dwarf,65528"];
+    let data = match record(folder, &NO_FRAME_POINTERS, &copies) {
+        Ok(data) => data,
+        Err(reason) => return skip_or_fail(test, &reason),
+    };
+    let bytes = data.metadata().unwrap().len();
+    assert!(bytes >= 32 << 20, "{bytes} bytes are not read by name");
+    let ours = by_us(folder, &["perf.data", "--weight", "cpu"], None);
+    assert!(ours["leaf"].0 > 50_000_000 && ours["main"].1 > ours["leaf"].1);
+}
+
 /// Everything is a record, the events and the machine's name too.
 #[test]
 fn recordings_from_a_pipe_agree_with_perf_script() {

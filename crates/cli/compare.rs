@@ -36,7 +36,12 @@ pub(crate) fn run(arguments: &Compare, voice: Voice) -> Outcome {
         }
         // One that cannot be measured takes nothing from the others.
         match measure_at(Some(&top), options, voice) {
-            Ok(measured) => whole.add(name, measured, &top, &arguments.keep)?,
+            Ok(measured) => {
+                if let Err(failure) = whole.add(name, measured, &top, &arguments.keep) {
+                    whole.lose(failure);
+                    break;
+                }
+            }
             Err(failure) => {
                 if whole.fail(name, failure) == Exit::Interrupted {
                     break;

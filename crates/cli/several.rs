@@ -82,7 +82,13 @@ impl Several {
         }
     }
 
-    /// Prints and writes what all come to. The last failure is returned, those before it are told.
+    /// Remembers a failure that is no workload's own.
+    pub(crate) fn lose(&mut self, failure: Failure) {
+        self.failures.push(failure);
+    }
+
+    /// Prints and writes what all come to. One failure is returned, an interruption before all others
+    /// and else the first; the others are told.
     pub(crate) fn end(mut self, places: Places) -> Outcome {
         if self.json {
             output::print(&joined(&self.documents, self.count > 1))?;
@@ -93,21 +99,23 @@ impl Several {
         {
             self.failures.push(failure);
         }
-        let last = self.failures.pop();
+        let is_interrupted = |it: &Failure| it.exit() == Exit::Interrupted;
+        let chosen = self.failures.iter().position(is_interrupted).unwrap_or(0);
+        let failed = (!self.failures.is_empty()).then(|| self.failures.remove(chosen));
         for failure in &self.failures {
             output::say(&failure.to_string());
         }
         let verdict = over_all(self.done.iter().map(|it| it.conclusion.verdict));
         let exit = Exit::Code(verdict.exit_code());
         if self.count > 1 && !self.json && !self.done.is_empty() {
-            let word = match &last {
+            let word = match &failed {
                 None => verdict.label(),
                 Some(_) => "failed",
             };
-            let exit = last.as_ref().map_or(exit, Failure::exit);
+            let exit = failed.as_ref().map_or(exit, Failure::exit);
             output::print(&self.closing(word, exit))?;
         }
-        last.map_or(Ok(exit), Err)
+        failed.map_or(Ok(exit), Err)
     }
 
     /// One line for all, since there is one exit code for all.

@@ -13,7 +13,7 @@ use crate::compare_arguments::Verdict;
 use crate::failure::{Code, Failure, Outcome};
 use crate::output::{PendingFile, Voice};
 use crate::page::{Measured, write_page};
-use crate::{cache, interrupt, log, terminal};
+use crate::{cache, interrupt, log, output, terminal};
 
 pub(crate) fn run(arguments: &Verdict, voice: Voice) -> Outcome {
     let (comparison, place) = log::read(arguments.log.as_deref())?;
@@ -42,11 +42,16 @@ fn tell(decided: Measured, page: Option<PendingFile>, arguments: &Verdict) -> Ou
     let outcome = show(comparison, conclusion, arguments.json, place);
     let record = place.unwrap_or_default();
     let kept = arguments.keep.write(comparison, conclusion, record);
-    if let Some(page) = page {
-        write_page(page, &[decided])?;
+    let paged = page.map_or(Ok(()), |page| write_page(page, &[decided]));
+    // The first failure is returned, those after it are told.
+    let mut whole = outcome;
+    for failure in [kept, paged].into_iter().filter_map(Result::err) {
+        match whole {
+            Ok(_) => whole = Err(failure),
+            Err(_) => output::say(&failure.to_string()),
+        }
     }
-    kept?;
-    outcome
+    whole
 }
 
 /// Measures more pairs, and logs all of them together.

@@ -18,6 +18,8 @@ use crate::file::expansion_limit;
 const LE: LittleEndian = LittleEndian;
 /// No file has so much to load.
 const LARGEST_ADDRESS: u64 = 1 << 46;
+/// Addresses of 32 bits end here.
+const LARGEST_ADDRESS_32: u64 = 1 << 32;
 
 /// An object file whose sections have addresses.
 pub(crate) struct Placed {
@@ -73,6 +75,10 @@ fn addresses<H: Headers>(file: &ElfFile<'_, H>) -> Result<Vec<u64>, String> {
         let is_code = section.sh_flags(LE).contains(elf::SHF_EXECINSTR);
         (!is_text, !is_code, *number)
     });
+    let largest = match file.is_64() {
+        true => LARGEST_ADDRESS,
+        false => LARGEST_ADDRESS_32,
+    };
     let mut addresses = vec![0; order.len()];
     let mut next = 0u64;
     for (number, section) in order {
@@ -82,7 +88,7 @@ fn addresses<H: Headers>(file: &ElfFile<'_, H>) -> Result<Vec<u64>, String> {
         let size: u64 = section.sh_size(LE).into();
         let start = next.checked_next_multiple_of(section.sh_addralign(LE).into().max(1));
         let end = start.and_then(|start| start.checked_add(size));
-        let (Some(start), Some(end)) = (start, end.filter(|&end| end < LARGEST_ADDRESS)) else {
+        let (Some(start), Some(end)) = (start, end.filter(|&end| end < largest)) else {
             return Err(format!("section {number} claims {size} bytes of memory"));
         };
         (addresses[number], next) = (start, end);

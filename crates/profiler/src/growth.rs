@@ -147,10 +147,21 @@ impl Growth {
         if to == self.at {
             return Ok(());
         }
-        self.steps[to].each(Counter::enable)?;
+        if let Err(error) = self.steps[to].each(Counter::enable) {
+            // On the CPUs where it is on already, both would sample. That the first error is told is
+            // enough.
+            let _ = self.steps[to].each(Counter::disable);
+            return Err(error);
+        }
         let from = std::mem::replace(&mut self.at, to);
         self.history.push(self.stack_bytes());
         self.steps[from].each(Counter::disable)
+    }
+
+    /// The size before the one that is copied now.
+    pub(crate) fn bytes_before(&self) -> u32 {
+        let before = self.history.len().checked_sub(2);
+        before.map_or(self.stack_bytes(), |at| self.history[at])
     }
 
     /// All sampling events.

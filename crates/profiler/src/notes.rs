@@ -178,8 +178,8 @@ fn growth_note(watch: &Watch) -> Option<String> {
             after_ns,
             cut_before,
         } => Some(format!(
-            "Copies of the stack were {} bytes at first, and grew to {} at {:.2} s, when {}.",
-            watch.plan.stack_bytes,
+            "Copies of the stack grew from {} to {} bytes at {:.2} s, when {}.",
+            growth.bytes_before(),
             growth.stack_bytes(),
             *after_ns as f64 / 1e9,
             match cut_before {
@@ -188,7 +188,7 @@ fn growth_note(watch: &Watch) -> Option<String> {
             }
         )),
         Stage::Refused(error) => Some(format!(
-            "Copies of the stack could not grow beyond {} bytes: {error}.",
+            "Copies of the stack stayed at {} bytes: {error}.",
             growth.stack_bytes()
         )),
     }

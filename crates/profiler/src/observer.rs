@@ -14,7 +14,6 @@ use crate::growth::Cut;
 use crate::jitter::Periods;
 use crate::registers::Registers;
 use crate::request::Tail;
-use crate::space::AddressSpace;
 use crate::stacks::{Place, Stacks};
 use crate::tail::{CopyAndTail, Root, Roots, Words};
 use crate::trail::Trails;
@@ -369,7 +368,8 @@ impl<'k> Observer<'k> {
             bytes: sample.stack,
             reserved_bytes: sample.reserved_stack_bytes,
         };
-        if sample.in_kernel && stack.bytes.len() == 0 && self.is_gone(registers, space) {
+        // Within `execve` the memory that the registers speak of is gone while they are not.
+        if sample.in_kernel && stack.bytes.len() == 0 && space.find(registers.ip).is_none() {
             return StackEnd::Complete;
         }
         let end = match self.user_stacks {
@@ -484,15 +484,6 @@ impl<'k> Observer<'k> {
             self.words.insert(owner.thread, words);
         }
         end
-    }
-
-    /// Whether the memory that the registers speak of is gone while they are not: within `execve` and at
-    /// a thread's end. A thread in a system call has just used its stack, of which nothing could be
-    /// copied.
-    fn is_gone(&self, registers: Registers, space: &AddressSpace) -> bool {
-        let binaries = &self.knowledge.binaries;
-        space.find(registers.ip).is_none()
-            || Code { space, binaries }.is_after_system_call(registers.ip)
     }
 
     fn push_kernel_frames(&mut self, sample: &Sample<'_>) {

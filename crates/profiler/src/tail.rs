@@ -349,19 +349,23 @@ mod tests {
         }
     }
 
+    /// Our own stack from `bottom` on, of which `copied` was copied, all that there was room for.
+    fn stack_of<'a>(
+        bottom: u64,
+        copied: &'a [u8],
+        buffer: &'a mut Vec<u8>,
+        words: &'a mut Words,
+    ) -> CopyAndTail<'a> {
+        CopyAndTail::new(own_pid(), bottom, full(copied), buffer, words)
+    }
+
     /// Words beyond the copy come from the memory, those within it from the copy.
     #[test]
     fn what_the_copy_lacks_is_read() {
         let words: Vec<u64> = (0..20_000).collect();
         let (mut buffer, mut words_before) = (Vec::new(), Words::default());
         let (bottom, copied) = (words.as_ptr().addr() as u64, bytes_of(&words[..512]));
-        let mut stack = CopyAndTail::new(
-            own_pid(),
-            bottom,
-            full(&copied),
-            &mut buffer,
-            &mut words_before,
-        );
+        let mut stack = stack_of(bottom, &copied, &mut buffer, &mut words_before);
         assert_eq!(stack.word(bottom + 8 * 500), Ok(500));
         stack.returned(bottom + 8 * 500, 500);
         assert!(!stack.is_live());
@@ -381,23 +385,11 @@ mod tests {
         let copied = bytes_of(&words[..512]);
         (words[499], words[500]) = (0, 0);
         let bottom = words.as_ptr().addr() as u64;
-        let mut stack = CopyAndTail::new(
-            own_pid(),
-            bottom,
-            full(&copied),
-            &mut buffer,
-            &mut words_before,
-        );
+        let mut stack = stack_of(bottom, &copied, &mut buffer, &mut words_before);
         assert_eq!(stack.word(bottom + 8 * 600), Err(()));
         assert!(stack.cuts_off(bottom + 8 * 600));
         for (returned, expected) in [(500, Err(())), (501, Ok(600))] {
-            let mut stack = CopyAndTail::new(
-                own_pid(),
-                bottom,
-                full(&copied),
-                &mut buffer,
-                &mut words_before,
-            );
+            let mut stack = stack_of(bottom, &copied, &mut buffer, &mut words_before);
             for index in [499, returned] {
                 assert_eq!(stack.word(bottom + 8 * index), Ok(index));
             }
@@ -417,13 +409,7 @@ mod tests {
         let bottom = words.as_ptr().addr() as u64;
         for (outermost, expected) in [(5, Ok(9_000)), (3, Err(()))] {
             let (mut buffer, mut words_before) = (Vec::new(), Words::default());
-            let mut stack = CopyAndTail::new(
-                own_pid(),
-                bottom,
-                full(&copied),
-                &mut buffer,
-                &mut words_before,
-            );
+            let mut stack = stack_of(bottom, &copied, &mut buffer, &mut words_before);
             for index in [3, outermost] {
                 assert_eq!(stack.word(bottom + 8 * index), Ok(index));
                 stack.returned(bottom + 8 * index, index);

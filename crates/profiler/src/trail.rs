@@ -38,7 +38,7 @@ impl Trails {
         if self.marks + trail.marks.len() > MOST_MARKS {
             *self = Trails::default();
         }
-        if trail.marks.len() <= MOST_MARKS {
+        if (1..=MOST_MARKS).contains(&trail.marks.len()) {
             self.marks += trail.marks.len();
             self.by_thread.insert(thread, trail);
         }

@@ -286,20 +286,6 @@ impl Code<'_> {
         false
     }
 
-    /// Whether an address lies right behind a system call, which is where a thread in the kernel will
-    /// go on.
-    #[cfg(target_arch = "x86_64")]
-    pub(crate) fn is_after_system_call(self, address: u64) -> bool {
-        const SYSCALL: &[u8] = &[0x0f, 0x05];
-        self.bytes_at(address.wrapping_sub(SYSCALL.len() as u64))
-            .starts_with(SYSCALL)
-    }
-
-    #[cfg(not(target_arch = "x86_64"))]
-    pub(crate) fn is_after_system_call(self, _address: u64) -> bool {
-        false
-    }
-
     /// The code from an address on, as the file has it; empty when it is not known.
     #[cfg(target_arch = "x86_64")]
     fn bytes_at(&self, address: u64) -> &[u8] {

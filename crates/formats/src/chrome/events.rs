@@ -62,8 +62,8 @@ pub(super) struct TraceSample {
 pub(super) struct Trace {
     pub(super) stack_frames: BTreeMap<String, StackFrame>,
     pub(super) samples: Vec<TraceSample>,
-    /// What our own writer says of times; anything in the file of another.
-    pub(super) metadata: Value,
+    /// What our own writer says of times; anything, or nothing, in the file of another.
+    pub(super) shown_weight: Value,
     /// Whether the list of events was closed.
     pub(super) is_closed: bool,
 }
@@ -133,7 +133,7 @@ impl<'de> Visitor<'de> for &mut State<'_> {
                 "traceEvents" => map.next_value_seed(Events(self))?,
                 "stackFrames" => self.trace.stack_frames = map.next_value()?,
                 "samples" => self.trace.samples = map.next_value()?,
-                "metadata" => self.trace.metadata = map.next_value()?,
+                "metadata" => self.trace.shown_weight = map.next_value_seed(WeightAlone)?,
                 _ => {
                     map.next_value::<IgnoredAny>()?;
                 }
@@ -144,6 +144,67 @@ impl<'de> Visitor<'de> for &mut State<'_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<(), A::Error> {
         Events(self).visit_seq(list)
+    }
+}
+
+/// What stands for `weight` in an object; null where there is none. Nothing else is held, however long
+/// the metadata of another program is.
+struct WeightAlone;
+
+impl<'de> DeserializeSeed<'de> for WeightAlone {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for WeightAlone {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("metadata")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
+        let mut weight = Value::Null;
+        while let Some(name) = map.next_key::<String>()? {
+            if name == "weight" {
+                weight = map.next_value()?;
+            } else {
+                map.next_value::<IgnoredAny>()?;
+            }
+        }
+        Ok(weight)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Value, A::Error> {
+        while list.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Value::Null)
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Value, E> {
+        Ok(Value::Null)
     }
 }
 

@@ -51,7 +51,7 @@ pub(crate) fn read(bytes: &[u8], limits: Limits) -> Result<(Profile, Vec<String>
         note(slices, "events of slices, since the file has samples");
         let mut builder = Builder::new(limits, cpuprofile::weights());
         dropped.extend(add_pieces(&mut builder, &found)?);
-        shown = ShownWeight::deserialize(&trace.metadata["weight"]).ok();
+        shown = ShownWeight::deserialize(&trace.shown_weight).ok();
         builder
     } else if !trace.samples.is_empty() {
         note(slices, "events of slices, since the file has samples");

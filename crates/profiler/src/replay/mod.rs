@@ -132,7 +132,7 @@ pub fn read_file(file: &File, options: &Options) -> Result<Imported, ReplayError
 
 /// As [`read`] or [`read_file`] with [`SampleRows::Summed`], whatever the options say of rows, but
 /// locations of one name are one: for readers that look at names and weights alone. `alike` is
-/// asked once for an address of an image.
+/// asked at most once for an address of an image as an instruction, and once as a return address.
 ///
 /// # Errors
 /// As [`read_file`].

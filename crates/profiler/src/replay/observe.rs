@@ -108,6 +108,24 @@ pub(super) struct Observer<'a> {
     pub(super) span_ns: Option<(u64, u64)>,
 }
 
+/// What finds the images of a process's addresses, of fields of an observer: a method would borrow
+/// all of them.
+macro_rules! images {
+    ($observer:ident, $owner:expr) => {
+        Images {
+            world: &mut $observer.world,
+            binaries: &mut $observer.binaries,
+            owner: $owner,
+            kernel: $observer.kernel,
+            kernel_image: &mut $observer.kernel_image,
+            guest_image: &mut $observer.guest_image,
+            opened: &mut $observer.opened,
+            placed: &mut $observer.placed,
+            gaps: &mut $observer.gaps,
+        }
+    };
+}
+
 impl<'a> Observer<'a> {
     /// An observer that has seen nothing. Stacks are unwound when `unwinding` says so. Rows are
     /// summed over stacks of the same names when `alike` is there.
@@ -398,34 +416,11 @@ impl<'a> Observer<'a> {
 
     /// Finds the locations of the chain in `self.steps`; their print.
     fn locate(&mut self, owner: &Owner) -> Result<Fingerprint, SinkError> {
-        let Observer {
-            alike_chains,
-            alike,
-            profile,
-            world,
-            binaries,
-            kernel,
-            kernel_image,
-            guest_image,
-            opened,
-            placed,
-            gaps,
-            steps,
-            ..
-        } = self;
-        let mut images = Images {
-            world,
-            binaries,
-            owner,
-            kernel: *kernel,
-            kernel_image,
-            guest_image,
-            opened,
-            placed,
-            gaps,
-        };
-        let alike = alike.as_mut().map(|alike| &mut **alike as &mut Alike<'_>);
-        alike_chains.locate(steps, profile, alike, &mut images)
+        let mut images = images!(self, owner);
+        let alike = self.alike.as_mut();
+        let alike = alike.map(|alike| &mut **alike as &mut Alike<'_>);
+        let (steps, profile) = (&mut self.steps, &mut self.profile);
+        self.alike_chains.locate(steps, profile, alike, &mut images)
     }
 
     /// The stack of the chain in `self.steps`, which the thread has not shown yet.
@@ -435,32 +430,8 @@ impl<'a> Observer<'a> {
         space: u64,
         owner: &Owner,
     ) -> Result<Option<StackId>, SinkError> {
-        let Observer {
-            chains,
-            profile,
-            world,
-            binaries,
-            kernel,
-            kernel_image,
-            guest_image,
-            opened,
-            placed,
-            gaps,
-            steps,
-            ..
-        } = self;
         let mut error = None;
-        let mut images = Images {
-            world,
-            binaries,
-            owner,
-            kernel: *kernel,
-            kernel_image,
-            guest_image,
-            opened,
-            placed,
-            gaps,
-        };
+        let mut images = images!(self, owner);
         let place = |step, profile: &mut Profile| match images.place(step, profile) {
             Ok(place) => place,
             Err(e) => {
@@ -468,7 +439,8 @@ impl<'a> Observer<'a> {
                 (None, step.address)
             }
         };
-        let id = chains.intern(thread, space, steps, profile, place);
+        let (steps, profile) = (&mut self.steps, &mut self.profile);
+        let id = self.chains.intern(thread, space, steps, profile, place);
         match error {
             Some(error) => Err(error),
             None => Ok(id),

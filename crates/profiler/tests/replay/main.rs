@@ -231,7 +231,6 @@ fn another_event_is_read_when_asked_for_or_when_the_first_never_fired() {
     assert_eq!(error.to_string(), text);
 }
 
-/// Rows of sums have the same weights for each thread, stack and end as single samples have.
 /// Sums of weights by thread, stack and end.
 fn sums(profile: &Profile) -> BTreeMap<(ThreadId, Option<StackId>, StackEnd), Vec<i64>> {
     let samples = &profile.samples;
@@ -248,6 +247,7 @@ fn sums(profile: &Profile) -> BTreeMap<(ThreadId, Option<StackId>, StackEnd), Ve
     sums
 }
 
+/// Rows of sums have the same weights for each thread, stack and end as single samples have.
 #[test]
 fn sums_hold_what_single_samples_hold() {
     let mut r = family();

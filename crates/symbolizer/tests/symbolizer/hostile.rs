@@ -134,6 +134,46 @@ main:   nop
     );
 }
 
+/// Functions without an address, each within the one before it, have no owner for any address: each
+/// round of the walk goes one deeper, over all that is left. The work has an end, which is told.
+#[test]
+fn functions_in_functions_without_end_are_given_up() {
+    let scratch = Scratch::new();
+    scratch.write(
+        "main.s",
+        "
+        .text
+        .globl main
+        .type main, @function
+main:   nop
+        ret
+.Lend:
+        .size main, .Lend - main
+        .section .debug_abbrev
+        .byte 1, 0x11, 1, 0x11, 1, 0x12, 7, 0, 0
+        .byte 2, 0x2e, 1, 0, 0
+        .byte 0
+        .section .debug_info
+        .long .Lafter - .Lversion
+.Lversion:
+        .value 4
+        .long .debug_abbrev
+        .byte 8
+        .byte 1
+        .quad main
+        .quad .Lend - main
+        .fill 20000, 1, 2
+        .fill 20001, 1, 0
+.Lafter:
+        .section .note.GNU-stack
+",
+    );
+    scratch.run("gcc -no-pie main.s -o program");
+    let found = names(&scratch.path("program"));
+    assert!((0..found.len()).any(|at| found.symbol(at).is_some()));
+    assert_eq!(found.problems().len(), 1, "{:?}", found.problems());
+}
+
 /// A section of texts without an end: each name reaches to the end of the section.
 #[test]
 fn names_without_an_end_are_cut() {
