@@ -6,12 +6,14 @@
 
 #![allow(clippy::print_stdout)]
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::Ordering;
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 
 use hotproof_image::ImageFile;
@@ -52,6 +54,49 @@ fn skipped_for_want_of_perf(reason: &str) {
 
 /// Whether perf events are permitted; says so when they are not.
 fn sampling_works() -> bool {
+    Machine::share();
+    sampling_is_permitted()
+}
+
+/// The same for a test of how much is sampled, beside which no other test may run: on a CPU that is
+/// shared the period's changes take samples away.
+fn sampling_works_alone() -> bool {
+    Machine::have();
+    sampling_is_permitted()
+}
+
+/// The machine, which tests share or have alone until their threads end.
+enum Machine {
+    Shared {
+        _guard: RwLockReadGuard<'static, ()>,
+    },
+    Alone {
+        _guard: RwLockWriteGuard<'static, ()>,
+    },
+}
+
+static MACHINE: RwLock<()> = RwLock::new(());
+
+thread_local! {
+    static HELD: Cell<Option<Machine>> = const { Cell::new(None) };
+}
+
+impl Machine {
+    fn share() {
+        // Where one thread runs all tests, it still has what the last one had.
+        drop(HELD.take());
+        let _guard = MACHINE.read().unwrap_or_else(PoisonError::into_inner);
+        HELD.set(Some(Machine::Shared { _guard }));
+    }
+
+    fn have() {
+        drop(HELD.take());
+        let _guard = MACHINE.write().unwrap_or_else(PoisonError::into_inner);
+        HELD.set(Some(Machine::Alone { _guard }));
+    }
+}
+
+fn sampling_is_permitted() -> bool {
     match probe() {
         Ladder::Events { .. } => true,
         Ladder::Refused(refusal) => {
@@ -379,7 +424,7 @@ fn a_forked_child_is_followed() {
 /// where the events are those of whole CPUs, the period changes within the run. The rate stays.
 #[test]
 fn the_period_does_not_beat_against_the_program() {
-    if !sampling_works() {
+    if !sampling_works_alone() {
         return;
     }
     let folder = TempDir::new().unwrap();

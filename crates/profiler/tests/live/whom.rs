@@ -10,7 +10,7 @@ use hotproof_profiler::{
 use tempfile::TempDir;
 
 use crate::{Names, Started, assert_near, attach, build, ends_soon, has, record, request};
-use crate::{sampling_works, share, skipped};
+use crate::{sampling_works, sampling_works_alone, share, skipped};
 
 /// After its time a recording ends its command, politely: a shell's trap is run, and the profile has
 /// what came until then.
@@ -66,7 +66,7 @@ fn a_delay_leaves_the_beginning_out() {
 /// before its time.
 #[test]
 fn everything_is_seen() {
-    if !sampling_works() {
+    if !sampling_works_alone() {
         return;
     }
     let folder = TempDir::new().unwrap();
