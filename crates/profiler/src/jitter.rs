@@ -2,7 +2,9 @@
 //!
 //! Samples at a fixed distance beat against a program that does things at fixed intervals: where
 //! both distances are nearly equal, all samples see the same moment of each round. So the period is
-//! drawn anew some times a second, from a narrow range around the one that was asked for. Each
+//! changed some times a second, within a narrow range around the one that was asked for. Every
+//! second period lies as far on the other side as the one before it: drawn each for itself, the few
+//! periods of a run of two seconds gave a rate up to two parts in a hundred off. Each
 //! change begins a period from its start (`_perf_event_period` in kernel/events/core.c), which loses
 //! half a period on average and gives the samples a new phase besides; at four changes a second and
 //! 1 kHz that is one sample in five hundred.
@@ -26,8 +28,16 @@ pub(crate) struct Jitter {
     nominal: u64,
     every: u64,
     random: u64,
-    /// How many samples there were when the period of each event was changed; `None` before.
-    changed: Vec<Option<u64>>,
+    events: Vec<Change>,
+}
+
+/// The last change of one event.
+#[derive(Debug, Clone, Default)]
+struct Change {
+    /// How many samples there were then; `None` before the first.
+    samples: Option<u64>,
+    /// The period that makes up for this one, and comes next.
+    opposite: Option<u64>,
 }
 
 impl Jitter {
@@ -38,7 +48,7 @@ impl Jitter {
             nominal,
             every: rate_hz.div_ceil(PART_OF_SECOND),
             random: seed | 1,
-            changed: vec![None; events],
+            events: vec![Change::default(); events],
         }
     }
 
@@ -46,21 +56,31 @@ impl Jitter {
     /// another one. It goes by samples and not by the clock, because each change costs half a
     /// period of the CPU's time, of which the target may have little.
     pub(crate) fn change(&mut self, event: usize, samples: u64) -> Option<u64> {
-        let changed = self.changed.get_mut(event)?;
-        if changed.is_some_and(|before| samples.saturating_sub(before) < self.every) {
+        let last = self.events.get_mut(event)?;
+        let since = |before| samples.saturating_sub(before);
+        if last
+            .samples
+            .is_some_and(|before| since(before) < self.every)
+        {
             return None;
         }
-        *changed = Some(samples);
+        last.samples = Some(samples);
+        if let Some(opposite) = last.opposite.take() {
+            return Some(opposite);
+        }
         // Marsaglia's xorshift with the triple 13, 7, 17.
         self.random ^= self.random << 13;
         self.random ^= self.random >> 7;
         self.random ^= self.random << 17;
         let (least, most) = (self.nominal / LEAST, self.nominal / MOST);
         let offset = least + (self.random >> 1) % (most - least + 1);
-        Some(match self.random & 1 {
-            0 => self.nominal + offset,
-            _ => (self.nominal - offset).max(1),
-        })
+        let pair = [
+            self.nominal + offset,
+            self.nominal.saturating_sub(offset).max(1),
+        ];
+        let longer_first = self.random & 1 == 0;
+        last.opposite = Some(pair[usize::from(longer_first)]);
+        Some(pair[usize::from(!longer_first)])
     }
 }
 
@@ -92,7 +112,7 @@ impl Periods {
 mod tests {
     use super::*;
 
-    /// Periods change in time, lie around the one asked for, differ, and are it on average.
+    /// Periods change in time, lie around the one asked for, differ, and each two are it on average.
     #[test]
     fn periods_lie_around_the_one_asked_for() {
         let mut jitter = Jitter::new(1_003_009, 997, 2, 7);
@@ -106,13 +126,15 @@ mod tests {
         let range = 1_003_009 / LEAST..=1_003_009 / MOST;
         let offsets = periods.iter().map(|period| period.abs_diff(1_003_009));
         assert!(offsets.clone().all(|offset| range.contains(&offset)));
-        let mean = periods.iter().sum::<u64>() / 2_000;
-        // Their standard deviation is less than the largest offset, and five standard errors of the
-        // mean of 2,000 are a ninth of it.
-        assert!(mean.abs_diff(1_003_009) < range.end() / 9, "{mean}");
+        // The first of its event was taken above, so that this begins with the second of a pair.
+        assert!(
+            periods[1..]
+                .chunks_exact(2)
+                .all(|pair| pair[0] + pair[1] == 2 * 1_003_009)
+        );
         periods.sort_unstable();
         periods.dedup();
-        assert!(periods.len() > 1_900);
+        assert!(periods.len() > 1_800);
     }
 
     #[test]

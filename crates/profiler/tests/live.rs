@@ -434,7 +434,7 @@ fn the_period_does_not_beat_against_the_program() {
     let mut request = request(words);
     request.event = Some("cpu-clock".parse().unwrap());
     let names = Names::of(&program);
-    // A busy machine takes samples away at the changes: it lowers the rate, never the share's truth.
+    // A host that takes the CPU away can lower the rate of one recording, never the share's truth.
     let mut rates = (0..3).map_while(|_| {
         let (recording, profile) = record(&request);
         let [first, second] =
@@ -449,8 +449,8 @@ fn the_period_does_not_beat_against_the_program() {
         assert_near("the share of its first part", seen, 0.3, 0.051);
         Some(rate)
     });
-    // Two standard deviations of the losses at changes, and of what runs before the exec.
-    let is_kept = |rate: f64| (rate - 997.0).abs() <= 10.0;
+    // The changes take away 2, and the last period may have no other that makes up for it.
+    let is_kept = |rate: f64| (rate - 997.0).abs() <= 7.0;
     if let Some(first) = rates.next() {
         assert!(is_kept(first) || rates.any(is_kept), "first {first}");
     }
