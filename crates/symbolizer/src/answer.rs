@@ -293,6 +293,17 @@ impl Rows {
         row
     }
 
+    /// The row that the next new function gets.
+    pub(crate) fn next_function(&self) -> u32 {
+        self.function_count
+    }
+
+    /// Gives a function that was not handed out yet its name.
+    pub(crate) fn rename(&mut self, function: u32, name: Arc<str>) {
+        let handed_out = self.function_count as usize - self.fresh.functions.len();
+        self.fresh.functions[function as usize - handed_out].name = name;
+    }
+
     pub(crate) fn symbol(&mut self, row: NamedSymbol) -> u32 {
         intern(&mut self.symbols, &mut self.fresh.symbols, row)
     }

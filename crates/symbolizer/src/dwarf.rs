@@ -26,8 +26,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::sync_channel;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use gimli::{DwarfPackage, DwarfSections, DwoId, EndianSlice, LittleEndian, SectionId};
 use hotproof_image::{ImageError, ImageFile};
@@ -45,7 +44,7 @@ use self::units::{Unit, UnitAt, UnitRange, Units};
 /// Units with fewer bytes of entries than this in all are read by the thread that asks: others
 /// would take longer to wake up.
 const ALONE_BYTES: usize = 256 << 10;
-/// So many answers wait at most until they are taken, besides those that came early.
+/// When more answers wait, whoever has another one waits until they are taken.
 const MOST_WAITING_UNITS: usize = 16;
 
 /// The reader of all sections: bytes of mapped files.
@@ -104,9 +103,10 @@ impl FrameRows {
     }
 }
 
-/// Takes what a unit knows, one unit after the other, always in the same order. The mark says that
-/// no other unit is being read meanwhile.
-pub(crate) type Take<'t, 'a> = dyn FnMut(UnitAnswers<'a>, bool) -> FrameRows + 't;
+/// Takes what a unit knows, one unit after the other, always in the same order.
+pub(crate) type Take<'t, 'a> = dyn FnMut(UnitAnswers<'a>) -> FrameRows + Send + 't;
+/// The same, for the addresses of a hit.
+type Accept<'t, 'a> = dyn FnMut(&Hit, UnitAnswers<'a>) + Send + 't;
 
 impl<'a> DwarfBytes<'a> {
     /// Reads the sections; `None` when the file has no debug information.
@@ -244,7 +244,7 @@ impl<'a> DwarfNames<'a> {
         let is_alone = hits.len() < 2 || weight < ALONE_BYTES || rayon::current_num_threads() < 2;
         let mut accept = |hit: &Hit, mut answers: UnitAnswers<'a>| {
             let frames = std::mem::take(&mut answers.answers);
-            let numbers = take(answers, is_alone);
+            let numbers = take(answers);
             for (row, frame) in hit.rows().zip(frames) {
                 if frame != NONE && rivals.accept(row, hit.unit) {
                     known[row as usize] = numbers.of(frame);
@@ -260,33 +260,49 @@ impl<'a> DwarfNames<'a> {
         }
     }
 
-    /// Asks units on all threads, and hands their answers on in the order of the units, so that
-    /// few are held at a time.
-    fn ask_all(&self, hits: &[Hit], svmas: &[u64], accept: &mut dyn FnMut(&Hit, UnitAnswers<'a>)) {
+    /// Asks units on all threads, and hands their answers on in the order of the units. Whichever
+    /// thread finds nobody doing so takes the answers whose turn has come: a thread of its own for
+    /// that would share the CPUs with those that read.
+    fn ask_all(&self, hits: &[Hit], svmas: &[u64], accept: &mut Accept<'_, 'a>) {
         let next = AtomicUsize::new(0);
-        let (sender, answers) = sync_channel(MOST_WAITING_UNITS);
-        rayon::in_place_scope(|scope| {
-            let next = &next;
-            for _ in 0..rayon::current_num_threads().min(hits.len()) {
-                let sender = sender.clone();
-                scope.spawn(move |_| {
-                    let mut turns = std::iter::repeat_with(|| next.fetch_add(1, Ordering::Relaxed));
-                    // The receiver is gone when it panicked, which ends the scope.
-                    while let Some(turn) = turns.next()
-                        && let Some(hit) = hits.get(turn)
-                        && sender.send((turn, self.ask(hit, svmas))).is_ok()
-                    {}
-                });
-            }
-            drop(sender);
-            let mut early = BTreeMap::new();
-            let mut turn = 0;
-            for (at, found) in answers {
-                early.insert(at, found);
-                while let Some(found) = early.remove(&turn) {
-                    accept(&hits[turn], found);
-                    turn += 1;
+        let early = Mutex::new(BTreeMap::new());
+        let taker = Mutex::new((0, accept));
+        // A thread that panicked with a lock ends the scope, and so the others.
+        let come = |turn: usize| early.lock().ok()?.remove(&turn);
+        let read = || -> Option<()> {
+            loop {
+                let turn = next.fetch_add(1, Ordering::Relaxed);
+                let found = self.ask(hits.get(turn)?, svmas);
+                let waiting = {
+                    let mut early = early.lock().ok()?;
+                    early.insert(turn, found);
+                    early.len()
+                };
+                let mut taking = match waiting > MOST_WAITING_UNITS {
+                    true => Some(taker.lock().ok()?),
+                    false => taker.try_lock().ok(),
+                };
+                while let Some(mut held) = taking.take() {
+                    let (turn, accept) = &mut *held;
+                    while let Some(found) = come(*turn) {
+                        accept(&hits[*turn], found);
+                        *turn += 1;
+                    }
+                    let turn = *turn;
+                    drop(held);
+                    // An answer may have come since its turn was looked for, whose thread found
+                    // this one at work.
+                    if early.lock().ok()?.contains_key(&turn) {
+                        taking = taker.try_lock().ok();
+                    }
                 }
+            }
+        };
+        rayon::in_place_scope(|scope| {
+            for _ in 0..rayon::current_num_threads().min(hits.len()) {
+                scope.spawn(|_| {
+                    read();
+                });
             }
         });
     }

@@ -86,6 +86,8 @@ pub(crate) struct Namer<'a> {
     /// The linkage name of functions that have none.
     nothing: Arc<str>,
     functions: FxHashMap<FunctionKey, Option<u32>>,
+    /// Rows of functions and the numbers of their linkage names, not demangled yet.
+    mangled: Vec<(u32, u32)>,
     /// Rows of files by where the parts of their paths lie.
     files: FxHashMap<PathPlace, u32>,
     /// Places of nameless code, while a batch is named.
@@ -129,6 +131,7 @@ impl<'a> Namer<'a> {
             names: Names::default(),
             nothing: Arc::default(),
             functions: FxHashMap::default(),
+            mangled: Vec::new(),
             files: FxHashMap::default(),
             places: Vec::new(),
             last_symbol: None,
@@ -274,13 +277,14 @@ impl<'a> Namer<'a> {
             return Vec::new();
         };
         let outcome = catch_unwind(AssertUnwindSafe(|| {
-            dwarf.answer(svmas, &mut |unit, is_alone| {
+            dwarf.answer(svmas, &mut |unit| {
                 if let Some(error) = unit.error {
                     self.report(damaged(&dwarf.describe(error)));
                 }
-                self.take(&unit, is_alone)
+                self.take(&unit)
             })
         }));
+        self.demangle_functions();
         let Ok(known) = outcome else {
             // A reader that panicked may be left half way, so it is not asked again.
             self.report(damaged(&"its reader panicked"));
@@ -316,13 +320,8 @@ impl<'a> Namer<'a> {
     }
 
     /// Takes what one unit knows into the rows: numbers of [`KnownRow`]s for its frames.
-    fn take(&mut self, unit: &UnitAnswers<'a>, is_alone: bool) -> FrameRows {
+    fn take(&mut self, unit: &UnitAnswers<'a>) -> FrameRows {
         self.note_split(unit);
-        if is_alone {
-            let linkage_names = unit.functions.iter();
-            let linkage_names = linkage_names.filter_map(|function| function.linkage_name.as_ref());
-            self.names.demangle_all(linkage_names);
-        }
         let files: Vec<u32> = unit.paths.iter().map(|path| self.file(path)).collect();
         let functions = unit.functions.iter();
         let functions: Vec<Taken> = functions
@@ -389,6 +388,16 @@ impl<'a> Namer<'a> {
         row
     }
 
+    /// Gives functions that came with a linkage name what it reads as, on all threads.
+    fn demangle_functions(&mut self) {
+        let mangled = std::mem::take(&mut self.mangled);
+        self.names
+            .demangle_all(mangled.iter().map(|&(_, name)| name));
+        for (row, name) in mangled {
+            self.rows.rename(row, self.names.demangled(name));
+        }
+    }
+
     /// The row of a DWARF function; `None` when it has no name of any kind.
     fn function_of_entry(&mut self, function: &UnitFunction<'a>, files: &[u32]) -> Option<u32> {
         let is_whole =
@@ -420,7 +429,10 @@ impl<'a> Namer<'a> {
         let mangled = key.linkage_name.or(key.symbol);
         let names = &mut self.names;
         let name = match (mangled, key.name, key.scope) {
-            (Some(mangled), _, _) => names.demangled(mangled),
+            (Some(mangled), _, _) => {
+                self.mangled.push((self.rows.next_function(), mangled));
+                self.nothing.clone()
+            }
             (None, Some(name), None) => names.text(name).clone(),
             (None, Some(name), Some(scope)) => {
                 let scope = names.text(scope).clone();

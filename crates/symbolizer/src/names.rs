@@ -99,13 +99,10 @@ impl<'a> Names<'a> {
         name.demangled.get_or_insert_with(read).clone()
     }
 
-    /// Demangles many names at once, on all threads.
-    pub(crate) fn demangle_all<'n>(&mut self, names: impl Iterator<Item = &'n Cow<'a, [u8]>>)
-    where
-        'a: 'n,
-    {
-        let mut fresh: Vec<u32> = names.map(|name| self.id(name)).collect();
-        fresh.retain(|&id| self.known[id as usize].demangled.is_none());
+    /// Demangles names of these numbers, on all threads where they are many.
+    pub(crate) fn demangle_all(&mut self, ids: impl Iterator<Item = u32>) {
+        let is_fresh = |&id: &u32| self.known[id as usize].demangled.is_none();
+        let mut fresh: Vec<u32> = ids.filter(is_fresh).collect();
         fresh.sort_unstable();
         fresh.dedup();
         if fresh.len() < 2 * NAMES_AT_A_TIME {
