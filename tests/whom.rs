@@ -180,7 +180,7 @@ fn a_run_that_mostly_waits_says_so_and_shows_where() {
     let all: Value = serde_json::from_slice(&fs::read(here.join("all.json")).unwrap()).unwrap();
     let weights = all["weights"].as_array().unwrap().iter();
     let names: Vec<_> = weights.map(|row| row["name"].as_str().unwrap()).collect();
-    assert_eq!(names, ["samples", "cpu", "blocked", "preempted"]);
+    assert_eq!(names, ["samples", "cpu", "blocked", "preempted", "elapsed"]);
     hotproof(
         here,
         &["record", "--off-cpu", "--sampler", "ptrace", "--", "true"],

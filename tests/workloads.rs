@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use crate::run::{Ran, alone, command, commit, finish, git, perf_opens};
+use crate::run::{Ran, alone, command, commit, finish, git, perf_opens, skip};
 
 /// hotproof with a cache of its own below `cache`, so that builds are kept and can be counted.
 fn hotproof(folder: &Path, cache: &Path, arguments: &[&str]) -> Ran {
@@ -351,6 +351,69 @@ fn only_time_under_the_scope_counts() {
     assert_eq!((base.round(), head.round()), (25e7, 25e7), "{json}");
     let names = json["functions"].to_string();
     assert!(!names.contains("prepare"), "{names}");
+    nothing_is_left(here);
+}
+
+/// A program that sleeps in one function: its wait is the time of that function, of which the
+/// shorter sleep of head takes away as much as it says, whatever else the machine does.
+#[test]
+fn a_shorter_wait_is_seen_in_the_function_that_waits() {
+    const NAME: &str = "a_shorter_wait_is_seen_in_the_function_that_waits";
+    let _machine = alone();
+    if !perf_opens(NAME) {
+        return;
+    }
+    if !matches!(
+        hotproof_profiler::probe(),
+        hotproof_profiler::Ladder::Events {
+            rung: hotproof_profiler::Rung::KernelAndUser,
+            ..
+        }
+    ) {
+        return skip(NAME, "switches of threads may not be sampled here");
+    }
+    let program = |sleep_ms: u32| {
+        format!(
+            "#include <stdio.h>\n#include <time.h>\nstatic volatile unsigned sink;\n\
+             __attribute__((noinline)) static void fetch(void) {{\n\
+             struct timespec t = {{0, {sleep_ms}000000}};\nnanosleep(&t, 0); sink++; }}\n\
+             __attribute__((noinline)) static void work(void) {{\n\
+             for (unsigned i = 0; i < 3000000; i++) sink = sink * 1664525u + 1u; }}\n\
+             int main(void) {{ work(); fetch(); work(); puts(\"done\"); return 0; }}\n"
+        )
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    commit(here, "base", &[("bench.c", &program(60))]);
+    commit(here, "head", &[("bench.c", &program(20))]);
+    let cache = tempfile::tempdir().unwrap();
+    let ran = on_a_quiet_machine(|| {
+        let build = "cc -O1 -g -o bench bench.c";
+        let words = ["compare", "main~1", "main", "--json", "--pairs", "14"];
+        let words = [&words[..], &["--build", build, "--", "./bench"]].concat();
+        hotproof(here, cache.path(), &words)
+    });
+    let Some(ran) = ran else { return };
+    let json: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!(json["verdict"], "keep", "{json}");
+    assert_eq!(json["end_to_end"]["primary"], "wall_time", "{json}");
+    assert_eq!(json["functions_share"], "wall_time");
+    let reason = json["reason"].as_str().unwrap();
+    assert!(
+        reason.contains("by waiting less") && reason.contains("fetch"),
+        "{reason}"
+    );
+    let rows = json["functions"].as_array().unwrap();
+    let own = &rows.iter().find(|row| row["name"] == "fetch").unwrap()["own"];
+    let ms = |name: &str| own[name].as_f64().unwrap() / 1e6;
+    assert!((-55.0..-35.0).contains(&ms("delta_ns")), "{own}");
+    assert!((58.0..80.0).contains(&ms("base_ns")), "{own}");
+    assert!(
+        ms("ci_low_ns") < -40.0 && -40.0 < ms("ci_high_ns") + 10.0,
+        "{own}"
+    );
+    let share = json["ceiling"]["share"]["pct"].as_f64().unwrap();
+    assert!((50.0..100.0).contains(&share), "{share}");
     nothing_is_left(here);
 }
 

@@ -115,7 +115,7 @@ pub(crate) struct Record {
           value_parser = crate::record::stack_mode)]
     pub(crate) stacks: hotproof_profiler::StackMode,
     /// Record the time that threads wait as well; needs perf events. Reports show time on the CPU
-    /// unless they are given --weight wall, off-cpu, blocked or preempted
+    /// unless they are given --weight wall, off-cpu, blocked, preempted or elapsed
     #[arg(long)]
     pub(crate) off_cpu: bool,
     /// End with the target's own exit status (128 + the signal that killed it)

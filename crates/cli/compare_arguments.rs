@@ -126,7 +126,8 @@ pub(crate) struct CompareOptions {
     /// Runs the tests at head, by the shell: nothing is measured when they fail
     #[arg(long, value_name = "CMD")]
     pub(crate) test: Option<String>,
-    /// What decides; by default CPU time, or wall time for programs that wait
+    /// What decides; by default CPU time, or wall time for programs that wait, of which functions
+    /// then show what they wait, too
     #[arg(long, value_name = "METRIC")]
     pub(crate) metric: Option<MetricName>,
     /// What a keep needs: statistical, cpu, memory, async, startup, or one of hotproof.toml

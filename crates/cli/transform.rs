@@ -55,6 +55,7 @@ pub(crate) struct TransformOptions {
     #[arg(long, value_name = "BY")]
     pub(crate) group: Option<GroupBy>,
     /// Take this weight of the profile; of a recording with --off-cpu also wall and off-cpu
+    /// (of all threads) and elapsed (each moment once)
     #[arg(long, value_name = "NAME")]
     pub(crate) weight: Option<String>,
     /// Leave the folders of this machine out of paths

@@ -33,6 +33,19 @@ pub enum Metric {
     Instructions,
 }
 
+/// Which time of a run its tallies share out among functions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum SharedTime {
+    /// What samples stand for: time on the CPU.
+    #[default]
+    Cpu,
+    /// Wall time: waits were recorded as well, to the nanosecond. Each moment counts once; one in
+    /// which several threads ran is shared among them, and one in which none ran belongs to the
+    /// thread that ran next. A wait is the own time of the innermost function of the user's that
+    /// waits.
+    Wall,
+}
+
 /// Where the CPU time of a run comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum CpuSource {
@@ -96,7 +109,8 @@ pub struct FunctionTally {
     pub rest: u64,
 }
 
-/// What the profile of one run says.
+/// What the profile of one run says. Where wall time is shared out
+/// ([`Comparison::shared_time`]), a sample is as much of it as lies between two samples, waits included.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Tally {
     /// All samples.
@@ -516,6 +530,8 @@ pub struct Comparison {
     pub metric: Metric,
     /// Why it is the primary metric, in words, when it is not CPU time.
     pub metric_reason: Option<String>,
+    /// Which time of a run its functions share.
+    pub shared_time: SharedTime,
     /// Seed of the coin.
     pub seed: u64,
     /// Runs of base before any of head, which say where its time goes; empty where nobody asked.

@@ -552,6 +552,27 @@ fn a_gain_in_waiting_is_kept_unattributed() {
     assert_eq!(conclusion.metrics[0].quantity, Quantity::WallTime);
 }
 
+/// Where functions share wall time, a wait that got shorter is put down to the function that waits.
+#[test]
+fn a_gain_in_waiting_is_explained_where_waits_are_known() {
+    let mut comparison = with_wall(faster(), |_, cpu_ns| cpu_ns);
+    comparison.metric = Metric::WallTime;
+    comparison.shared_time = SharedTime::Wall;
+    for pair in &mut comparison.pairs {
+        pair.base.metrics.cpu_ns = 3_000_000;
+        pair.head.metrics.cpu_ns = 3_000_000;
+    }
+    let conclusion = expect(&comparison, Verdict::Keep, 0, " by waiting less, and parse");
+    assert_eq!(conclusion.attribution.kind, AttributionKind::Explained);
+    let whole = conclusion.attribution.parts.unwrap().whole.value;
+    let wall = conclusion.metrics[0].delta();
+    assert!((whole / wall - 1.0).abs() < 0.1, "{whole} of {wall}");
+    // The same with time on the CPU alone: nothing of it moved.
+    comparison.shared_time = SharedTime::Cpu;
+    let conclusion = conclude(&comparison);
+    assert_ne!(conclusion.attribution.kind, AttributionKind::Explained);
+}
+
 #[test]
 fn metrics_agree_with_themselves_and_the_primary_one_is_first() {
     let conclusion = conclude(&faster());

@@ -5,7 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use hotproof_diff::changes::{Changed, Joiner};
-use hotproof_diff::{Comparison, Function, Metric, OutputCheck, RefFacts, Setup, Side, TestCheck};
+use hotproof_diff::{
+    Comparison, Function, Metric, OutputCheck, RefFacts, Setup, SharedTime, Side, TestCheck,
+};
 
 use crate::build::{self, Place};
 use crate::callgrind::Valgrind;
@@ -423,6 +425,7 @@ pub(crate) fn empty(options: &Options, refs: Vec<RefFacts>, seed: u64) -> Compar
         rule: options.effective_rule(),
         metric: Metric::CpuTime,
         metric_reason: None,
+        shared_time: SharedTime::Cpu,
         seed,
         policy: options.policy.name.clone(),
         setup: setup(options),

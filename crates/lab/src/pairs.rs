@@ -3,13 +3,14 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use hotproof_diff::changes::Joiner;
+use hotproof_diff::changes::{Elapsed, Joiner};
 use hotproof_diff::{
-    Comparison, Function, InstructionCount, Metrics, ReportedTime, Run, Side, Tally, Witness,
+    Comparison, Function, InstructionCount, Metric, Metrics, ReportedTime, Run, SharedTime, Side,
+    Tally, Witness,
 };
-use hotproof_profile::Profile;
 use hotproof_profile::transform::{Transform, keep};
-use hotproof_profiler::{DEFAULT_RATE_HZ, Refusal, Rung, Sampled, Sampling};
+use hotproof_profile::{ELAPSED, Profile};
+use hotproof_profiler::{DEFAULT_RATE_HZ, OffCpu, Refusal, Rung, Sampled, Sampling};
 use hotproof_symbolizer::Symbolizer;
 
 use crate::build::Place;
@@ -77,6 +78,8 @@ pub(crate) struct Pairs<'a> {
     /// What the runs sampled, where it is wanted.
     profiles: Option<Profiles>,
     counting: bool,
+    /// Whether runs may be asked what they wait for: not where earlier pairs were not.
+    may_tell_waits: bool,
 }
 
 /// One run before it is counted up.
@@ -84,6 +87,7 @@ pub(crate) struct Raw {
     outcome: Outcome,
     checkout: Checkout,
     pressure_ns: Option<u64>,
+    rate_hz: u64,
 }
 
 impl<'a> Pairs<'a> {
@@ -122,6 +126,10 @@ impl<'a> Pairs<'a> {
                 RunProfiles::Dropped => None,
             },
             counting: false,
+            may_tell_waits: options
+                .earlier
+                .as_ref()
+                .is_none_or(|earlier| earlier.shared_time == SharedTime::Wall),
         }
     }
 
@@ -134,11 +142,15 @@ impl<'a> Pairs<'a> {
     ) -> Result<(), LabError> {
         let kernel_limit_hz = schedule::kernel_limit_hz();
         let times_itself = self.seats[0].task.harness.is_some();
+        let metric = options.wanted_metric(times_itself);
+        if metric == Some(Metric::WallTime) && !times_itself && self.may_tell_waits {
+            self.runner.off_cpu = OffCpu::Record;
+        }
         let plan = Plan {
             rate_hz: kernel_limit_hz.map_or(DEFAULT_RATE_HZ, |limit| limit.min(DEFAULT_RATE_HZ)),
             kernel_limit_hz,
             budget: options.budget,
-            metric: options.wanted_metric(times_itself),
+            metric,
             times_itself,
             scope: self.scope.clone(),
             gain_bytes: options.policy.gain_bytes,
@@ -173,6 +185,9 @@ impl<'a> Pairs<'a> {
         drop_unseen(comparison);
         ran?;
         match &options.earlier {
+            Some(earlier) if earlier.shared_time != comparison.shared_time => {
+                Err(resume::other_time())
+            }
             Some(earlier) => resume::check_sampling(&earlier.machine, &comparison.machine),
             None => Ok(()),
         }
@@ -291,6 +306,10 @@ fn tell_machine(
     comparison: &mut Comparison,
     observer: &mut dyn Observer,
 ) {
+    comparison.shared_time = match pairs.runner.off_cpu {
+        OffCpu::Record => SharedTime::Wall,
+        OffCpu::Leave => SharedTime::Cpu,
+    };
     let machine = &mut comparison.machine;
     match &pairs.sampled {
         Some(Sampled::Yes {
@@ -334,8 +353,16 @@ impl Workload for Pairs<'_> {
         let seat = self.seat(checkout);
         seat.turn(layout)?;
         let task = seat.task.clone();
-        let before = facts::cpu_pressure_ns();
-        let outcome = self.runner.run(&task, rate_hz, self.folder)?;
+        let mut before = facts::cpu_pressure_ns();
+        let mut outcome = self.runner.run(&task, rate_hz, self.folder)?;
+        if self.sampled.is_none()
+            && self.runner.off_cpu == OffCpu::Record
+            && !knows_waits(&outcome.recording.sampled)
+        {
+            self.runner.off_cpu = OffCpu::Leave;
+            before = facts::cpu_pressure_ns();
+            outcome = self.runner.run(&task, rate_hz, self.folder)?;
+        }
         let pressure_ns = before
             .zip(facts::cpu_pressure_ns())
             .map(|(before, after)| after.saturating_sub(before));
@@ -352,6 +379,7 @@ impl Workload for Pairs<'_> {
             outcome,
             checkout,
             pressure_ns,
+            rate_hz,
         })
     }
 
@@ -392,14 +420,24 @@ impl Workload for Pairs<'_> {
                     }];
                 }
             }
-            let tally = Tally {
-                lost: recording.lost.samples,
-                ..self.joiner.tally(side, &profile)
+            let elapsed = Elapsed {
+                wall_ns: metrics.wall_ns,
+                tick_ns: 1_000_000_000 / raw.rate_hz.max(1),
+            };
+            let counted = match self.joiner.tally_elapsed(side, &profile, elapsed) {
+                Some(tally) => {
+                    profile = with_weight(profile, ELAPSED);
+                    tally
+                }
+                None => self.joiner.tally(side, &profile),
             };
             if let (true, Some(profiles)) = (self.counting, &mut self.profiles) {
                 profiles.add(side, profile);
             }
-            tally
+            Tally {
+                lost: recording.lost.samples,
+                ..counted
+            }
         });
         Run {
             metrics,
@@ -414,6 +452,15 @@ impl Workload for Pairs<'_> {
 
     fn count_from_here(&mut self) {
         self.counting = true;
+    }
+
+    fn tell_waits(&mut self) -> bool {
+        let is_new = self.runner.off_cpu == OffCpu::Leave;
+        let may = self.may_tell_waits && self.sampled.as_ref().is_some_and(knows_waits);
+        if may {
+            self.runner.off_cpu = OffCpu::Record;
+        }
+        may && is_new
     }
 
     fn blocked(&self, raw: &Raw) -> Duration {
@@ -432,6 +479,30 @@ impl Workload for Pairs<'_> {
     fn elapsed(&self) -> Duration {
         self.started
             .map_or(Duration::ZERO, |started| started.elapsed())
+    }
+}
+
+/// Whether stacks of waits are to be had: where switches may not be sampled, they would be those of
+/// other moments, which say nothing of what was waited for.
+fn knows_waits(sampled: &Sampled) -> bool {
+    matches!(
+        sampled,
+        Sampled::Yes {
+            rung: Rung::KernelAndUser,
+            ..
+        }
+    )
+}
+
+/// The profile with one of its weights alone.
+fn with_weight(profile: Profile, name: &str) -> Profile {
+    let transform = Transform {
+        weight: Some(name),
+        ..Transform::default()
+    };
+    match transform.apply(profile) {
+        Ok(profile) => profile,
+        Err(error) => unreachable!("the weight was just read: {error}"),
     }
 }
 

@@ -195,11 +195,20 @@ pub(crate) fn check_sampling(then: &Machine, now: &Machine) -> Result<(), LabErr
     })
 }
 
+/// Functions shared wall time then, and cannot now.
+pub(crate) fn other_time() -> LabError {
+    LabError::UnlikeFingerprints {
+        differences: vec![
+            "what runs wait for: recorded then, and not permitted now (hotproof doctor)".to_owned(),
+        ],
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use hotproof_diff::{
-        Function, FunctionTally, Metric, Metrics, Order, RefFacts, Rule, Run, Setup,
+        Function, FunctionTally, Metric, Metrics, Order, RefFacts, Rule, Run, Setup, SharedTime,
     };
 
     fn function(key: &str) -> Function {
@@ -268,6 +277,7 @@ mod tests {
             policy: "statistical".into(),
             metric: Metric::CpuTime,
             metric_reason: None,
+            shared_time: SharedTime::Cpu,
             seed: 1,
             base_runs: Vec::new(),
             placebo: Vec::new(),

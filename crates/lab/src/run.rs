@@ -10,8 +10,8 @@ use std::time::Duration;
 use hotproof_diff::{CpuSource, Metrics, ReportedTime};
 use hotproof_profile::{Exit, Profile};
 use hotproof_profiler::{
-    Counts, Ended, Environment, HeldFiles, RecordError, Recorder, Recording, Request, Sampling,
-    Stderr, Stdin, Stdout,
+    Counts, Ended, Environment, HeldFiles, OffCpu, RecordError, Recorder, Recording, Request,
+    Sampling, Stderr, Stdin, Stdout,
 };
 
 use crate::child;
@@ -94,6 +94,8 @@ pub(crate) struct Outcome {
 pub(crate) struct Runner {
     recorder: Recorder,
     pub(crate) sampling: Sampling,
+    /// Whether what runs wait for is told.
+    pub(crate) off_cpu: OffCpu,
     pub(crate) limit: Limit,
     stop: Arc<AtomicBool>,
 }
@@ -103,6 +105,7 @@ impl Runner {
         Runner {
             recorder: Recorder::new(),
             sampling,
+            off_cpu: OffCpu::Leave,
             limit,
             stop,
         }
@@ -133,6 +136,7 @@ impl Runner {
             stdout: Stdout::File(stdout.try_clone().map_err(failed)?),
             stderr: Stderr::File(stderr.try_clone().map_err(failed)?),
             sampling: self.sampling,
+            off_cpu: self.off_cpu,
             rate_hz,
             stops_rate_hz: rate_hz.min(MOST_STOPS_HZ),
             timeout: Some(self.limit.after),

@@ -51,6 +51,11 @@ pub(crate) trait Workload {
     /// Warm-up and A/A block are over: the runs from here on count.
     fn count_from_here(&mut self) {}
 
+    /// Lets runs tell what they wait for from here on, where that is permitted; whether that is new.
+    fn tell_waits(&mut self) -> bool {
+        false
+    }
+
     /// Time that the run spent neither computing nor waiting for a CPU, as far as can be told.
     fn blocked(&self, raw: &Self::Raw) -> Duration;
 
@@ -126,6 +131,11 @@ pub(crate) fn run<W: Workload>(
         // Fixed before the first counted pair, like the metric.
         let share = bytes as f64 / fixed.peak_rss_bytes.max(1) as f64;
         comparison.rule.gain = comparison.rule.gain.min(share);
+    }
+    if fixed.metric == Metric::WallTime && workload.tell_waits() && comparison.pairs.is_empty() {
+        // What was seen of base so far is time on the CPU, which does not decide.
+        comparison.base_runs.clear();
+        look_at_base(workload, &plan, comparison, observer)?;
     }
     comparison.metric = fixed.metric;
     comparison.metric_reason.clone_from(&fixed.metric_reason);
@@ -548,7 +558,9 @@ pub(crate) fn kernel_limit_hz() -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use hotproof_diff::{CpuSource, Machine, OutputCheck, RefFacts, Rule, Setup, TestCheck};
+    use hotproof_diff::{
+        CpuSource, Machine, OutputCheck, RefFacts, Rule, Setup, SharedTime, TestCheck,
+    };
 
     use crate::event::Silent;
 
@@ -652,6 +664,7 @@ mod tests {
             rule: Rule::default(),
             metric: Metric::CpuTime,
             metric_reason: None,
+            shared_time: SharedTime::Cpu,
             seed,
             policy: "statistical".to_owned(),
             setup: Setup::default(),

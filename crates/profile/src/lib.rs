@@ -65,9 +65,9 @@ pub use index::{RowIndex, mix};
 pub use labels::{Label, LabelValue, Labels};
 pub use profile::{InvalidProfile, Profile};
 pub use rows::{
-    AddressKind, BLOCKED, Counter, Exit, Frame, Function, Host, Image, ImageKind, Location,
-    LocationState, Lost, Mapping, Meta, PREEMPTED, Process, RUN_QUEUE, Sample, Samples, Source,
-    Stack, StackEnd, Symbol, Thread, Unit, Weight,
+    AddressKind, BLOCKED, Counter, ELAPSED, Exit, Frame, Function, Host, Image, ImageKind,
+    Location, LocationState, Lost, Mapping, Meta, PREEMPTED, Process, RUN_QUEUE, Sample, Samples,
+    Source, Stack, StackEnd, Symbol, Thread, Unit, Weight,
 };
 pub use sink::{Sink, SinkError};
 pub use table::{Strings, Table};

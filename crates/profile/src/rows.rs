@@ -134,6 +134,10 @@ pub struct Weight {
 pub const BLOCKED: &str = "blocked";
 /// Name of the weight that is time in which a thread could run and waited for a CPU.
 pub const PREEMPTED: &str = "preempted";
+/// Name of the weight that is the time of the whole run, each moment once: one in which threads run
+/// is shared among them, and one in which none runs belongs to the thread that runs next, which is
+/// what the run as a whole waited for.
+pub const ELAPSED: &str = "elapsed";
 
 /// Name of the counter of the time that the main thread could run and waited for a CPU.
 pub const RUN_QUEUE: &str = "run-queue-main-thread";

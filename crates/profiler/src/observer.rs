@@ -248,6 +248,9 @@ impl<'k> Observer<'k> {
                     self.end_waits(task(pid, tid), sink)?;
                 }
                 self.world.comm(task(pid, tid), &name, exec, sink)?;
+                if exec == Exec::Yes {
+                    self.runs(task(pid, tid));
+                }
             }
             Some(Record::Mmap(mmap)) => {
                 let binaries = &mut self.knowledge.binaries;
@@ -310,11 +313,11 @@ impl<'k> Observer<'k> {
     ) -> Result<(), SinkError> {
         let stack = self.stack(owner, sink)?;
         let weight = i64::try_from(period).unwrap_or(i64::MAX);
-        let weights = [1, weight, 0, 0];
+        let mut weights = [1, weight, 0, 0, 0];
         let columns = match &mut self.waits {
             Some(waits) => {
-                waits.sampled(owner.thread, stack, end);
-                4
+                weights[4] = weight / waits.sampled(owner.thread, stack, end);
+                weights.len()
             }
             None => 2,
         };

@@ -5,6 +5,10 @@
 //! was doing is known from the sample that an event of switches takes just before it leaves; where
 //! that event is not permitted, the stack is borrowed from the thread's nearest sample, and marked.
 //!
+//! How many threads are on a CPU is known as well, so that each moment of the run can be told once:
+//! one in which nothing of the target ran belongs to the thread that ran next. No other thread can
+//! have woken it, so that what it waited for is what the whole run waited for.
+//!
 //! Spells shorter than the grain are added up by stack before they become a row, so that a program
 //! that switches a hundred thousand times a second makes no more rows than one that does not.
 
@@ -44,7 +48,23 @@ pub(crate) struct Spell {
     /// Why it did not run.
     pub(crate) why: Why,
     /// How long.
+    pub(crate) spent: Spent,
+}
+
+/// Time off the CPU.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Spent {
+    /// All of it.
     pub(crate) time_ns: u64,
+    /// Of it, what no other thread ran in, and this one ran after.
+    pub(crate) elapsed_ns: u64,
+}
+
+impl std::ops::AddAssign for Spent {
+    fn add_assign(&mut self, other: Spent) {
+        self.time_ns += other.time_ns;
+        self.elapsed_ns += other.elapsed_ns;
+    }
 }
 
 /// What threads did between their switches.
@@ -52,6 +72,10 @@ pub(crate) struct Spell {
 pub(crate) struct OffCpu {
     threads: FxHashMap<ThreadId, Clock>,
     grain_ns: u64,
+    /// How many threads are known to be on a CPU.
+    on_cpu: u64,
+    /// Since when none is; `None` while one is, or may be.
+    nobody_since_ns: Option<u64>,
     /// All time off the CPU so far, by reason.
     pub(crate) blocked_ns: u64,
     /// As `blocked_ns`.
@@ -63,6 +87,8 @@ pub(crate) struct OffCpu {
 /// One thread.
 #[derive(Debug, Default)]
 struct Clock {
+    /// Whether it is known to be on a CPU.
+    is_on: bool,
     /// Since when, why and where it is off the CPU.
     away: Option<(u64, Why, Option<Place>)>,
     /// Where it was when a sample was taken.
@@ -70,9 +96,9 @@ struct Clock {
     /// Where it was when it was about to be switched out.
     leaving: Option<Place>,
     /// Spells that are too short for a row.
-    waiting: FxHashMap<(Place, Why), u64>,
+    waiting: FxHashMap<(Place, Why), Spent>,
     /// Spells from before anything was known of a stack.
-    nowhere: FxHashMap<Why, u64>,
+    nowhere: FxHashMap<Why, Spent>,
 }
 
 /// A place without a stack.
@@ -101,6 +127,31 @@ impl OffCpu {
         self.away(thread, time_ns, why);
     }
 
+    /// A thread runs, as is known of one that replaced its program.
+    pub(crate) fn runs(&mut self, thread: ThreadId) {
+        let clock = self.threads.entry(thread).or_default();
+        if !std::mem::replace(&mut clock.is_on, true) {
+            self.on_cpu += 1;
+        }
+        self.nobody_since_ns = None;
+    }
+
+    /// A thread does not run from now on.
+    fn stops(&mut self, thread: ThreadId, time_ns: u64) {
+        let clock = self.threads.entry(thread).or_default();
+        if std::mem::replace(&mut clock.is_on, false) {
+            self.on_cpu -= 1;
+        }
+        if self.on_cpu == 0 {
+            self.nobody_since_ns = Some(time_ns);
+        }
+    }
+
+    /// How many threads share a moment in which a sample was taken; at least the one sampled.
+    pub(crate) fn running(&self) -> u64 {
+        self.on_cpu.max(1)
+    }
+
     fn away(&mut self, thread: ThreadId, time_ns: u64, why: Why) {
         let clock = self.threads.entry(thread).or_default();
         clock.away = Some((time_ns, why, None));
@@ -108,6 +159,7 @@ impl OffCpu {
 
     /// A sample was taken of a thread that runs.
     pub(crate) fn sampled(&mut self, thread: ThreadId, stack: Option<StackId>, end: StackEnd) {
+        self.runs(thread);
         let clock = self.threads.entry(thread).or_default();
         // It runs, whatever record of that is missing.
         clock.away = None;
@@ -130,6 +182,7 @@ impl OffCpu {
 
     /// A thread was switched out.
     pub(crate) fn switched_out(&mut self, thread: ThreadId, time_ns: u64, why: Why) {
+        self.stops(thread, time_ns);
         let clock = self.threads.entry(thread).or_default();
         let place = clock.leaving.take();
         clock.away = Some((time_ns, why, place));
@@ -143,17 +196,23 @@ impl OffCpu {
         time_ns: u64,
         tell: &mut dyn FnMut(Spell) -> Result<(), E>,
     ) -> Result<(), E> {
+        let nobody_since_ns = self.nobody_since_ns;
+        self.runs(thread);
         let clock = self.threads.entry(thread).or_default();
         let Some((since_ns, why, place)) = clock.away.take() else {
             return Ok(());
         };
-        let spent_ns = time_ns.saturating_sub(since_ns);
+        let since = |earlier_ns: u64| time_ns.saturating_sub(earlier_ns);
+        let spent = Spent {
+            time_ns: since(since_ns),
+            elapsed_ns: nobody_since_ns.map_or(0, |nobody_ns| since(nobody_ns.max(since_ns))),
+        };
         match why {
-            Why::Blocked => self.blocked_ns += spent_ns,
-            Why::Preempted => self.preempted_ns += spent_ns,
+            Why::Blocked => self.blocked_ns += spent.time_ns,
+            Why::Preempted => self.preempted_ns += spent.time_ns,
         }
         let Some(place) = place.or(clock.nearest) else {
-            *clock.nowhere.entry(why).or_default() += spent_ns;
+            *clock.nowhere.entry(why).or_default() += spent;
             return Ok(());
         };
         let nowhere = std::mem::take(&mut clock.nowhere);
@@ -163,9 +222,9 @@ impl OffCpu {
         };
         let early = nowhere
             .into_iter()
-            .map(|(why, time_ns)| (borrowed, why, time_ns));
-        for (place, why, time_ns) in early.chain([(place, why, spent_ns)]) {
-            *clock.waiting.entry((place, why)).or_default() += time_ns;
+            .map(|(why, spent)| (borrowed, why, spent));
+        for (place, why, spent) in early.chain([(place, why, spent)]) {
+            *clock.waiting.entry((place, why)).or_default() += spent;
         }
         if clock.waiting.len() > MOST_WAITING {
             return self.tell_waiting(thread, 1, tell);
@@ -186,10 +245,11 @@ impl OffCpu {
         self.switched_in(thread, time_ns, tell)?;
         let clock = self.threads.entry(thread).or_default();
         let place = clock.nearest.unwrap_or(NOWHERE);
-        for (why, time_ns) in std::mem::take(&mut clock.nowhere) {
-            *clock.waiting.entry((place, why)).or_default() += time_ns;
+        for (why, spent) in std::mem::take(&mut clock.nowhere) {
+            *clock.waiting.entry((place, why)).or_default() += spent;
         }
         self.tell_waiting(thread, 1, tell)?;
+        self.stops(thread, time_ns);
         self.threads.remove(&thread);
         Ok(())
     }
@@ -207,21 +267,21 @@ impl OffCpu {
         let mut enough: Vec<(Place, Why)> = clock
             .waiting
             .iter()
-            .filter(|(_, time_ns)| **time_ns >= least_ns)
+            .filter(|(_, spent)| spent.time_ns >= least_ns)
             .map(|(key, _)| *key)
             .collect();
         enough.sort_unstable();
         for key in enough {
-            let time_ns = clock.waiting.remove(&key).unwrap_or(0);
+            let spent = clock.waiting.remove(&key).unwrap_or_default();
             let (place, why) = key;
             if place.borrowed {
-                self.borrowed_ns += time_ns;
+                self.borrowed_ns += spent.time_ns;
             }
             tell(Spell {
                 thread,
                 place,
                 why,
-                time_ns,
+                spent,
             })?;
         }
         Ok(())
@@ -255,7 +315,7 @@ mod tests {
                 let Place {
                     stack, borrowed, ..
                 } = spell.place;
-                (stack, borrowed, spell.why, spell.time_ns)
+                (stack, borrowed, spell.why, spell.spent.time_ns)
             };
             self.0.iter().map(row).collect()
         }
@@ -296,7 +356,7 @@ mod tests {
         assert_eq!(told.rows(), [(stack(1), false, Why::Blocked, MS); 2]);
         off.ended(THREAD, 99 * MS, &mut |spell| told.take(spell))
             .unwrap();
-        let all: u64 = told.0.iter().map(|spell| spell.time_ns).sum();
+        let all: u64 = told.0.iter().map(|spell| spell.spent.time_ns).sum();
         assert_eq!((all, off.blocked_ns), (2_500_000, 2_500_000));
         assert!(off.threads.is_empty());
     }
@@ -342,5 +402,46 @@ mod tests {
         off.ended(THREAD, 99 * MS, &mut |spell| told.take(spell))
             .unwrap();
         assert_eq!(told.rows(), []);
+    }
+
+    /// A parent waits for a child that runs, then sleeps: the sleep is what the run waited for, and
+    /// the parent's wait is over when the child's time is.
+    #[test]
+    fn each_moment_belongs_to_one_thread() {
+        let (parent, child) = (THREAD, ThreadId(9));
+        let (mut off, mut told) = (OffCpu::new(1), Told::default());
+        off.runs(parent);
+        off.started(child, 1);
+        off.leaves(parent, stack(1), StackEnd::Complete);
+        off.switched_out(parent, 2, Why::Blocked);
+        let mut switched_in = |off: &mut OffCpu, thread, time_ns| {
+            off.switched_in(thread, time_ns, &mut |spell| told.take(spell))
+                .unwrap();
+        };
+        switched_in(&mut off, child, 4);
+        assert_eq!(off.running(), 1);
+        off.leaves(child, stack(2), StackEnd::Complete);
+        off.switched_out(child, 10, Why::Blocked);
+        switched_in(&mut off, child, 60);
+        switched_in(&mut off, parent, 70);
+        assert_eq!(off.running(), 2);
+        off.ended(child, 75, &mut |spell| told.take(spell)).unwrap();
+        assert_eq!(off.running(), 1);
+        let rows = told.0.iter().map(|spell| {
+            let Spent {
+                time_ns,
+                elapsed_ns,
+            } = spell.spent;
+            (spell.thread, spell.place.stack, time_ns, elapsed_ns)
+        });
+        assert_eq!(
+            rows.collect::<Vec<_>>(),
+            [
+                // The child waited for a CPU from 1 on, and until 2 its parent ran.
+                (child, stack(2), 50, 50),
+                (child, stack(2), 3, 2),
+                (parent, stack(1), 68, 0),
+            ]
+        );
     }
 }

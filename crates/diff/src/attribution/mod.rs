@@ -54,7 +54,7 @@ pub struct TimeChange {
     pub speedup: Option<Estimate>,
 }
 
-/// The share of a function in the CPU time of a run, at base and at head (unit Ratio, 0 to 1).
+/// The share of a function in the shared time of a run, at base and at head (unit Ratio, 0 to 1).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ShareChange {
     /// At base.
@@ -135,7 +135,7 @@ pub enum AttributionKind {
     Unavailable,
 }
 
-/// The parts of the change, each nanoseconds of CPU time a run, each with its own interval.
+/// The parts of the change, each nanoseconds of a run's shared time ([`crate::SharedTime`]), each with its own interval.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Decomposition {
     /// Delta: the whole.

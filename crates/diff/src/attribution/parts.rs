@@ -5,7 +5,9 @@ use super::series::{Sampled, Series};
 use super::{Attribution, AttributionKind, Decomposition, FunctionResult, Hot, ShareChange};
 use crate::conclusion::Outcome;
 use crate::statistics::{FEWEST_PAIRS, LEVEL, share_interval};
-use crate::values::{Change, Comparison, Estimate, EstimateUnit, FunctionRow, Metric, Side, Tally};
+use crate::values::{
+    Change, Comparison, Estimate, EstimateUnit, FunctionRow, Metric, SharedTime, Side, Tally,
+};
 
 /// With fewer samples on a side nothing is attributed: not even a share of one per cent would be
 /// told from none.
@@ -115,7 +117,11 @@ fn kind(
         AttributionKind::TooFewSamples
     } else if !any_changed {
         AttributionKind::NotAttributable
-    } else if comparison.metric == Metric::WallTime && decided && !parts.whole.excludes(0.0) {
+    } else if comparison.metric == Metric::WallTime
+        && comparison.shared_time == SharedTime::Cpu
+        && decided
+        && !parts.whole.excludes(0.0)
+    {
         AttributionKind::Waiting
     } else {
         let mei_ns = sampled.unit_ns * comparison.rule.minimum_effect;

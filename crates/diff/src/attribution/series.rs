@@ -9,13 +9,15 @@ use crate::statistics::{
     LEVEL, PAIRS_FOR_PRIOR, PairedTest, RatioTest, SCALE_FLOOR, hodges_lehmann, median,
     prior_scale, robust_sd, values,
 };
-use crate::values::{Comparison, Estimate, EstimateUnit, Metric, Pair, Run, Side, Tally};
+use crate::values::{
+    Comparison, Estimate, EstimateUnit, Metric, Pair, Run, SharedTime, Side, Tally,
+};
 
 /// A run with its samples.
 pub(super) struct SampledRun<'a> {
     pub(super) tally: &'a Tally,
-    /// The time that its samples share: CPU time, or what the workload reports, since a harness
-    /// runs until a time is over, whatever the speed.
+    /// The time that its samples share: CPU time, wall time where waits were recorded, or what the
+    /// workload reports, since a harness runs until a time is over, whatever the speed.
     pub(super) time_ns: f64,
 }
 
@@ -33,11 +35,7 @@ pub(super) struct SampledPair<'a> {
 }
 
 impl<'a> SampledPair<'a> {
-    fn of(pair: &'a Pair, metric: Metric) -> Option<Self> {
-        let timed = match metric {
-            Metric::Reported => Metric::Reported,
-            _ => Metric::CpuTime,
-        };
+    fn of(pair: &'a Pair, timed: Metric) -> Option<Self> {
         let (base_ns, head_ns) = values(pair, timed)?;
         Some(SampledPair {
             base: sampled_run(&pair.base, base_ns)?,
@@ -72,15 +70,20 @@ pub(crate) struct Sampled<'a> {
 
 impl<'a> Sampled<'a> {
     pub(crate) fn of(comparison: &'a Comparison) -> Self {
+        let timed = match (comparison.metric, comparison.shared_time) {
+            (Metric::Reported, _) => Metric::Reported,
+            (_, SharedTime::Wall) => Metric::WallTime,
+            (_, SharedTime::Cpu) => Metric::CpuTime,
+        };
         let pairs: Vec<_> = comparison
             .pairs
             .iter()
-            .filter_map(|pair| SampledPair::of(pair, comparison.metric))
+            .filter_map(|pair| SampledPair::of(pair, timed))
             .collect();
         let placebo: Vec<_> = comparison
             .placebo
             .iter()
-            .filter_map(|pair| SampledPair::of(pair, comparison.metric))
+            .filter_map(|pair| SampledPair::of(pair, timed))
             .collect();
         let times: Vec<f64> = pairs.iter().map(|pair| pair.base.time_ns).collect();
         let counts: Vec<f64> = placebo
@@ -89,13 +92,7 @@ impl<'a> Sampled<'a> {
             .collect();
         Sampled {
             unit_ns: median(&times),
-            default_prior: prior_scale(
-                match comparison.metric {
-                    Metric::Reported => Metric::Reported,
-                    _ => Metric::CpuTime,
-                },
-                &comparison.placebo,
-            ),
+            default_prior: prior_scale(timed, &comparison.placebo),
             grain: 1.0 / median(&counts),
             pairs,
             placebo,
@@ -134,7 +131,7 @@ impl<'a> Sampled<'a> {
         Series::new(values(&self.pairs), &values(&self.placebo), self)
     }
 
-    /// The whole CPU time of both sides, as fractions of the unit.
+    /// The whole time of both sides, as fractions of the unit.
     pub(super) fn whole(&self) -> Series {
         self.series(|tally| tally.samples)
     }

@@ -509,7 +509,7 @@ fn image_path(profile: &Profile, image: ImageId) -> &str {
 }
 
 /// Whether an image comes with the system, so that the diff cannot touch it.
-fn is_system(profile: &Profile, image: ImageId) -> bool {
+pub(super) fn is_system(profile: &Profile, image: ImageId) -> bool {
     const FOLDERS: [&str; 7] = [
         "/usr/",
         "/lib/",

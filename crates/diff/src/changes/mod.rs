@@ -64,4 +64,5 @@ pub use ladder::{
     match_groups,
 };
 pub use outline::{FunctionKind, Language, SourceFunction, functions};
+pub use tally::Elapsed;
 pub use uses::{SourceSearch, UsesLeftOut};

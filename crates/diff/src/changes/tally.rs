@@ -1,8 +1,10 @@
 //! Counts the samples of a run by row of the table.
 
-use hotproof_profile::{Id, ImageId, Inline, LocationId, Profile, StackEnd, StackId};
+use hotproof_profile::{
+    ELAPSED, Id, ImageId, Inline, LabelValue, LocationId, Profile, StackEnd, StackId,
+};
 
-use super::joiner::{Joined, Joiner, Placing, Script};
+use super::joiner::{Joined, Joiner, Placing, Script, is_system};
 use crate::values::{FunctionRow, FunctionTally, Side, Tally};
 
 /// What a location means to the table of functions.
@@ -17,6 +19,8 @@ pub(super) struct Place {
     placing: Placing,
     /// What its frames say of scripts, the least certain.
     script: Script,
+    /// Whether it holds code of the user's rather than a library's or the system's.
+    is_user: bool,
 }
 
 /// Counts one profile; each location is joined once.
@@ -42,6 +46,25 @@ struct Count {
     physical_self: u64,
     rest: u64,
     stack: usize,
+}
+
+/// The wall time of a run, which its samples and waits share.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Elapsed {
+    /// All of it, exactly.
+    pub wall_ns: u64,
+    /// What one count stands for: the time between two samples.
+    pub tick_ns: u64,
+}
+
+/// Why time is counted for a stack.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Spent {
+    /// It was running.
+    Running,
+    /// It waited. What the innermost function of the user's calls for that only waits, so that the
+    /// wait is that function's own time.
+    Waiting,
 }
 
 impl Joiner<'_> {
@@ -73,11 +96,109 @@ impl Joiner<'_> {
         for (slot, &count) in stacks.iter().enumerate() {
             if count > 0 {
                 let stack = slot.checked_sub(1).map(StackId::from_index);
-                counter.stack(slot + 1, stack, count);
+                counter.stack(slot + 1, stack, count, Spent::Running);
             }
         }
         counter.finish()
     }
+
+    /// Counts the wall time of one run of `side` by row, as [`Joiner::tally`] counts samples; `None`
+    /// when the profile does not tell time off the CPU.
+    ///
+    /// Waits have their exact nanoseconds, and the samples share what is left of the wall time. All
+    /// is then counted in ticks; rounding takes or gives a stack less than one, and nothing in all.
+    /// A wait whose own stack is not known has none.
+    pub fn tally_elapsed(
+        &mut self,
+        side: Side,
+        profile: &Profile,
+        elapsed: Elapsed,
+    ) -> Option<Tally> {
+        let profile = &*profile.without_stitched_callers();
+        let times = Times::of(profile, elapsed)?;
+        let ticks = |time_ns: f64| (time_ns / elapsed.tick_ns.max(1) as f64).round() as u64;
+        let samples = ticks(elapsed.wall_ns as f64);
+        let mut counter = Counter::new(self, side, profile);
+        counter.tally = Tally {
+            samples,
+            complete: ticks(times.complete_ns).min(samples),
+            lost: profile.meta.lost.samples,
+            ..Tally::default()
+        };
+        let (mut so_far_ns, mut counted) = (0.0, 0);
+        let both = times.running_ns.iter().zip(&times.waiting_ns);
+        for (slot, (&running_ns, &waiting_ns)) in both.enumerate() {
+            let stack = slot.checked_sub(1).map(StackId::from_index);
+            let parts = [(running_ns, Spent::Running), (waiting_ns, Spent::Waiting)];
+            for (part, (time_ns, spent)) in parts.into_iter().enumerate() {
+                so_far_ns += time_ns;
+                let count = ticks(so_far_ns).min(samples) - counted;
+                if count > 0 {
+                    counted += count;
+                    counter.stack(2 * slot + part + 1, stack, count, spent);
+                }
+            }
+        }
+        Some(counter.finish())
+    }
+}
+
+/// Wall time by stack; slot 0 is time without one.
+struct Times {
+    running_ns: Vec<f64>,
+    waiting_ns: Vec<f64>,
+    complete_ns: f64,
+}
+
+impl Times {
+    fn of(profile: &Profile, elapsed: Elapsed) -> Option<Times> {
+        let column = |name: &str| profile.weights.iter().position(|row| row.name == name);
+        let (count, time) = (column("samples")?, column(ELAPSED)?);
+        let rows = &profile.samples;
+        let is_wait = |row: usize| rows.weights[count][row] == 0;
+        let time_ns = |row: usize| rows.weights[time][row].max(0) as f64;
+        let sum = |waits: bool| {
+            let rows = (0..rows.len()).filter(|&row| is_wait(row) == waits);
+            rows.map(time_ns).sum::<f64>()
+        };
+        let (sampled_ns, waited_ns) = (sum(false), sum(true));
+        let wall_ns = elapsed.wall_ns as f64;
+        // Clocks that begin and end a little apart are no time.
+        let of_waits = (wall_ns / waited_ns.max(1.0)).min(1.0);
+        let left_ns = wall_ns - waited_ns * of_waits;
+        let mut times = Times {
+            running_ns: vec![0.0; profile.stacks.len() + 1],
+            waiting_ns: vec![0.0; profile.stacks.len() + 1],
+            complete_ns: 0.0,
+        };
+        for row in 0..rows.len() {
+            let (sums, time_ns) = match is_wait(row) {
+                true => (&mut times.waiting_ns, time_ns(row) * of_waits),
+                false => (&mut times.running_ns, time_ns(row) * left_ns / sampled_ns),
+            };
+            let stack = rows.stack[row].filter(|_| !is_borrowed(profile, row));
+            sums[stack.map_or(0, |id| id.index() + 1)] += time_ns;
+            if rows.end[row] == StackEnd::Complete && stack.is_some() {
+                times.complete_ns += time_ns;
+            }
+        }
+        if sampled_ns <= 0.0 {
+            times.running_ns[0] = left_ns;
+        }
+        Some(times)
+    }
+}
+
+/// Whether a row has the stack of another moment.
+fn is_borrowed(profile: &Profile, row: usize) -> bool {
+    let set = profile.samples.labels.get(row).copied().flatten();
+    let labels = set.and_then(|set| profile.labels.get(set)).unwrap_or(&[]);
+    labels.iter().any(|label| match label.value {
+        LabelValue::Text(text) => {
+            &profile.strings[label.key] == "stack" && &profile.strings[text] == "borrowed"
+        }
+        LabelValue::Number { .. } => false,
+    })
 }
 
 impl<'j, 'a, 'p> Counter<'j, 'a, 'p> {
@@ -115,9 +236,10 @@ impl<'j, 'a, 'p> Counter<'j, 'a, 'p> {
     }
 
     /// Adds the samples of one stack; `mark` is its own number, above 0.
-    fn stack(&mut self, mark: usize, stack: Option<StackId>, samples: u64) {
+    fn stack(&mut self, mark: usize, stack: Option<StackId>, samples: u64, spent: Spent) {
         let profile = self.profile;
         let mut leaf: Option<Place> = None;
+        let mut waits_in: Option<Place> = None;
         let mut any_changed = false;
         let mut is_joinable = true;
         let (mut any_named, mut least) = (false, Script::None);
@@ -134,22 +256,33 @@ impl<'j, 'a, 'p> Counter<'j, 'a, 'p> {
             for at in place.chain.clone() {
                 self.seen(self.chains[at], mark, samples);
             }
+            if spent == Spent::Waiting && place.is_user && waits_in.is_none() {
+                waits_in = Some(place.clone());
+            }
             leaf.get_or_insert(place);
         }
         // An interpreter's frames without one of a script say nothing of which script runs.
         let is_hidden = least == Script::Hidden || (least == Script::Interpreter && !any_named);
         is_joinable &= !(self.touches_scripts && is_hidden);
-        let own = match &leaf {
-            Some(place) => {
+        let own = match (&leaf, &waits_in) {
+            (Some(leaf), Some(place)) => {
+                self.count(self.chains[leaf.chain.start]).physical_self += samples;
+                self.own(place, samples);
+                place.own
+            }
+            (Some(place), None) => {
                 self.leaf(place, samples);
                 place.own
             }
-            None => {
+            (None, _) => {
                 is_joinable = false;
                 self.without_stack(mark, samples)
             }
         };
-        if leaf.is_some_and(|place| place.changed.is_some()) {
+        if waits_in
+            .or(leaf)
+            .is_some_and(|place| place.changed.is_some())
+        {
             self.tally.changed_own += samples;
         } else if any_changed {
             self.tally.changed_below += samples;
@@ -171,6 +304,11 @@ impl<'j, 'a, 'p> Counter<'j, 'a, 'p> {
     pub(super) fn leaf(&mut self, place: &Place, samples: u64) {
         let innermost = self.chains[place.chain.start];
         self.count(innermost).physical_self += samples;
+        self.own(place, samples);
+    }
+
+    /// Counts own time of the functions of a place.
+    fn own(&mut self, place: &Place, samples: u64) {
         self.count(place.own).own += samples;
         if let Some(changed) = place.changed.filter(|&changed| changed != place.own) {
             self.count(changed).own += samples;
@@ -220,7 +358,9 @@ impl<'j, 'a, 'p> Counter<'j, 'a, 'p> {
         }
         let chain = start..self.chains.len();
         let mut rows = self.chains[chain.clone()].iter().copied();
+        let of_system = image.is_some_and(|image| is_system(profile, image));
         let place = Place {
+            is_user: own.is_some() && image.is_some() && !of_system,
             changed: rows.find(|&row| self.joiner.is_changed(row)),
             own: own.unwrap_or(last),
             placing,

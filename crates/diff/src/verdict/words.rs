@@ -7,7 +7,7 @@ use crate::attribution::{AttributionKind, Decomposition, Hot, LEAST_CAPTURED};
 use crate::changes::is_script;
 use crate::conclusion::{MetricRow, Outcome, Quantity, mostly_sleep};
 use crate::statistics::FEWEST_PAIRS;
-use crate::values::{Comparison, Estimate, FunctionRow, Metric};
+use crate::values::{Comparison, Estimate, FunctionRow, Metric, SharedTime};
 use crate::witness::Instructions;
 
 /// The sentence, ready for a commit message; it does not repeat the verdict's word.
@@ -62,8 +62,15 @@ pub(crate) fn sentence(facts: &Facts<'_>, reason: Reason) -> String {
                 effect(facts)
             ),
         },
-        Reason::Explained => format!("{}, and {}.", effect(facts), explained(facts)),
-        Reason::PartlyExplained => format!("{}; {}.", effect(facts), partly(facts)),
+        Reason::Explained => format!(
+            "{}{}, and {}.",
+            effect(facts),
+            waiting(facts),
+            explained(facts)
+        ),
+        Reason::PartlyExplained => {
+            format!("{}{}; {}.", effect(facts), waiting(facts), partly(facts))
+        }
         Reason::NotAttributable => format!(
             "{}, though no function changed by line: {} did.",
             effect(facts),
@@ -118,7 +125,12 @@ pub(crate) fn sentence(facts: &Facts<'_>, reason: Reason) -> String {
             percent(facts.comparison.rule.minimum_effect),
             both_times(facts)
         ),
-        Reason::Slower => format!("{}{}.", effect(facts), slower_because(facts)),
+        Reason::Slower => format!(
+            "{}{}{}.",
+            effect(facts),
+            waiting(facts),
+            slower_because(facts)
+        ),
         Reason::MicroOnly { function, gain } => micro_only(facts, function, gain),
         Reason::NotOnHotPath => not_on_hot_path(facts),
         Reason::NoEffect => format!(
@@ -159,6 +171,25 @@ fn effect(facts: &Facts<'_>) -> String {
         return "nothing was measured".to_owned();
     };
     effect_of(row, &metric_word(facts)) + &over_layouts(facts)
+}
+
+/// `, by waiting less`, where functions share wall time and most of what changed was no time on the
+/// CPU.
+fn waiting(facts: &Facts<'_>) -> &'static str {
+    let delta = |quantity: Quantity| {
+        let row = facts.metrics.iter().find(|row| row.quantity == quantity)?;
+        Some(row.delta())
+    };
+    let deltas = delta(Quantity::WallTime).zip(delta(Quantity::CpuTime));
+    match (facts.comparison.shared_time, deltas) {
+        (SharedTime::Wall, Some((wall, cpu))) if (wall - cpu).abs() > 0.5 * wall.abs() => {
+            match wall - cpu < 0.0 {
+                true => ", by waiting less",
+                false => ", by waiting longer",
+            }
+        }
+        _ => "",
+    }
 }
 
 /// `, over all 4 layouts of both`, where a gain or a loss was measured over several.

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use hotproof_diff::changes::{Changed, Joiner};
+use hotproof_diff::changes::{Changed, Elapsed, Joiner};
 use hotproof_diff::{Change, FunctionTally, Side, Tally};
 use hotproof_profile::{
-    AddressKind, Frame, Function, FunctionId, Image, ImageKind, Location, LocationId, Process,
-    Profile, Sample, Sink, Source, Stack, StackEnd, StackId, ThreadId, Unit, Weight,
+    AddressKind, ELAPSED, Frame, Function, FunctionId, Image, ImageKind, Label, LabelValue,
+    Location, LocationId, Process, Profile, Sample, Sink, Source, Stack, StackEnd, StackId,
+    ThreadId, Unit, Weight,
 };
 
 use crate::commit::{File, changes_of, changes_of_edit};
@@ -169,6 +170,77 @@ fn joined(
 }
 
 const TWO_IMPLS: &str = "impl A {\n    fn go() { 1 }\n}\nimpl B {\n    fn go() { 1 }\n}\n";
+
+/// Wall time: waits have their exact time and belong to the function of the user's that waits, what
+/// ran shares the rest, and a wait with the stack of another moment has none.
+#[test]
+fn waits_are_counted_where_the_user_waits() {
+    let text = "fn fetch() { 1 }\nfn main() { 2 }\n";
+    let changed = changes_of_edit("src/a.rs", text, &text.replace('1', "3"));
+    let files: Files<'_> = &[("src/a.rs", text)];
+    let mut made = Made::new();
+    let file = "/tmp/w/base/src/a.rs";
+    let [main, fetch] = [("x::main", 2), ("x::fetch", 1)].map(|(name, line)| {
+        let function = made.function(name, Some((file, line)));
+        made.location(&[function])
+    });
+    let path = made.profile.strings.intern("[kernel]");
+    let kernel = made.profile.images.push(Image {
+        path,
+        build_id: vec![],
+        kind: ImageKind::Kernel,
+    });
+    let sleep = made.function("do_nanosleep", None);
+    let sleep = made.location(&[sleep]);
+    made.profile.locations[sleep].image = Some(kernel);
+    // Stacks: main alone, twice as much as fetch; fetch sleeps; main would wait at an unknown place.
+    made.samples(&[main], 2);
+    made.samples(&[main, fetch], 1);
+    made.samples(&[main, fetch, sleep], 1);
+    made.samples(&[main], 1);
+    let profile = &mut made.profile;
+    let weight = |name: &str, unit| Weight {
+        name: name.to_owned(),
+        unit,
+    };
+    profile.weights.push(weight(ELAPSED, Unit::Nanoseconds));
+    profile.samples.weights = vec![vec![1, 1, 1, 0, 0], vec![9, 9, 9, 60, 10]];
+    let [key, value] = ["stack", "borrowed"].map(|text| profile.strings.intern(text));
+    let value = LabelValue::Text(value);
+    profile.samples.labels[4] = Some(profile.labels.intern(&[Label { key, value }]));
+    let mut joiner = joiner(&changed, files, files);
+    let elapsed = |wall_ns| Elapsed {
+        wall_ns,
+        tick_ns: 10,
+    };
+    let tally = |joiner: &mut Joiner<'_>, profile: &Profile, wall_ns| {
+        joiner.tally_elapsed(Side::Base, profile, elapsed(wall_ns))
+    };
+    // Of 100 ns, 30 are left for what ran.
+    let all = tally(&mut joiner, profile, 100).unwrap();
+    assert_eq!(
+        (all.samples, all.complete, all.changed_own, all.unjoinable),
+        (10, 9, 7, 1)
+    );
+    assert_eq!(
+        rows(&joiner, &all),
+        [
+            "src/a.rs::fetch: 7 7 1",
+            "[unknown]: 1 1 1",
+            "src/a.rs::main: 9 2 2",
+            "bench!do_nanosleep: 6 0 6",
+        ]
+    );
+    // Clocks that differ a little: no more than the wall time is shared.
+    let short = tally(&mut joiner, profile, 70).unwrap();
+    assert_eq!((short.samples, short.changed_own), (7, 6));
+    // Without a sample, what is left has no stack.
+    profile.samples.weights = vec![vec![0; 5], vec![0, 0, 0, 60, 10]];
+    let asleep = tally(&mut joiner, profile, 100).unwrap();
+    assert_eq!((asleep.changed_own, asleep.unjoinable), (6, 4));
+    profile.weights.pop();
+    assert_eq!(tally(&mut joiner, profile, 100), None);
+}
 
 /// Of a sample whose outer callers are only likely, its leaf counts and no caller does.
 #[test]

@@ -228,6 +228,7 @@ pub fn empty() -> Comparison {
         rule: Rule::default(),
         metric: Metric::CpuTime,
         metric_reason: None,
+        shared_time: SharedTime::Cpu,
         seed: 1,
         policy: "statistical".to_owned(),
         setup: Setup::default(),

@@ -7,7 +7,7 @@
 
 use super::select::retain;
 use crate::profile::Profile;
-use crate::rows::{BLOCKED, PREEMPTED, Unit, Weight};
+use crate::rows::{BLOCKED, ELAPSED, PREEMPTED, Unit, Weight};
 
 /// The weight that is all time off the CPU: [`BLOCKED`] and [`PREEMPTED`] together.
 pub const OFF_CPU: &str = "off-cpu";
@@ -45,7 +45,7 @@ pub fn on_cpu(mut profile: Profile) -> Profile {
         .map(|row| off.iter().all(|&k| profile.samples.weights[k][row] == 0))
         .collect();
     retain(&mut profile, &mask);
-    for name in [BLOCKED, PREEMPTED] {
+    for name in [BLOCKED, PREEMPTED, ELAPSED] {
         if let Some(k) = column(&profile, name) {
             profile.weights.remove(k);
             profile.samples.weights.remove(k);
@@ -74,7 +74,7 @@ pub(super) fn with_weight(mut profile: Profile, name: &str) -> Result<Profile, B
     let names: &[&str] = match name {
         WALL => &["cpu", BLOCKED, PREEMPTED],
         OFF_CPU => &[BLOCKED, PREEMPTED],
-        BLOCKED | PREEMPTED => &[name],
+        BLOCKED | PREEMPTED | ELAPSED => &[name],
         // The samples and their event, with what was counted of it.
         _ if profile.weights.iter().any(|row| row.name == name) => {
             let mut profile = on_cpu(profile);
@@ -115,6 +115,10 @@ fn explained(name: &str) -> &'static str {
     match name {
         WALL => "Times are those of threads, on the CPU and off it, added up over all threads.",
         BLOCKED => "Times are those in which threads waited for something, over all threads.",
+        ELAPSED => {
+            "Times are those of the whole run, each moment once: threads that ran at once share it, \
+             and what none ran in belongs to the one that ran next."
+        }
         PREEMPTED => "Times are those in which threads could run and waited for a CPU.",
         _ => "Times are those in which threads were off the CPU, over all threads.",
     }
@@ -138,8 +142,9 @@ mod tests {
             weight("cpu", Unit::Nanoseconds),
             weight(BLOCKED, Unit::Nanoseconds),
             weight(PREEMPTED, Unit::Nanoseconds),
+            weight(ELAPSED, Unit::Nanoseconds),
         ];
-        profile.samples.weights = vec![Vec::new(); 4];
+        profile.samples.weights = vec![Vec::new(); 5];
         profile.meta.cpu_time_ns = Some(30);
         let name = profile.strings.intern("x");
         let process = profile.processes.push(Process {
@@ -155,8 +160,8 @@ mod tests {
             start_ns: 0,
             end_ns: None,
         });
-        let on = [1, 10, 0, 0];
-        for weights in [on, [0, 0, 70, 0], on, [0, 0, 0, 5], on] {
+        let on = [1, 10, 0, 0, 9];
+        for weights in [on, [0, 0, 70, 0, 60], on, [0, 0, 0, 5, 0], on] {
             profile.samples.push(&Sample {
                 thread,
                 time_ns: 0,
@@ -181,6 +186,7 @@ mod tests {
             (PREEMPTED, 5, 1, None),
             (OFF_CPU, 75, 2, None),
             (WALL, 105, 5, None),
+            (ELAPSED, 87, 4, None),
         ];
         for (name, sum, rows, counted_ns) in cases {
             let transform = Transform {

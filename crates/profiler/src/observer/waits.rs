@@ -39,14 +39,16 @@ impl Waits {
         !self.events.is_empty()
     }
 
-    /// A sample was taken of a thread that runs.
+    /// A sample was taken of a thread that runs; how many threads run, with which it shares the
+    /// moment.
     pub(super) fn sampled(
         &mut self,
         thread: ThreadId,
         stack: Option<hotproof_profile::StackId>,
         end: hotproof_profile::StackEnd,
-    ) {
+    ) -> i64 {
         self.off.sampled(thread, stack, end);
+        i64::try_from(self.off.running()).unwrap_or(i64::MAX)
     }
 
     /// Sends a row.
@@ -66,10 +68,11 @@ impl Waits {
                 *borrowed
             }
         };
-        let spent_ns = i64::try_from(spell.time_ns).unwrap_or(i64::MAX);
+        let ns = |time_ns| i64::try_from(time_ns).unwrap_or(i64::MAX);
+        let (spent_ns, elapsed_ns) = (ns(spell.spent.time_ns), ns(spell.spent.elapsed_ns));
         let weights = match spell.why {
-            Why::Blocked => [0, 0, spent_ns, 0],
-            Why::Preempted => [0, 0, 0, spent_ns],
+            Why::Blocked => [0, 0, spent_ns, 0, elapsed_ns],
+            Why::Preempted => [0, 0, 0, spent_ns, elapsed_ns],
         };
         sink.sample(&Row {
             thread: spell.thread,
@@ -139,6 +142,13 @@ impl Observer<'_> {
             waits
                 .off
                 .started(thread, task.time_ns.max(self.sampled_from_ns));
+        }
+    }
+
+    /// A thread became another program: it runs.
+    pub(super) fn runs(&mut self, task: Task) {
+        if let (Some(waits), Some(thread)) = (&mut self.waits, self.world.find_thread(task.tid)) {
+            waits.off.runs(thread);
         }
     }
 

@@ -1,6 +1,6 @@
 //! What a sink is told of the whole of a recording.
 
-use hotproof_profile::{BLOCKED, Lost, Meta, PREEMPTED, Sink, Unit, Weight};
+use hotproof_profile::{BLOCKED, ELAPSED, Lost, Meta, PREEMPTED, Sink, Unit, Weight};
 use rustix::time::ClockId;
 
 use super::run::{Outcome, Run};
@@ -125,6 +125,7 @@ pub(super) fn weights(plan: &EventPlan) -> Vec<Weight> {
     if plan.tells == Tells::TasksAndSwitches {
         weights.push(weight(BLOCKED, Unit::Nanoseconds));
         weights.push(weight(PREEMPTED, Unit::Nanoseconds));
+        weights.push(weight(ELAPSED, Unit::Nanoseconds));
     }
     weights
 }

@@ -2,7 +2,7 @@
 
 use std::io::{Read, Seek};
 
-use hotproof_profile::{BLOCKED, LabelValue, PREEMPTED, Profile, Thread, transform};
+use hotproof_profile::{BLOCKED, ELAPSED, LabelValue, PREEMPTED, Profile, Thread, transform};
 use hotproof_profiler::{OffCpu, Recording, Request, Rung, Sampled, Stdout};
 use tempfile::TempDir;
 
@@ -145,6 +145,9 @@ fn views_of_time_add_up() {
     assert!(cpu > 0 && blocked > 0 && preempted >= 0);
     assert_eq!(view("off-cpu"), blocked + preempted);
     assert_eq!(view("wall"), cpu + blocked + preempted);
+    // Threads add up to more than the run took; its own time is told once.
+    let elapsed = view(ELAPSED) as f64 / recording.counts.wall_ns as f64;
+    crate::assert_near("elapsed time", elapsed, 1.0, 0.03);
     let on = transform::on_cpu(profile.clone());
     assert_eq!(on.samples.len() as u64, recording.samples);
     assert_eq!(profile.sample_count(), recording.samples);

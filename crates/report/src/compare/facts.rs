@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use hotproof_diff::{
     Attribution, AttributionKind, Ceiling, Comparison, Conclusion, Decomposition, FunctionRow,
-    LEAST_CAPTURED, Metric, Outcome, Quantity,
+    LEAST_CAPTURED, Metric, Outcome, Quantity, SharedTime,
 };
 
 use super::page::Fact;
@@ -395,6 +395,9 @@ fn samples(comparison: &Comparison, conclusion: &Conclusion) -> Option<String> {
     );
     if let Some(rate) = comparison.machine.rate_hz {
         text += &format!(" at {} Hz", count(rate));
+    }
+    if comparison.shared_time == SharedTime::Wall {
+        text += " of wall time, where a wait counts as many as its time is worth";
     }
     text += &match samples.lost {
         0 => ", none lost".to_owned(),

@@ -3,7 +3,7 @@
 use hotproof_diff::{
     AttributionKind, Ceiling, Change, Comparison, Conclusion, Estimate, EstimateUnit, Hot,
     LayoutRow, Layouts, Metric, MetricRow, Order, Outcome, OutputCheck, Pair, Quantity,
-    ReportedRow, Run, ShareChange, Side, TestCheck, TimeChange,
+    ReportedRow, Run, ShareChange, SharedTime, Side, TestCheck, TimeChange,
 };
 use serde::Serialize;
 
@@ -24,6 +24,7 @@ struct Document<'a> {
     head: Ref<'a>,
     end_to_end: EndToEnd<'a>,
     reported: Vec<ReportedLine<'a>>,
+    functions_share: &'static str,
     functions: Vec<FunctionRow<'a>>,
     outside: Vec<Outside<'a>>,
     explained: Explained<'a>,
@@ -262,6 +263,11 @@ pub fn json(comparison: &Comparison, conclusion: &Conclusion) -> String {
         head: side(&comparison.head),
         end_to_end: end_to_end(comparison, conclusion),
         reported: conclusion.reported.iter().map(reported).collect(),
+        functions_share: match (comparison.metric, comparison.shared_time) {
+            (Metric::Reported, _) if comparison.time_under().is_none() => "reported_time",
+            (_, SharedTime::Wall) => "wall_time",
+            (_, SharedTime::Cpu) => "cpu_time",
+        },
         functions: functions
             .map(|result| function(comparison, result))
             .collect(),

@@ -2,7 +2,7 @@
 
 use hotproof_diff::{
     Comparison, Conclusion, Estimate, EstimateUnit, FunctionResult, Hot, Metric, MetricRow,
-    Quantity, ShareChange,
+    Quantity, ShareChange, SharedTime,
 };
 
 use super::page::{Heading, Row, Table, Weight};
@@ -247,7 +247,7 @@ fn breakdown(comparison: &Comparison, conclusion: &Conclusion, shown: &Shown<'_>
         .map(|result| function_row(comparison, result, unit))
         .collect();
     if !shown.others.is_empty() {
-        rows.push(others_row(conclusion, shown, unit));
+        rows.push(others_row(comparison.shared_time, conclusion, shown, unit));
     }
     Table {
         headings: vec![
@@ -287,9 +287,14 @@ fn breakdown_notes(
         Metric::Reported if comparison.time_under().is_none() => "iteration",
         _ => "run",
     };
-    notes.push(format!(
-        "own time of one {what}, with library code inlined into the function{touched}"
-    ));
+    notes.push(match comparison.shared_time {
+        SharedTime::Cpu => {
+            format!("own time of one {what}, with library code inlined into the function{touched}")
+        }
+        SharedTime::Wall => format!(
+            "own wall time of one {what}, on the CPU and waiting, with library code inlined into the function; a wait belongs to the function that waits, and each moment counts once{touched}"
+        ),
+    });
     let names = |results: &mut dyn Iterator<Item = &&FunctionResult>| -> Vec<String> {
         results
             .map(|result| comparison.functions[result.row].name.clone())
@@ -392,13 +397,21 @@ pub(super) fn time_interval(estimate: &Estimate, unit: TimeUnit) -> String {
 
 /// All other functions together, by their shares of all samples: typical times of many small
 /// functions do not add up, since each is 0 when the function is not in most runs.
-fn others_row(conclusion: &Conclusion, shown: &Shown<'_>, unit: TimeUnit) -> Row {
+fn others_row(
+    shared_time: SharedTime,
+    conclusion: &Conclusion,
+    shown: &Shown<'_>,
+    unit: TimeUnit,
+) -> Row {
     let others = shown.others.len() + shown.unseen.len();
-    let cpu = |row: &&MetricRow| matches!(row.quantity, Quantity::CpuTime | Quantity::Reported);
-    let cpu = conclusion.metrics.iter().find(cpu);
+    let shared = |row: &&MetricRow| match shared_time {
+        SharedTime::Cpu => matches!(row.quantity, Quantity::CpuTime | Quantity::Reported),
+        SharedTime::Wall => row.quantity == Quantity::WallTime,
+    };
+    let all = conclusion.metrics.iter().find(shared);
     let sum = |whole: fn(&MetricRow) -> f64, share: fn(&ShareChange) -> f64| {
         let shares = shown.others.iter().map(|result| share(&result.own_share));
-        cpu.map_or(0.0, whole) * shares.sum::<f64>()
+        all.map_or(0.0, whole) * shares.sum::<f64>()
     };
     let base = sum(|row| row.base, |share| share.base.value);
     let head = sum(|row| row.head, |share| share.head.value);

@@ -1,4 +1,4 @@
-//! The shape of a log line, version 3 (and 1 and 2, which have fewer fields): mirrors of the values of
+//! The shape of a log line, version 4 (and 1 to 3, which have fewer fields): mirrors of the values of
 //! `hotproof-diff`, converted field by field both ways. A field that is missing on either side does
 //! not compile.
 
@@ -198,11 +198,20 @@ fn not_run() -> TestCheck {
     TestCheck::NotRun
 }
 
+fn cpu_time() -> SharedTime {
+    SharedTime::Cpu
+}
+
+fn is_cpu_time(time: &SharedTime) -> bool {
+    matches!(time, SharedTime::Cpu)
+}
+
 fn no_setup() -> Setup {
     Setup::of(&diff::Setup::default())
 }
 
 enums! {
+    SharedTime { Cpu, Wall }
     Metric { CpuTime, WallTime, Reported, PeakMemory, Instructions }
     CpuSource { TaskClock, Wait4 }
     Order { BaseFirst, HeadFirst }
@@ -369,6 +378,8 @@ structs! {
         policy: String,
         metric: Metric,
         metric_reason: Option<String>,
+        #[serde(default = "cpu_time", skip_serializing_if = "is_cpu_time")]
+        shared_time: SharedTime,
         seed: u64,
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         base_runs: Vec<Run>,

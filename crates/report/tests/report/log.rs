@@ -70,10 +70,10 @@ fn what_is_no_line_is_refused_by_name() {
     assert!(
         matches!(read(&other), Err(LogError::OtherSchema { found }) if found == "hotproof.report")
     );
-    let newer = good.replace("\"version\":3", "\"version\":4");
+    let newer = good.replace("\"version\":4", "\"version\":5");
     assert!(matches!(
         read(&newer),
-        Err(LogError::OtherVersion { found: 4 })
+        Err(LogError::OtherVersion { found: 5 })
     ));
     let more = good.replace("\"seed\":", "\"surprise\":1,\"seed\":");
     assert!(matches!(read(&more), Err(LogError::Shape(_))));
