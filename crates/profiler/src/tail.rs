@@ -3,8 +3,9 @@
 //! By then the thread may have returned and called something else. So the outermost return addresses
 //! of the copy have to stand where they stood (data beside them may change: the same functions may
 //! have been called anew), and the chain has to end at a root of the thread that is known from
-//! elsewhere. Even then the frames between may be others than those of the sample; whoever needs
-//! callers for certain does not use such stacks.
+//! elsewhere. Where one large frame reaches beyond the copy, the first of that is not asked for: what
+//! it calls changes all the time, while it lasts itself. Even then the frames between may be others
+//! than those of the sample; whoever needs callers for certain does not use such stacks.
 
 use hotproof_profile::ThreadId;
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -110,13 +111,16 @@ impl<'a> CopyAndTail<'a> {
         let end = self.copy.bytes.len() as u64;
         let known = self.returned.min(COMPARED_RETURNS);
         let mut compared = self.returns[..known].to_vec();
+        let mut spans = false;
         let is_near = |&(offset, _): &(u64, u64)| offset + COMPARED_BYTES >= end;
         match self.copy.is_full() && compared.iter().any(is_near) {
             true => compared.retain(is_near),
             // One frame takes up the rest of the copy, or has pages that it never touched, at which a
             // copy ends. What it calls returns and is called anew all the time; that it is still there
-            // itself is told by the outermost return address.
+            // itself is told by the outermost return address, or else, since such a frame lasts, by the
+            // root that its callers have to lead to.
             false => {
+                spans = true;
                 let outermost = self.returned.checked_sub(1);
                 let outermost = outermost.map(|last| self.returns[last % COMPARED_RETURNS]);
                 compared = outermost.into_iter().collect();
@@ -127,7 +131,8 @@ impl<'a> CopyAndTail<'a> {
         let length = usize::try_from(end.saturating_sub(from)).unwrap_or(0);
         let whole = self.read_on(from, length + FIRST_BYTES);
         let stands = |&(offset, address)| word_at(self.buffer, offset - from) == Ok(address);
-        let has_to_stand = compared.is_empty() || !compared.iter().all(stands);
+        let moved_on = compared.is_empty() || !compared.iter().all(stands);
+        let has_to_stand = moved_on && !spans;
         if has_to_stand && self.words.before.is_empty() {
             return State::Refused;
         }
