@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use clap::Args;
 use hotproof_image::{ImageError, ImageFile};
 use hotproof_report::symbolize::{self as shown, Address, Flags, Frame, Symbol};
-use hotproof_symbolizer::{NamedAddress, NamedFrame, Symbolizer, demangle_whole};
+use hotproof_symbolizer::{FrameRef, Symbolizer, demangle_whole};
 
 use crate::failure::{Code, Exit, Failure, Outcome};
 use crate::output;
@@ -198,32 +198,23 @@ impl Lookup {
             svma.wrapping_sub(self.base_svma)
         };
         let relative: Vec<u64> = asked.iter().map(relative).collect();
-        let named = self.symbolizer.symbolize_addresses(&self.path, &relative);
-        let named = match named {
-            Ok(named) => named,
-            Err(problem) => return Err(cannot_name(&problem)),
-        };
-        let found = asked.into_iter().zip(named);
-        Ok(found
-            .map(|(address, named)| {
-                self.shown(address.wrapping_add(self.section_svma), named, names)
-            })
-            .collect())
-    }
-
-    fn shown(&self, address: u64, named: NamedAddress, names: Names) -> Address {
-        let frame = |named| frame(named, names);
-        let symbol = named.symbol.map(|symbol| Symbol {
-            linkage_name: symbol.linkage_name.to_string(),
-            address: symbol.address.wrapping_add(self.base_svma),
-            size: symbol.size,
-            aliases: symbol.aliases,
+        let names_found = self.symbolizer.name_addresses(&self.path, &relative);
+        let names_found = names_found.map_err(|problem| cannot_name(&problem))?;
+        let found = names_found.symbols().zip(names_found.frames());
+        let found = asked.iter().zip(found).map(|(address, (symbol, frames))| {
+            let symbol = symbol.map(|symbol| Symbol {
+                linkage_name: symbol.linkage_name.to_string(),
+                address: symbol.address.wrapping_add(self.base_svma),
+                size: symbol.size,
+                aliases: symbol.aliases.clone(),
+            });
+            Address {
+                address: address.wrapping_add(self.section_svma),
+                symbol,
+                frames: frames.map(|named| frame(&named, names)).collect(),
+            }
         });
-        Address {
-            address,
-            symbol,
-            frames: named.frames.into_iter().map(frame).collect(),
-        }
+        Ok(found.collect())
     }
 }
 
@@ -239,7 +230,7 @@ enum Names {
     Binutils,
 }
 
-fn frame(named: NamedFrame, names: Names) -> Frame {
+fn frame(named: &FrameRef<'_>, names: Names) -> Frame {
     let function = named.function;
     let linkage_name = if function.linkage_name.is_empty() {
         function.name.to_string()
@@ -254,16 +245,14 @@ fn frame(named: NamedFrame, names: Names) -> Frame {
         name,
         linkage_name,
         source: function.source.word(),
-        file: named
-            .file
-            .or_else(|| function.file.clone())
-            .map(|file| file.to_string()),
+        file: named.file.or(function.file.as_deref()).map(str::to_owned),
         line: named.line,
         column: named.column,
         declared_file: function
             .file
+            .as_deref()
             .filter(|_| function.line.is_some())
-            .map(|file| file.to_string()),
+            .map(str::to_owned),
         declared_line: function.line,
         contradicted: named.contradicted,
     }

@@ -19,7 +19,7 @@ use std::time::Instant;
 use addr2line::gimli::{DwarfSections, EndianSlice, LittleEndian, SectionId};
 use hotproof_image::{DebugSearch, ImageError, ImageFile};
 use hotproof_profile::Source;
-use hotproof_symbolizer::{Cache, FileNames, Symbolizer};
+use hotproof_symbolizer::{Cache, FileNames, FrameRef, Symbolizer};
 
 /// A frame as both readers give it.
 struct Frame<'n> {
@@ -49,6 +49,24 @@ impl Output {
         if let Some(text) = &mut self.text {
             let (file, line) = (frame.file.unwrap_or("??"), frame.line.unwrap_or(0));
             let _ = write!(text, "\t{}\t{file}:{line}", frame.name);
+        }
+    }
+
+    /// Adds the frames of DWARF alone: the other reader has no other names.
+    fn add_all<'n>(&mut self, frames: impl Iterator<Item = FrameRef<'n>>) {
+        for frame in frames.filter(|frame| frame.function.source == Source::Dwarf) {
+            let function = frame.function;
+            let has_linkage = !function.linkage_name.is_empty();
+            let name = if has_linkage {
+                &function.linkage_name
+            } else {
+                &function.name
+            };
+            self.add(&Frame {
+                name: Cow::Borrowed(name),
+                file: frame.file.or(function.file.as_deref()),
+                line: frame.line,
+            });
         }
     }
 
@@ -118,22 +136,7 @@ fn ours(path: &Path, svmas: Vec<u64>, output: &mut Output) -> Result<(), Box<dyn
     eprintln!("named in {:.3} ms", start.elapsed().as_secs_f64() * 1e3);
     for (place, &address) in addresses.iter().enumerate() {
         output.begin(address.wrapping_add(base));
-        // Printed are frames of DWARF alone: the other reader has no other names.
-        let frames = names.frames(place);
-        for frame in frames.filter(|frame| frame.function.source == Source::Dwarf) {
-            let function = frame.function;
-            let has_linkage = !function.linkage_name.is_empty();
-            let name = if has_linkage {
-                &function.linkage_name
-            } else {
-                &function.name
-            };
-            output.add(&Frame {
-                name: Cow::Borrowed(name),
-                file: frame.file.or(function.file.as_deref()),
-                line: frame.line,
-            });
-        }
+        output.add_all(names.frames(place));
         output.end();
     }
     cost("ours", output);
@@ -149,24 +152,10 @@ fn cached(path: &Path, svmas: &[u64], output: &mut Output) -> Result<(), Box<dyn
     let base = ImageFile::open(path)?.base_svma();
     let addresses = svmas.iter().map(|svma| svma.wrapping_sub(base));
     let addresses: Vec<u64> = addresses.collect();
-    let named = symbolizer.symbolize_addresses(path, &addresses)?;
-    for (address, &svma) in named.iter().zip(svmas) {
+    let names = symbolizer.name_addresses(path, &addresses)?;
+    for (frames, &svma) in names.frames().zip(svmas) {
         output.begin(svma);
-        let frames = address.frames.iter();
-        for frame in frames.filter(|frame| frame.function.source == Source::Dwarf) {
-            let function = &frame.function;
-            let has_linkage = !function.linkage_name.is_empty();
-            let name = if has_linkage {
-                &function.linkage_name
-            } else {
-                &function.name
-            };
-            output.add(&Frame {
-                name: Cow::Borrowed(name),
-                file: frame.file.as_deref().or(function.file.as_deref()),
-                line: frame.line,
-            });
-        }
+        output.add_all(frames);
         output.end();
     }
     symbolizer.keep_names()?;

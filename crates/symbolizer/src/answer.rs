@@ -50,6 +50,64 @@ pub struct NamedFrame {
     pub contradicted: bool,
 }
 
+/// A [`NamedFrame`] whose parts are shared with other frames.
+#[derive(Debug, Clone, Copy)]
+pub struct FrameRef<'n> {
+    /// The function.
+    pub function: &'n NamedFunction,
+    /// Line that the address belongs to; `None` when unknown.
+    pub line: Option<u32>,
+    /// Column; `None` when unknown.
+    pub column: Option<u32>,
+    /// File of `line`, when it differs from the function's.
+    pub file: Option<&'n str>,
+    /// Whether the line table contradicts the function; see [`hotproof_profile::Frame`].
+    pub contradicted: bool,
+}
+
+/// What a [`crate::Symbolizer`] knows of addresses of one file, in the order in which it was asked.
+#[derive(Debug)]
+pub struct AddressNames<'s> {
+    answers: Vec<StoredAnswer>,
+    tables: &'s Tables,
+}
+
+impl<'s> AddressNames<'s> {
+    pub(crate) fn new(answers: Vec<StoredAnswer>, tables: &'s Tables) -> AddressNames<'s> {
+        AddressNames { answers, tables }
+    }
+
+    /// How many addresses there are.
+    pub fn len(&self) -> usize {
+        self.answers.len()
+    }
+
+    /// Whether no address was asked for.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// For each address its frames, innermost first: none when nobody can name it.
+    pub fn frames(&self) -> impl Iterator<Item = impl Iterator<Item = FrameRef<'s>>> {
+        let answers = self.answers.iter();
+        answers.map(|answer| self.tables.frames(answer.unpack()))
+    }
+
+    /// For each address the linker's symbol; `None` when no table has one.
+    pub fn symbols(&self) -> impl Iterator<Item = Option<&'s NamedSymbol>> {
+        let rows = self.answers.iter().map(|answer| answer.unpack().symbol);
+        rows.map(|row| row.map(|row| &self.tables.symbols[row as usize]))
+    }
+
+    /// The same as values of their own.
+    pub(crate) fn to_owned(&self) -> Vec<NamedAddress> {
+        let answers = self.answers.iter();
+        answers
+            .map(|answer| self.tables.resolve(answer.unpack()))
+            .collect()
+    }
+}
+
 /// All that is known of one address.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct NamedAddress {
@@ -188,6 +246,17 @@ impl Tables {
     pub(crate) fn chain(&self, answer: Answer) -> impl Iterator<Item = AnswerFrame> {
         let at = |row: Option<u32>| row.map(|row| self.frames[row as usize].unpack());
         std::iter::successors(at(answer.frame), move |frame| at(frame.outer))
+    }
+
+    /// The frames of an answer with what their rows hold, innermost first.
+    pub(crate) fn frames(&self, answer: Answer) -> impl Iterator<Item = FrameRef<'_>> {
+        self.chain(answer).map(|frame| FrameRef {
+            function: &self.functions[frame.function as usize],
+            line: frame.line,
+            column: frame.column,
+            file: frame.file.map(|file| &*self.files[file as usize]),
+            contradicted: frame.contradicted,
+        })
     }
 
     /// The answer with its rows filled in.

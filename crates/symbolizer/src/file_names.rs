@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use hotproof_image::DebugPlaces;
 use hotproof_profile::ImageKind;
 
-use crate::answer::{Answer, NamedFunction, NamedSymbol, StoredAnswer, Tables};
+use crate::answer::{Answer, FrameRef, NamedSymbol, StoredAnswer, Tables};
 use crate::files::{Detail, Wanted};
 use crate::summary::Problem;
 use crate::worker::Worker;
@@ -31,21 +31,6 @@ pub struct FileNames {
     answers: Vec<StoredAnswer>,
     tables: Tables,
     problems: Vec<Problem>,
-}
-
-/// A frame of [`FileNames`].
-#[derive(Debug, Clone, Copy)]
-pub struct FrameRef<'n> {
-    /// The function.
-    pub function: &'n NamedFunction,
-    /// Line that the address belongs to; `None` when unknown.
-    pub line: Option<u32>,
-    /// Column; `None` when unknown.
-    pub column: Option<u32>,
-    /// File of `line`, when it differs from the function's.
-    pub file: Option<&'n str>,
-    /// Whether the line table contradicts the function; see [`hotproof_profile::Frame`].
-    pub contradicted: bool,
 }
 
 impl FileNames {
@@ -110,13 +95,7 @@ impl FileNames {
     /// there is no such place.
     pub fn frames(&self, place: usize) -> impl Iterator<Item = FrameRef<'_>> {
         let answer = self.answer(place).unwrap_or_default();
-        self.tables.chain(answer).map(|frame| FrameRef {
-            function: &self.tables.functions[frame.function as usize],
-            line: frame.line,
-            column: frame.column,
-            file: frame.file.map(|file| &*self.tables.files[file as usize]),
-            contradicted: frame.contradicted,
-        })
+        self.tables.frames(answer)
     }
 
     /// The linker's symbol of the address in this place; `None` when no table has one or there is

@@ -90,11 +90,11 @@ mod unwind;
 mod worker;
 mod writer;
 
-pub use answer::{NamedAddress, NamedFrame, NamedFunction, NamedSymbol};
+pub use answer::{AddressNames, FrameRef, NamedAddress, NamedFrame, NamedFunction, NamedSymbol};
 pub use cache::{Cache, CacheContent, CacheEntry, CacheError, Cleared};
 pub use demangle::{demangle, demangle_whole};
 pub use examine::{Examined, examine, lowest_address};
-pub use file_names::{FileNames, FrameRef};
+pub use file_names::FileNames;
 pub use files::Detail;
 pub use hotproof_image::{DebugPlaces, Debuginfod, HeldFiles};
 pub use summary::{ImageOutcome, Problem, Summary};

@@ -9,7 +9,7 @@ use hotproof_profile::{ImageId, ImageKind, LocationId, LocationState, Profile};
 use rustc_hash::FxHashMap;
 
 use crate::alike::Alike;
-use crate::answer::{Answer, NamedAddress, RowMap, Tables};
+use crate::answer::{AddressNames, Answer, NamedAddress, RowMap, StoredAnswer, Tables};
 use crate::cache::{Cache, CacheError};
 use crate::files::{Detail, Wanted};
 use crate::kernel::{self, KernelNames};
@@ -175,6 +175,20 @@ impl Symbolizer {
         path: &Path,
         relative_addresses: &[u64],
     ) -> Result<Vec<NamedAddress>, Problem> {
+        let names = self.name_addresses(path, relative_addresses)?;
+        Ok(names.to_owned())
+    }
+
+    /// The same, without values of its own for each address: addresses that have names in common
+    /// share them.
+    ///
+    /// # Errors
+    /// When the file cannot be used.
+    pub fn name_addresses(
+        &mut self,
+        path: &Path,
+        relative_addresses: &[u64],
+    ) -> Result<AddressNames<'_>, Problem> {
         let text = path.to_string_lossy().into_owned();
         let key = key(text, Vec::new(), ImageKind::Elf);
         let state = self.images.entry(key.clone());
@@ -182,13 +196,16 @@ impl Symbolizer {
         let unknown = state.unknown(relative_addresses);
         state.ask(&key, &self.places, &self.held, self.cache.as_ref(), unknown);
         state.receive();
-        let named = |address| Some(state.tables.resolve(*state.answers.get(address)?));
-        if let Some(named) = relative_addresses.iter().map(named).collect() {
-            return Ok(named);
+        let stored = |address| state.answers.get(address).map(|&answer| answer.into());
+        let answers: Option<Vec<StoredAnswer>> = relative_addresses.iter().map(stored).collect();
+        match answers {
+            Some(answers) => Ok(AddressNames::new(answers, &self.images[&key].tables)),
+            None => {
+                let problem = state.problems.pop().unwrap_or(Problem::NoSymbols);
+                self.images.remove(&key);
+                Err(problem)
+            }
         }
-        let problem = state.problems.pop().unwrap_or(Problem::NoSymbols);
-        self.images.remove(&key);
-        Err(problem)
     }
 
     /// What is wrong with a file whose addresses were named by
