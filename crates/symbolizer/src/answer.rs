@@ -329,7 +329,10 @@ pub(crate) struct Rows {
     functions: FxHashMap<NamedFunction, u32>,
     /// How many functions there are.
     function_count: u32,
+    /// Symbols that were given out by [`Rows::symbol`].
     symbols: FxHashMap<NamedSymbol, u32>,
+    /// How many symbols there are.
+    symbol_count: u32,
     files: FxHashMap<Arc<str>, u32>,
     /// All paths by row.
     paths: Vec<Arc<str>>,
@@ -373,8 +376,24 @@ impl Rows {
         self.fresh.functions[function as usize - handed_out].name = name;
     }
 
-    pub(crate) fn symbol(&mut self, row: NamedSymbol) -> u32 {
-        intern(&mut self.symbols, &mut self.fresh.symbols, row)
+    /// The row of a symbol.
+    pub(crate) fn symbol(&mut self, symbol: NamedSymbol) -> u32 {
+        if let Some(&row) = self.symbols.get(&symbol) {
+            return row;
+        }
+        let row = self.new_symbol(symbol.clone());
+        self.symbols.insert(symbol, row);
+        row
+    }
+
+    /// A new row for a symbol, which whoever asks tells apart from others by its place.
+    pub(crate) fn new_symbol(&mut self, symbol: NamedSymbol) -> u32 {
+        let row = self.symbol_count;
+        self.symbol_count = row
+            .checked_add(1)
+            .expect("an image has fewer than 2^32 symbols");
+        self.fresh.symbols.push(symbol);
+        row
     }
 
     /// The row of a path that is already normal.
@@ -383,8 +402,11 @@ impl Rows {
             return row;
         }
         let path: Arc<str> = path.into();
+        let row = u32::try_from(self.paths.len()).expect("an image has fewer than 2^32 paths");
         self.paths.push(path.clone());
-        intern(&mut self.files, &mut self.fresh.files, path)
+        self.fresh.files.push(path.clone());
+        self.files.insert(path, row);
+        row
     }
 
     /// The path of a row.
@@ -422,16 +444,4 @@ impl Rows {
     pub(crate) fn take_fresh(&mut self) -> Tables {
         std::mem::take(&mut self.fresh)
     }
-}
-
-fn intern<T: Clone + Eq + std::hash::Hash>(
-    ids: &mut FxHashMap<T, u32>,
-    fresh: &mut Vec<T>,
-    row: T,
-) -> u32 {
-    let next = u32::try_from(ids.len()).expect("an image has fewer than 2^32 functions");
-    *ids.entry(row).or_insert_with_key(|row| {
-        fresh.push(row.clone());
-        next
-    })
 }

@@ -86,6 +86,8 @@ pub(crate) struct Namer<'a> {
     /// The linkage name of functions that have none.
     nothing: Arc<str>,
     functions: FxHashMap<FunctionKey, Option<u32>>,
+    /// Rows of symbols by address and size: one place has one answer.
+    symbols: FxHashMap<(u64, u64), u32>,
     /// Rows of functions and the numbers of their linkage names, not demangled yet.
     mangled: Vec<(u32, u32)>,
     /// Rows of files by where the parts of their paths lie.
@@ -131,6 +133,7 @@ impl<'a> Namer<'a> {
             names: Names::default(),
             nothing: Arc::default(),
             functions: FxHashMap::default(),
+            symbols: FxHashMap::default(),
             mangled: Vec::new(),
             files: FxHashMap::default(),
             places: Vec::new(),
@@ -263,8 +266,13 @@ impl<'a> Namer<'a> {
             return *known;
         }
         let (found, until) = self.linker.symbol_until(svma);
-        let symbol = found.map(|found| self.linker.named(found));
-        let symbol = symbol.map(|symbol| self.rows.symbol(symbol));
+        let symbol = found.map(|found| {
+            let (known, rows) = (&mut self.symbols, &mut self.rows);
+            let place = (found.row.start, found.row.size);
+            *known
+                .entry(place)
+                .or_insert_with(|| rows.new_symbol(self.linker.named(found)))
+        });
         self.last_symbol = Some((svma..until, symbol));
         symbol
     }
