@@ -1,5 +1,6 @@
 //! `hotproof symbolize`: names of addresses, in the manner of `addr2line`.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, IsTerminal, Read};
 use std::os::fd::AsFd;
@@ -8,7 +9,7 @@ use std::path::PathBuf;
 use clap::Args;
 use hotproof_image::{ImageError, ImageFile};
 use hotproof_report::symbolize::{self as shown, Address, Flags, Frame, Symbol};
-use hotproof_symbolizer::{FrameRef, Symbolizer, demangle_whole};
+use hotproof_symbolizer::{FrameRef, NamedFunction, Symbolizer, demangle_whole};
 
 use crate::failure::{Code, Exit, Failure, Outcome};
 use crate::output;
@@ -200,6 +201,7 @@ impl Lookup {
         let relative: Vec<u64> = asked.iter().map(relative).collect();
         let names_found = self.symbolizer.name_addresses(&self.path, &relative);
         let names_found = names_found.map_err(|problem| cannot_name(&problem))?;
+        let mut readable = Readable::new(names);
         let found = names_found.symbols().zip(names_found.frames());
         let found = asked.iter().zip(found).map(|(address, (symbol, frames))| {
             let symbol = symbol.map(|symbol| Symbol {
@@ -211,7 +213,7 @@ impl Lookup {
             Address {
                 address: address.wrapping_add(self.section_svma),
                 symbol,
-                frames: frames.map(|named| frame(&named, names)).collect(),
+                frames: frames.map(|named| frame(&named, &mut readable)).collect(),
             }
         });
         Ok(found.collect())
@@ -230,20 +232,42 @@ enum Names {
     Binutils,
 }
 
-fn frame(named: &FrameRef<'_>, names: Names) -> Frame {
+/// What functions are called, each worked out once: addresses share functions.
+struct Readable<'n> {
+    names: Names,
+    known: HashMap<&'n str, String>,
+}
+
+impl<'n> Readable<'n> {
+    fn new(names: Names) -> Readable<'n> {
+        let known = HashMap::new();
+        Readable { names, known }
+    }
+
+    fn name(&mut self, function: &'n NamedFunction) -> String {
+        let linkage_name = linkage_name(function);
+        match self.names {
+            Names::Ours => function.name.to_string(),
+            Names::Binutils => {
+                let read = || demangle_whole(linkage_name).into_owned();
+                self.known.entry(linkage_name).or_insert_with(read).clone()
+            }
+        }
+    }
+}
+
+fn linkage_name(function: &NamedFunction) -> &str {
+    match function.linkage_name.is_empty() {
+        true => &function.name,
+        false => &function.linkage_name,
+    }
+}
+
+fn frame<'n>(named: &FrameRef<'n>, readable: &mut Readable<'n>) -> Frame {
     let function = named.function;
-    let linkage_name = if function.linkage_name.is_empty() {
-        function.name.to_string()
-    } else {
-        function.linkage_name.to_string()
-    };
-    let name = match names {
-        Names::Ours => function.name.to_string(),
-        Names::Binutils => demangle_whole(&linkage_name).into_owned(),
-    };
     Frame {
-        name,
-        linkage_name,
+        name: readable.name(function),
+        linkage_name: linkage_name(function).to_owned(),
         source: function.source.word(),
         file: named.file.or(function.file.as_deref()).map(str::to_owned),
         line: named.line,
