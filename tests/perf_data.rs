@@ -1,5 +1,5 @@
-//! Recordings of perf itself, with `perf script` as the independent reader: files and pipes,
-//! compressed and not, one event and two, walked by the kernel and unwound here.
+//! Recordings of perf itself, with `perf script` and `perf report` as the independent readers: files
+//! and pipes, compressed and not, one event and two, walked by the kernel and unwound here.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -101,6 +101,33 @@ fn by_perf(folder: &Path, data: &Path, event: &str) -> Totals {
     totals
 }
 
+/// What `perf report` sums up: a row for each function that was sampled, with its periods, and below
+/// it the periods of each chain that led there, root first. Totals come from the chains, since the
+/// column of totals has two digits behind the point, is `N/A` where the recording came through a
+/// pipe, and a function has several rows where several processes map its file.
+fn by_perf_report(folder: &Path, data: &Path) -> Totals {
+    let mut perf = Command::new("perf");
+    perf.args(["report", "--stdio", "-q", "--no-children", "--no-inline"]);
+    perf.args(["--percent-limit", "0", "-s", "sym", "-F", "period,sym"]);
+    perf.args(["-t", "|", "-g", "folded,0,caller,function,period"]);
+    let text = finish(perf.current_dir(folder).arg("-i").arg(data)).ends_with(0);
+    let mut totals = Totals::new();
+    for line in text.stdout.lines().filter(|line| !line.trim().is_empty()) {
+        // ` 1001001    |[.] leaf`, and `1001001 main|middle|leaf` below it.
+        if let Some(row) = line.strip_prefix(' ') {
+            let (period, name) = row.split_once('|').unwrap();
+            let (_, name) = name.trim().split_once(' ').unwrap();
+            totals.entry(name.to_owned()).or_default().0 += period.trim().parse::<i64>().unwrap();
+        } else {
+            let (period, chain) = line.split_once(' ').unwrap();
+            for name in chain.split('|').collect::<BTreeSet<_>>() {
+                totals.entry(name.to_owned()).or_default().1 += period.parse::<i64>().unwrap();
+            }
+        }
+    }
+    totals
+}
+
 /// What we write: `thread;root;...;leaf period`; the same whether names are looked up, kept, or
 /// recalled.
 fn by_us(folder: &Path, arguments: &[&str], input: Option<&Path>) -> Totals {
@@ -145,6 +172,7 @@ fn agree(test: &str, flags: &[&str], arguments: &[&str]) {
         Err(reason) => return skip_or_fail(test, &reason),
     };
     let perfs = by_perf(folder, &data, "cpu-clock");
+    let reported = by_perf_report(folder, &data);
     let piped = arguments.ends_with(&["-o", "-"]);
     let ours = match piped {
         true => by_us(folder, &["-", "--weight", "cpu"], Some(&data)),
@@ -153,8 +181,10 @@ fn agree(test: &str, flags: &[&str], arguments: &[&str]) {
     let sum = |totals: &Totals| totals.values().map(|(own, _)| own).sum::<i64>();
     assert!(perfs["leaf"].0 > 50_000_000, "too little to prove anything");
     assert_eq!(sum(&ours), sum(&perfs));
+    assert_eq!(sum(&ours), sum(&reported));
     for name in OURS {
         assert_eq!(ours.get(name), perfs.get(name), "{name}");
+        assert_eq!(ours.get(name), reported.get(name), "perf report: {name}");
     }
     assert!(ours["leaf"].0 > 0 && ours["main"].1 > ours["leaf"].1);
 }
@@ -170,20 +200,20 @@ const NO_FRAME_POINTERS: [&str; 2] = ["-O2", "-fomit-frame-pointer"];
 
 /// Walked by the kernel along frame pointers: every function of ours has exactly perf's figures.
 #[test]
-fn frame_pointer_recordings_agree_with_perf_script() {
+fn frame_pointer_recordings_agree_with_perf() {
     let arguments = ["-e", "cpu-clock", "--call-graph", "fp"];
     agree("frame_pointers", &FRAME_POINTERS, &arguments);
 }
 
 /// Unwound here and there, each by its own code: the same figures.
 #[test]
-fn dwarf_recordings_agree_with_perf_script() {
+fn dwarf_recordings_agree_with_perf() {
     let arguments = ["-e", "cpu-clock", "--call-graph", "dwarf,4096"];
     agree("dwarf", &NO_FRAME_POINTERS, &arguments);
 }
 
 #[test]
-fn compressed_recordings_agree_with_perf_script() {
+fn compressed_recordings_agree_with_perf() {
     let arguments = ["-e", "cpu-clock", "--call-graph", "fp", "-z"];
     agree("compressed", &FRAME_POINTERS, &arguments);
 }
@@ -209,14 +239,14 @@ fn large_recordings_read_the_same_with_and_without_names() {
 
 /// Everything is a record, the events and the machine's name too.
 #[test]
-fn recordings_from_a_pipe_agree_with_perf_script() {
+fn recordings_from_a_pipe_agree_with_perf() {
     let arguments = ["-e", "cpu-clock", "--call-graph", "fp", "-o", "-"];
     agree("pipe", &FRAME_POINTERS, &arguments);
 }
 
 /// Of the whole machine, with records of each switch: several processes, the idle task among them.
 #[test]
-fn recordings_of_the_whole_machine_agree_with_perf_script() {
+fn recordings_of_the_whole_machine_agree_with_perf() {
     let arguments = [
         "-e",
         "cpu-clock",

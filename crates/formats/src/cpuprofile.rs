@@ -16,25 +16,41 @@ use rustc_hash::FxHashMap;
 use serde::Deserialize;
 
 use crate::import::{Builder, Format, FramePlace, ImportError, Limits, LocationKey};
-use crate::json::{self, Number};
+use crate::json::{self, Few, Number};
 
 /// The tables of a CPU profile, whole or one piece of one.
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Tables {
     #[serde(default)]
-    pub(crate) nodes: Vec<Node>,
+    pub(crate) nodes: Few<Node>,
     #[serde(default)]
-    pub(crate) samples: Vec<Number>,
+    pub(crate) samples: Few<Number>,
     /// Microseconds; the first counts from the start.
     #[serde(default)]
-    pub(crate) time_deltas: Vec<Number>,
+    pub(crate) time_deltas: Few<Number>,
     /// Microseconds.
     #[serde(default)]
     pub(crate) start_time: Option<Number>,
     /// Microseconds.
     #[serde(default)]
     pub(crate) end_time: Option<Number>,
+}
+
+impl Tables {
+    /// What the rows take in memory, about.
+    pub(crate) fn held_bytes(&self) -> usize {
+        let node = |node: &Node| {
+            let frame = &node.call_frame;
+            let texts = frame.function_name.len() + frame.url.as_ref().map_or(0, String::len);
+            let children = node.children.as_ref().map_or(0, |few| few.len());
+            size_of::<Node>() + texts + children * size_of::<Number>()
+        };
+        let numbers = self.samples.len() + self.time_deltas.len();
+        let nodes: usize = self.nodes.iter().map(node).sum();
+        // Lists grow by doubling.
+        2 * (nodes + numbers * size_of::<Number>())
+    }
 }
 
 /// One call in the tree.
@@ -44,7 +60,7 @@ pub(crate) struct Node {
     id: Number,
     call_frame: CallFrame,
     #[serde(default)]
-    children: Option<Vec<Number>>,
+    children: Option<Few<Number>>,
     #[serde(default)]
     parent: Option<Number>,
 }
@@ -79,7 +95,9 @@ pub(crate) fn weights() -> Vec<Weight> {
 /// [`ImportError::Damaged`] with the place of what is no JSON, is missing, refers to a node that
 /// does not exist, or makes a circle of the tree.
 pub(crate) fn read(bytes: &[u8], limits: Limits) -> Result<(Profile, Vec<String>), ImportError> {
-    let tables: Tables = json::parse(Format::CpuProfile, bytes)?;
+    // A node has braces of its own and those of its call frame.
+    let row_bytes = size_of::<Node>() / 2;
+    let tables: Tables = json::parse_rows(Format::CpuProfile, bytes, row_bytes, limits)?;
     let mut builder = Builder::new(limits, weights());
     let thread = builder.nameless_thread()?;
     let mut reader = Reader::new(Format::CpuProfile, String::new());
@@ -159,7 +177,7 @@ impl Reader {
             if let Some(parent) = node.parent {
                 parents[row] = Some(self.id(parent, || format!("nodes[{row}].parent"))?);
             }
-            for (index, &child) in node.children.iter().flatten().enumerate() {
+            for (index, &child) in node.children.iter().flat_map(|few| few.iter()).enumerate() {
                 let place = || format!("nodes[{row}].children[{index}]");
                 let child_id = self.id(child, place)?;
                 let Some(&child_row) = rows.get(&child_id) else {

@@ -2,13 +2,13 @@
 
 use crate::foreign::Foreign;
 use crate::id::{
-    FrameId, FunctionId, ImageId, LabelSetId, LocationId, MappingId, ProcessId, StackId, StringId,
-    SymbolId, ThreadId,
+    FrameId, FunctionId, Id, ImageId, LabelSetId, LocationId, MappingId, ProcessId, StackId,
+    StringId, SymbolId, ThreadId,
 };
 use crate::labels::{Label, Labels};
 use crate::rows::{
-    Frame, Function, Image, Location, Mapping, Meta, Process, Sample, Samples, Stack, Symbol,
-    Thread, Weight,
+    Frame, Function, Image, Location, Mapping, Meta, Process, Sample, Samples, Stack, StackEnd,
+    Symbol, Thread, Weight,
 };
 use crate::sink::{Sink, SinkError};
 use crate::table::{Strings, Table};
@@ -63,6 +63,16 @@ pub struct InvalidProfile {
     pub what: &'static str,
 }
 
+/// One value of each column of the samples but for the weights.
+type SampleRow = (
+    ThreadId,
+    u64,
+    Option<StackId>,
+    Option<u32>,
+    StackEnd,
+    Option<LabelSetId>,
+);
+
 impl Profile {
     /// The locations of a stack, leaf first.
     pub fn path(&self, stack: Option<StackId>) -> impl Iterator<Item = LocationId> + '_ {
@@ -91,6 +101,24 @@ impl Profile {
             crate::LocationState::Resolved
         };
         row.frames = range;
+    }
+
+    /// Bytes of the rows of all tables, without texts and whatever else rows point to.
+    pub fn rows_bytes(&self) -> usize {
+        fn table<I: Id, T>(table: &Table<I, T>) -> usize {
+            table.len() * size_of::<T>()
+        }
+        let sample = size_of::<SampleRow>() + self.weights.len() * size_of::<i64>();
+        table(&self.processes)
+            + table(&self.threads)
+            + table(&self.images)
+            + table(&self.mappings)
+            + table(&self.symbols)
+            + table(&self.functions)
+            + table(&self.frames)
+            + table(&self.locations)
+            + table(&self.stacks)
+            + self.samples.len() * sample
     }
 
     /// Checks every reference from row to row, and that weights can be added up, for profiles that

@@ -4,57 +4,83 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::Deserialize;
-use serde::de::{
-    DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor,
-};
-use serde_json::Value;
+use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use crate::import::{Format, ImportError};
-use crate::json::{self, Number};
+use super::weight::WeightWords;
+use crate::cpuprofile::Tables;
+use crate::import::{Budget, Format, ImportError, Limits};
+use crate::json::{self, Few, Number, OrDefault, Word};
 
 /// One event; only what is needed to make stacks.
 #[derive(Deserialize)]
 pub(super) struct Event {
     #[serde(default)]
-    pub(super) name: Value,
+    pub(super) name: Word,
     #[serde(default)]
-    pub(super) ph: Value,
+    pub(super) ph: Word,
     #[serde(default)]
     pub(super) ts: Option<Number>,
     #[serde(default)]
     pub(super) dur: Option<Number>,
     #[serde(default)]
-    pub(super) pid: Value,
+    pub(super) pid: Word,
     #[serde(default)]
-    pub(super) tid: Value,
+    pub(super) tid: Word,
     #[serde(default)]
-    pub(super) id: Value,
+    pub(super) id: Word,
     #[serde(default)]
-    pub(super) args: Value,
+    pub(super) args: OrDefault<Arguments>,
+}
+
+/// What an event says of itself.
+#[derive(Deserialize, Default)]
+pub(super) struct Arguments {
+    #[serde(default)]
+    pub(super) name: Word,
+    #[serde(default)]
+    pub(super) filename: Word,
+    #[serde(default)]
+    pub(super) line: Word,
+    #[serde(default)]
+    pub(super) data: OrDefault<ProfileData>,
+}
+
+/// A piece of one of V8's profiles, or what other events have in its place.
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ProfileData {
+    #[serde(default)]
+    pub(super) start_time: Word,
+    #[serde(default)]
+    pub(super) end_time: Word,
+    #[serde(default)]
+    pub(super) cpu_profile: Option<Tables>,
+    #[serde(default)]
+    pub(super) time_deltas: Option<Few<Number>>,
 }
 
 /// One frame of the table that `samples` refer to.
 #[derive(Deserialize)]
 pub(super) struct StackFrame {
     #[serde(default)]
-    pub(super) name: Value,
+    pub(super) name: Word,
     #[serde(default)]
-    pub(super) parent: Value,
+    pub(super) parent: Word,
 }
 
 /// One sample of the outer list.
 #[derive(Deserialize)]
 pub(super) struct TraceSample {
     #[serde(default)]
-    pub(super) tid: Value,
+    pub(super) tid: Word,
     #[serde(default)]
-    pub(super) pid: Value,
+    pub(super) pid: Word,
     #[serde(default)]
-    pub(super) ts: Value,
+    pub(super) ts: Word,
     #[serde(default)]
-    pub(super) sf: Value,
+    pub(super) sf: Word,
     #[serde(default)]
-    pub(super) weight: Value,
+    pub(super) weight: Option<Word>,
 }
 
 /// A file.
@@ -63,26 +89,26 @@ pub(super) struct Trace {
     pub(super) stack_frames: BTreeMap<String, StackFrame>,
     pub(super) samples: Vec<TraceSample>,
     /// What our own writer says of times; anything, or nothing, in the file of another.
-    pub(super) shown_weight: Value,
+    pub(super) shown_weight: WeightWords,
     /// Whether the list of events was closed.
     pub(super) is_closed: bool,
 }
 
-/// A text, or the text of a number; empty for all else.
-pub(super) fn text_of(value: &Value) -> String {
-    match value {
-        Value::String(text) => text.clone(),
-        Value::Number(number) => number.to_string(),
-        _ => String::new(),
-    }
+/// What the metadata of our own traces have; anything, or nothing, in those of others.
+#[derive(Deserialize, Default)]
+struct Metadata {
+    #[serde(default)]
+    weight: OrDefault<WeightWords>,
 }
 
 /// Reads a file, handing each event to `each` with its position in the list.
 ///
 /// # Errors
-/// [`ImportError::Damaged`] with the offset at which the text is no JSON, and those of `each`.
+/// [`ImportError::Damaged`] with the offset at which the text is no JSON, [`ImportError::TooLarge`],
+/// and those of `each`.
 pub(super) fn parse(
     bytes: &[u8],
+    limits: Limits,
     each: &mut dyn FnMut(usize, Event) -> Result<(), ImportError>,
 ) -> Result<Trace, ImportError> {
     let mut state = State {
@@ -91,13 +117,16 @@ pub(super) fn parse(
             ..Trace::default()
         },
         each,
-        failed: None,
+        held: Held {
+            budget: Budget::new(limits),
+            failed: None,
+        },
         count: 0,
     };
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let outcome = deserializer.deserialize_any(&mut state);
     let outcome = outcome.and_then(|()| deserializer.end());
-    if let Some(error) = state.failed {
+    if let Some(error) = state.held.failed {
         return Err(error);
     }
     let starts_list = bytes.trim_ascii_start().starts_with(b"[");
@@ -116,8 +145,27 @@ pub(super) fn parse(
 struct State<'a> {
     trace: Trace,
     each: &'a mut dyn FnMut(usize, Event) -> Result<(), ImportError>,
-    failed: Option<ImportError>,
+    held: Held,
     count: usize,
+}
+
+/// Counts what is held of a file until all of it was seen.
+struct Held {
+    budget: Budget,
+    /// Why reading stopped, when it is not for the text.
+    failed: Option<ImportError>,
+}
+
+impl Held {
+    fn take<E: de::Error>(&mut self, bytes: usize) -> Result<(), E> {
+        let outcome = self.budget.take(bytes);
+        outcome.map_err(|error| self.stop(error))
+    }
+
+    fn stop<E: de::Error>(&mut self, error: ImportError) -> E {
+        self.failed = Some(error);
+        E::custom("reading stops here")
+    }
 }
 
 impl<'de> Visitor<'de> for &mut State<'_> {
@@ -131,9 +179,14 @@ impl<'de> Visitor<'de> for &mut State<'_> {
         while let Some(name) = map.next_key::<String>()? {
             match name.as_str() {
                 "traceEvents" => map.next_value_seed(Events(self))?,
-                "stackFrames" => self.trace.stack_frames = map.next_value()?,
-                "samples" => self.trace.samples = map.next_value()?,
-                "metadata" => self.trace.shown_weight = map.next_value_seed(WeightAlone)?,
+                "stackFrames" => {
+                    self.trace.stack_frames = map.next_value_seed(Frames(&mut self.held))?;
+                }
+                "samples" => self.trace.samples = map.next_value_seed(Samples(&mut self.held))?,
+                "metadata" => {
+                    let metadata: OrDefault<Metadata> = map.next_value()?;
+                    self.trace.shown_weight = metadata.0.weight.0;
+                }
                 _ => {
                     map.next_value::<IgnoredAny>()?;
                 }
@@ -147,64 +200,61 @@ impl<'de> Visitor<'de> for &mut State<'_> {
     }
 }
 
-/// What stands for `weight` in an object; null where there is none. Nothing else is held, however long
-/// the metadata of another program is.
-struct WeightAlone;
+/// The table of frames.
+struct Frames<'h>(&'h mut Held);
 
-impl<'de> DeserializeSeed<'de> for WeightAlone {
-    type Value = Value;
+impl<'de> DeserializeSeed<'de> for Frames<'_> {
+    type Value = BTreeMap<String, StackFrame>;
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
-        deserializer.deserialize_any(self)
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_map(self)
     }
 }
 
-impl<'de> Visitor<'de> for WeightAlone {
-    type Value = Value;
+impl<'de> Visitor<'de> for Frames<'_> {
+    type Value = BTreeMap<String, StackFrame>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("metadata")
+        f.write_str("frames by their ids")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
-        let mut weight = Value::Null;
-        while let Some(name) = map.next_key::<String>()? {
-            if name == "weight" {
-                weight = map.next_value()?;
-            } else {
-                map.next_value::<IgnoredAny>()?;
-            }
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut frames = BTreeMap::new();
+        while let Some((id, frame)) = map.next_entry::<String, StackFrame>()? {
+            let texts = id.len() + frame.name.len() + frame.parent.len();
+            self.0.take(texts + 2 * size_of::<(String, StackFrame)>())?;
+            frames.insert(id, frame);
         }
-        Ok(weight)
+        Ok(frames)
+    }
+}
+
+/// The outer list of samples.
+struct Samples<'h>(&'h mut Held);
+
+impl<'de> DeserializeSeed<'de> for Samples<'_> {
+    type Value = Vec<TraceSample>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Samples<'_> {
+    type Value = Vec<TraceSample>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of samples")
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Value, A::Error> {
-        while list.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(Value::Null)
-    }
-
-    fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<Value, E> {
-        Ok(Value::Null)
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<Value, E> {
-        Ok(Value::Null)
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<Value, E> {
-        Ok(Value::Null)
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<Value, E> {
-        Ok(Value::Null)
-    }
-
-    fn visit_str<E>(self, _: &str) -> Result<Value, E> {
-        Ok(Value::Null)
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+        let mut samples = Vec::new();
+        while let Some(sample) = list.next_element::<TraceSample>()? {
+            // Rows, and a text of a few bytes for each member.
+            self.0.take(2 * size_of::<TraceSample>())?;
+            samples.push(sample);
+        }
+        Ok(samples)
     }
 }
 
@@ -231,8 +281,7 @@ impl<'de> Visitor<'de> for Events<'_, '_> {
             let outcome = (self.0.each)(self.0.count, event);
             self.0.count += 1;
             if let Err(error) = outcome {
-                self.0.failed = Some(error);
-                return Err(A::Error::custom("the event is damaged"));
+                return Err(self.0.held.stop(error));
             }
         }
         Ok(())

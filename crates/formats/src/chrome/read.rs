@@ -6,15 +6,12 @@ use hotproof_profile::{
     AddressKind, LocationId, Profile, Sample, StackEnd, StackId, ThreadId, Unit, Weight,
 };
 use rustc_hash::FxHashMap;
-use serde::Deserialize;
-use serde_json::Value;
 
-use super::events::{self, Event, Trace, text_of};
-use super::slices::{self, Faults, Mark};
-use super::weight::ShownWeight;
+use super::events::{self, Arguments, Event, Trace};
+use super::slices::{self, Faults, Mark, Slice};
 use crate::cpuprofile::{self, Tables};
 use crate::import::{Builder, Format, FramePlace, ImportError, Limits, LocationKey};
-use crate::json::{self, Number};
+use crate::json::{self, Number, Word};
 
 /// Which thread: its process's number and its own, as the file spells them.
 type ThreadKey = (String, String);
@@ -34,7 +31,7 @@ pub(crate) fn read(bytes: &[u8], limits: Limits) -> Result<(Profile, Vec<String>
         unit: Unit::Nanoseconds,
     };
     let mut found = Found::new(Builder::new(limits, vec![time]));
-    let trace = events::parse(bytes, &mut |index, event| found.add(index, event))?;
+    let trace = events::parse(bytes, limits, &mut |index, event| found.add(index, event))?;
     let mut dropped = Vec::new();
     if !trace.is_closed {
         dropped.push("the end of the list of events, which is cut".to_owned());
@@ -51,7 +48,7 @@ pub(crate) fn read(bytes: &[u8], limits: Limits) -> Result<(Profile, Vec<String>
         note(slices, "events of slices, since the file has samples");
         let mut builder = Builder::new(limits, cpuprofile::weights());
         dropped.extend(add_pieces(&mut builder, &found)?);
-        shown = ShownWeight::deserialize(&trace.shown_weight).ok();
+        shown = Some(trace.shown_weight);
         builder
     } else if !trace.samples.is_empty() {
         note(slices, "events of slices, since the file has samples");
@@ -120,33 +117,35 @@ impl Found {
     }
 
     fn add(&mut self, index: usize, event: Event) -> Result<(), ImportError> {
-        let key = (text_of(&event.pid), text_of(&event.tid));
-        let name = text_of(&event.name);
-        let phase = event.ph.as_str().unwrap_or_default();
-        match (name.as_str(), phase) {
+        let key = (event.pid.0.clone(), event.tid.0.clone());
+        match (&*event.name, &*event.ph) {
             ("thread_name", "M" | "m") => {
-                let name = text_of(&event.args["name"]);
+                let name = event.args.0.name.0;
+                self.hold(&[&key.0, &key.1, &name])?;
                 self.thread_names.insert(key, name);
             }
             ("process_name", "M" | "m") => {
-                let name = text_of(&event.args["name"]);
+                let name = event.args.0.name.0;
+                self.hold(&[&key.0, &name])?;
                 self.process_names.insert(key.0, name);
             }
             ("Profile" | "ProfileChunk" | "CpuProfile", _) => self.add_piece(index, event, key)?,
-            (_, "X" | "B" | "E") => self.add_mark(index, &event, &name, key)?,
+            (_, "X" | "B" | "E") => self.add_mark(index, &event, key)?,
             (_, "M" | "m") => {}
             _ => self.others += 1,
         }
         Ok(())
     }
 
-    fn add_mark(
-        &mut self,
-        index: usize,
-        event: &Event,
-        name: &str,
-        key: ThreadKey,
-    ) -> Result<(), ImportError> {
+    /// Takes the memory of an entry with these texts.
+    fn hold(&mut self, texts: &[&String]) -> Result<(), ImportError> {
+        let bytes = texts
+            .iter()
+            .map(|text| text.len() + 2 * size_of::<String>());
+        self.builder.budget.take(bytes.sum())
+    }
+
+    fn add_mark(&mut self, index: usize, event: &Event, key: ThreadKey) -> Result<(), ImportError> {
         let ns = |number: Option<Number>, field: &str| {
             let path = || format!("traceEvents[{index}].{field}");
             let number = number.ok_or_else(|| damaged(path(), "there is no time"))?;
@@ -154,17 +153,21 @@ impl Found {
             scaled.ok_or_else(|| damaged(path(), format!("{number} is too large for 64 bits")))
         };
         let time = ns(event.ts, "ts")?;
-        let mark = match event.ph.as_str() {
-            Some("E") => Mark::End,
-            Some("B") => Mark::Begin(location(&mut self.builder, name, &event.args)?),
+        let mut frame = || location(&mut self.builder, &event.name, &event.args.0);
+        let mark = match &*event.ph {
+            "E" => Mark::End,
+            "B" => Mark::Begin(frame()?),
             _ => Mark::Whole {
                 length: event.dur.map_or(Ok(0), |dur| ns(Some(dur), "dur"))?,
-                frame: location(&mut self.builder, name, &event.args)?,
+                frame: frame()?,
             },
         };
-        self.builder
-            .budget
-            .take(size_of::<(i64, Mark<LocationId>)>())?;
+        if !self.marks.contains_key(&key) {
+            self.hold(&[&key.0, &key.1])?;
+        }
+        // Once as a mark and once as a slice, each with room for more.
+        let mark_bytes = size_of::<(i64, Mark<LocationId>)>() + size_of::<Slice<LocationId>>();
+        self.builder.budget.take(2 * mark_bytes)?;
         self.marks.entry(key).or_default().push((time, mark));
         Ok(())
     }
@@ -176,43 +179,34 @@ impl Found {
         thread: ThreadKey,
     ) -> Result<(), ImportError> {
         let path = format!("traceEvents[{index}].args.data");
-        let id = match text_of(&event.id) {
-            id if id.is_empty() => thread.1.clone(),
-            id => id,
+        let id = match &*event.id {
+            "" => thread.1.clone(),
+            id => id.to_owned(),
         };
         let key = (thread.0.clone(), id);
-        let is_chunk = event.name.as_str() == Some("ProfileChunk");
+        let is_chunk = &*event.name == "ProfileChunk";
+        // Owner, start, and the piece's own.
+        self.hold(&[&key.0, &key.1, &thread.0, &thread.1])?;
+        self.hold(&[&key.0, &key.1, &key.0, &key.1, &path])?;
         if !is_chunk {
             self.owners.insert(key.clone(), thread.clone());
         } else {
             self.owners.entry(key.clone()).or_insert(thread);
         }
-        let Value::Object(mut args) = event.args else {
-            return Ok(());
-        };
-        let Some(Value::Object(mut data)) = args.remove("data") else {
-            return Ok(());
-        };
-        let number =
-            |value: Option<&Value>| value.and_then(|value| Number::deserialize(value).ok());
-        if let Some(start) = number(data.get("startTime")) {
+        let data = event.args.0.data.0;
+        if let Some(start) = number_of(&data.start_time) {
             self.starts.insert(key.clone(), start);
         }
-        let Some(inner) = data.remove("cpuProfile") else {
+        let Some(mut tables) = data.cpu_profile else {
             return Ok(());
         };
-        let table_error = |error: serde_json::Error| damaged(path.clone(), error.to_string());
-        let mut tables = Tables::deserialize(inner).map_err(table_error)?;
-        if let Some(deltas) = data.remove("timeDeltas") {
-            tables.time_deltas = Vec::deserialize(deltas).map_err(table_error)?;
+        if let Some(deltas) = data.time_deltas {
+            tables.time_deltas = deltas;
         }
-        if let Some(end) = number(data.get("endTime")) {
+        if let Some(end) = number_of(&data.end_time) {
             tables.end_time = Some(end);
         }
-        let rows = tables.nodes.len() + tables.samples.len() + tables.time_deltas.len();
-        self.builder
-            .budget
-            .take(rows * size_of::<cpuprofile::Node>())?;
+        self.builder.budget.take(tables.held_bytes())?;
         self.pieces.push(Piece { path, key, tables });
         Ok(())
     }
@@ -285,15 +279,16 @@ fn sample(thread: ThreadId, time_ns: u64, stack: StackId, weights: &[i64]) -> Sa
 }
 
 /// The location of a slice, with the place that py-spy and others give in its arguments.
-fn location(builder: &mut Builder, name: &str, args: &Value) -> Result<LocationId, ImportError> {
-    let file = args["filename"].as_str().filter(|file| !file.is_empty());
-    let line = args["line"]
-        .as_u64()
-        .and_then(|line| u32::try_from(line).ok());
-    let Some(file) = file else {
+fn location(
+    builder: &mut Builder,
+    name: &str,
+    args: &Arguments,
+) -> Result<LocationId, ImportError> {
+    let line = args.line.parse().ok();
+    if args.filename.is_empty() {
         return builder.named(name);
-    };
-    let function = builder.function(name, "", Some(file), line)?;
+    }
+    let function = builder.function(name, "", Some(&args.filename), line)?;
     let place = FramePlace {
         line,
         column: None,
@@ -331,8 +326,8 @@ fn add_pieces(builder: &mut Builder, found: &Found) -> Result<Vec<String>, Impor
                 return Err(damaged(format!("{}.timeDeltas", piece.path), what));
             }
             reader.add_nodes(builder, &tables.nodes)?;
-            whole.samples.extend_from_slice(&tables.samples);
-            whole.time_deltas.extend_from_slice(&tables.time_deltas);
+            whole.samples.0.extend_from_slice(&tables.samples);
+            whole.time_deltas.0.extend_from_slice(&tables.time_deltas);
             whole.start_time = whole.start_time.or(tables.start_time);
             whole.end_time = tables.end_time.or(whole.end_time);
         }
@@ -351,13 +346,12 @@ fn add_trace_samples(
     let mut stacks: FxHashMap<String, StackId> = FxHashMap::default();
     for (index, row) in trace.samples.iter().enumerate() {
         let path = |field: &str| format!("samples[{index}].{field}");
-        let frame = text_of(&row.sf);
-        let stack = frame_stack(builder, trace, &mut stacks, &frame)
+        let stack = frame_stack(builder, trace, &mut stacks, &row.sf)
             .map_err(|what| what.unwrap_or_else(|what| damaged(path("sf"), what)))?;
-        let thread = found.thread(builder, &(text_of(&row.pid), text_of(&row.tid)))?;
+        let thread = found.thread(builder, &(row.pid.0.clone(), row.tid.0.clone()))?;
         let weight = match &row.weight {
-            Value::Null => Some(1),
-            weight => number_of(weight)
+            None => Some(1),
+            Some(weight) => number_of(weight)
                 .and_then(|number| number.scaled(1))
                 .map(|w| w.value),
         };
@@ -373,11 +367,8 @@ fn add_trace_samples(
 }
 
 /// A number, also when it is written as a text.
-fn number_of(value: &Value) -> Option<Number> {
-    match value {
-        Value::String(text) => serde_json::from_str(text).ok(),
-        other => Number::deserialize(other).ok(),
-    }
+fn number_of(word: &Word) -> Option<Number> {
+    serde_json::from_str(word).ok()
 }
 
 /// The stack of a frame of the table and of its callers.
@@ -399,7 +390,7 @@ fn frame_stack(
         if chain.len() > trace.stack_frames.len() {
             return Err(Err(format!("stack frame `{next}` is its own caller")));
         }
-        let parent = text_of(&row.parent);
+        let parent = row.parent.0.clone();
         chain.push(next);
         if parent.is_empty() {
             break None;
@@ -407,8 +398,7 @@ fn frame_stack(
         next = parent;
     };
     for id in chain.into_iter().rev() {
-        let name = text_of(&trace.stack_frames[&id].name);
-        let location = builder.named(&name).map_err(Ok)?;
+        let location = builder.named(&trace.stack_frames[&id].name).map_err(Ok)?;
         let pushed = builder.stack(stack, location).map_err(Ok)?;
         stacks.insert(id, pushed);
         stack = Some(pushed);

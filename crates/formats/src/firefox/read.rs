@@ -9,7 +9,7 @@ use hotproof_profile::*;
 use super::{OLDEST, VERSION};
 use crate::import::{Builder, Format, ImportError, Limits, image_kind};
 use crate::json::{self, Number, bytes_of_hex};
-use document::{File, Head, HeadMeta, Lib, MetaRow};
+use document::{File, Head, HeadMeta, Lib, MetaRow, ThreadRow};
 use samples::{Columns, add_thread};
 use view::View;
 
@@ -25,7 +25,9 @@ fn damaged(path: String, what: impl Into<String>) -> ImportError {
 pub(crate) fn read(bytes: &[u8], limits: Limits) -> Result<(Profile, Vec<String>), ImportError> {
     let head: Head = json::parse(Format::Firefox, bytes)?;
     check_version(&head.meta)?;
-    let file: File = json::parse(Format::Firefox, bytes)?;
+    // A thread has at least its samples in braces of their own.
+    let row_bytes = size_of::<ThreadRow>() / 2;
+    let file: File = json::parse_rows(Format::Firefox, bytes, row_bytes, limits)?;
     let version = file.meta.preprocessed_profile_version.unwrap_or(0);
     let columns = Columns::of(&file)?;
     let mut builder = Builder::new(limits, columns.weights.clone());

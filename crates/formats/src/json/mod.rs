@@ -22,6 +22,7 @@
 //! | what another format said of itself ([`hotproof_profile::Foreign`]) | always |
 //! | which functions are inlined | when physical frames are asked for |
 
+mod bounded;
 mod document;
 mod number;
 mod parse;
@@ -30,8 +31,9 @@ mod write;
 
 use std::io::{BufWriter, Write};
 
+pub(crate) use bounded::{Few, OrDefault, Word};
 pub(crate) use number::Number;
-pub(crate) use parse::{damaged, damaged_text, parse, recognise};
+pub(crate) use parse::{damaged, damaged_text, parse, parse_rows, recognise};
 pub(crate) use read::{bytes_of_hex, read};
 pub(crate) use write::meta_text;
 pub use write::write;

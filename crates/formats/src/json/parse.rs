@@ -5,12 +5,25 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::{Deserializer as _, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use crate::import::{Format, ImportError, Place};
+use super::bounded;
+use crate::import::{Format, ImportError, Limits, Place};
 
-/// Reads one JSON document.
+/// Reads one JSON document, of which `T` holds rows; none takes more bytes than `row_bytes` for each
+/// brace that it needs.
 ///
-/// Its depth is limited to 128 by the parser, and its size in memory by that of `bytes`: rows in
-/// memory are at most some forty times as large as the shortest text that stands for them.
+/// # Errors
+/// As [`parse`], and [`ImportError::TooLarge`] when the rows may take more memory than they may.
+pub(crate) fn parse_rows<'a, T: Deserialize<'a>>(
+    format: Format,
+    bytes: &'a [u8],
+    row_bytes: usize,
+    limits: Limits,
+) -> Result<T, ImportError> {
+    bounded::check(bytes, row_bytes, limits)?;
+    parse(format, bytes)
+}
+
+/// Reads a few members of a JSON document. Its depth is limited to 128 by the parser.
 ///
 /// # Errors
 /// [`ImportError::Damaged`] with the offset at which the text is no JSON or not of the format.

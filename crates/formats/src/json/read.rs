@@ -7,7 +7,7 @@ use rustc_hash::FxHashMap;
 use serde::Deserialize;
 
 use super::document::*;
-use super::{damaged, parse};
+use super::{damaged, parse, parse_rows};
 use crate::import::{Builder, Format, ImportError, Limits};
 
 /// Name and version alone, so that another document is refused for that and nothing else.
@@ -27,7 +27,8 @@ struct Head {
 pub(crate) fn read(bytes: &[u8], limits: Limits) -> Result<(Profile, Vec<String>), ImportError> {
     let head: Head = parse(Format::Json, bytes)?;
     check_schema(&head.schema)?;
-    let document: Document = parse(Format::Json, bytes)?;
+    let row_bytes = size_of::<FunctionRow<'_>>();
+    let document: Document = parse_rows(Format::Json, bytes, row_bytes, limits)?;
     let weights = document.weights.iter().map(|row| Weight {
         name: row.name.clone(),
         unit: row.unit.into(),

@@ -2,9 +2,7 @@
 
 use std::io::{self, BufReader, Read};
 
-use hotproof_profile::{
-    Id, InvalidProfile, LabelSetId, Profile, StackEnd, StackId, StringId, Table, ThreadId,
-};
+use hotproof_profile::{InvalidProfile, Profile, StringId};
 use prost::Message;
 
 use super::chunk::{ChunkKind, ChunkReader, VERSION};
@@ -175,7 +173,7 @@ fn read_chunks<R: Read>(
                 rows::append(profile, message).map_err(corrupt)?;
                 samples += (profile.samples.len() - before) as u64;
                 after(profile).map_err(corrupt)?;
-                check_memory(heap_bytes + rows_of(profile), limits.total_bytes)?;
+                check_memory(heap_bytes + profile.rows_bytes(), limits.total_bytes)?;
             }
             ChunkKind::Meta => {
                 let mut message = schema::Meta::decode(&bytes[..]).map_err(unreadable)?;
@@ -225,31 +223,3 @@ fn heap_of(rows: &schema::Rows) -> usize {
         + rows.label_sets.iter().map(set).sum::<usize>()
         + build_ids.sum::<usize>()
 }
-
-/// Bytes of all tables but for the texts.
-fn rows_of(profile: &Profile) -> usize {
-    fn table<I: Id, T>(table: &Table<I, T>) -> usize {
-        table.len() * size_of::<T>()
-    }
-    let sample = size_of::<SampleRow>() + profile.weights.len() * size_of::<i64>();
-    table(&profile.processes)
-        + table(&profile.threads)
-        + table(&profile.images)
-        + table(&profile.mappings)
-        + table(&profile.symbols)
-        + table(&profile.functions)
-        + table(&profile.frames)
-        + table(&profile.locations)
-        + table(&profile.stacks)
-        + profile.samples.len() * sample
-}
-
-/// One value of each column of the samples but for the weights.
-type SampleRow = (
-    ThreadId,
-    u64,
-    Option<StackId>,
-    Option<u32>,
-    StackEnd,
-    Option<LabelSetId>,
-);

@@ -104,8 +104,7 @@ impl<'a> Reader<'a> {
             return self.close();
         }
         if self.open.is_none() && line.starts_with('#') {
-            self.comment(line);
-            return Ok(());
+            return self.comment(line);
         }
         let in_chain = self.open.as_ref().is_some_and(|open| open.has_chain);
         if in_chain && self.frame(line) {
@@ -173,11 +172,14 @@ impl<'a> Reader<'a> {
     }
 
     /// The facts of `--header`.
-    fn comment(&mut self, line: &str) {
+    fn comment(&mut self, line: &str) -> Result<(), ImportError> {
         let Some((key, value)) = line.trim_start_matches('#').split_once(':') else {
-            return;
+            return Ok(());
         };
         let value = value.trim();
+        // Words of a letter, each a text of its own.
+        let bytes = value.len() / 2 * (size_of::<String>() + size_of::<u64>());
+        self.builder.budget.check(bytes)?;
         let meta = &mut self.builder.profile.meta;
         match key.trim() {
             "os release" => value.clone_into(&mut meta.host.kernel),
@@ -187,6 +189,7 @@ impl<'a> Reader<'a> {
             "cmdline" => meta.command = value.split_whitespace().map(str::to_owned).collect(),
             _ => {}
         }
+        Ok(())
     }
 
     /// Turns the open sample into a row.

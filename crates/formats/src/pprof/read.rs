@@ -329,6 +329,9 @@ impl<'a> Outline<'a> {
         dropped: &mut Dropped,
     ) -> Result<Ids, ImportError> {
         for &(at, bytes) in &self.locations {
+            // A line takes two bytes in the file at least.
+            let peak = bytes.len() / 2 * size_of::<schema::Line>();
+            builder.budget.check(peak)?;
             let message: schema::Location = decode(at, bytes)?;
             if message.is_folded {
                 dropped.note("that a location stands for several addresses was left out");

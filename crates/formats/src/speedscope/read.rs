@@ -74,7 +74,8 @@ fn damaged(path: String, what: impl Into<String>) -> ImportError {
 /// [`ImportError::Damaged`] with the place of what is no JSON, is missing, or refers to a frame
 /// that does not exist.
 pub(crate) fn read(bytes: &[u8], limits: Limits) -> Result<(Profile, Vec<String>), ImportError> {
-    let file: File = json::parse(Format::Speedscope, bytes)?;
+    let row_bytes = size_of::<Row>().max(size_of::<Event>());
+    let file: File = json::parse_rows(Format::Speedscope, bytes, row_bytes, limits)?;
     let (weights, scales) = weights(&file)?;
     let mut reader = Reader {
         width: weights.len(),

@@ -46,6 +46,8 @@ pub struct Options {
     pub event: Option<String>,
     /// Compressed records may grow to this many bytes in all.
     pub most_inflated_bytes: u64,
+    /// The rows of the profile may take this many bytes, about.
+    pub most_row_bytes: u64,
     /// What becomes a row of the profile's samples.
     pub rows: SampleRows,
 }
@@ -67,6 +69,7 @@ impl Default for Options {
         Options {
             event: None,
             most_inflated_bytes: 16 << 30,
+            most_row_bytes: 4 << 30,
             rows: SampleRows::Each,
         }
     }

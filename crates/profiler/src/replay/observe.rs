@@ -295,7 +295,14 @@ impl<'a> Observer<'a> {
     }
 
     /// Stops when a file makes memory grow faster than itself.
-    pub(super) fn check_limits(&self, offset: u64) -> Result<(), ReplayError> {
+    pub(super) fn check_limits(&self, most_row_bytes: u64, offset: u64) -> Result<(), ReplayError> {
+        if self.profile.rows_bytes() as u64 > most_row_bytes {
+            return Err(ReplayError::Limit {
+                what: "the bytes of the profile's rows",
+                limit: most_row_bytes,
+                offset,
+            });
+        }
         let maps = self.world.maps_copied + self.profile.mappings.len() as u64;
         if maps > MOST_MAPS {
             return Err(ReplayError::Limit {

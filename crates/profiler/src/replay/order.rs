@@ -20,6 +20,9 @@ pub(super) struct Waiting {
     pub(super) late: u64,
 }
 
+/// More than all rings of a large machine hold: what waits longer is a file without rounds.
+const MOST_BYTES: usize = 1 << 30;
+
 /// One record.
 #[derive(Debug, Clone, Copy)]
 struct Entry {
@@ -39,6 +42,21 @@ impl Waiting {
             header,
         });
         self.bytes.extend_from_slice(body);
+    }
+
+    /// Whether so much waits that some of it has to go.
+    pub(super) fn is_full(&self) -> bool {
+        self.bytes.len() + self.entries.len() * size_of::<Entry>() >= MOST_BYTES
+    }
+
+    /// A time up to which at least half of the records lie.
+    pub(super) fn middle_ns(&self) -> u64 {
+        let mut times: Vec<u64> = self.entries.iter().map(|entry| entry.time_ns).collect();
+        let middle = times.len() / 2;
+        match times.is_empty() {
+            true => 0,
+            false => *times.select_nth_unstable(middle).1,
+        }
     }
 
     /// All rings have been read once more: hands out what can be.
@@ -120,5 +138,19 @@ mod tests {
         assert_eq!(waiting.late, 1);
         assert_eq!(tags(&mut waiting, Some(u64::MAX)), [5, 3]);
         assert!(waiting.bytes.is_empty());
+    }
+
+    /// Half of what waits can always go, whatever the times are.
+    #[test]
+    fn half_lies_before_the_middle() {
+        let mut waiting = Waiting::default();
+        for (tag, time_ns) in [1, 900, 2, 900, 3, 1_000].into_iter().enumerate() {
+            push(&mut waiting, time_ns, tag as u8);
+        }
+        assert!(!waiting.is_full());
+        let middle_ns = waiting.middle_ns();
+        assert_eq!(middle_ns, 900);
+        assert_eq!(tags(&mut waiting, Some(middle_ns)), [0, 2, 4, 1, 3]);
+        assert_eq!(Waiting::default().middle_ns(), 0);
     }
 }

@@ -41,6 +41,10 @@ pub(super) struct Reader<'o> {
     inflate: Option<Inflate>,
     counted: Counted,
     skipped: Vec<u64>,
+    /// Where the record at hand is in the file.
+    at: u64,
+    /// Records that the observer has seen.
+    seen: u64,
 }
 
 /// What follows a record.
@@ -71,6 +75,8 @@ impl<'o> Reader<'o> {
             inflate: None,
             counted: Counted::default(),
             skipped: Vec::new(),
+            at: 0,
+            seen: 0,
         };
         reader
             .observer
@@ -128,6 +134,7 @@ impl<'o> Reader<'o> {
         header: RecordHeader,
         body: &[u8],
     ) -> Result<Next, ReplayError> {
+        self.at = offset;
         match header.kind {
             kind::COMPRESSED => self.inflate(offset, body),
             kind::COMPRESSED_PADDED => {
@@ -141,7 +148,7 @@ impl<'o> Reader<'o> {
                     None => Ok(Next::Broken),
                 }
             }
-            _ => self.plain(offset, header, body),
+            _ => self.plain(header, body),
         }
     }
 
@@ -156,7 +163,7 @@ impl<'o> Reader<'o> {
                 match inflate.next() {
                     Ok(Some((header, body))) => {
                         // Compressed records within compressed ones are nobody's.
-                        self.plain(offset, header, body)?;
+                        self.plain(header, body)?;
                     }
                     Ok(None) => break,
                     Err(_) => return Ok(Next::Broken),
@@ -179,12 +186,7 @@ impl<'o> Reader<'o> {
         Ok(Next::Behind(0))
     }
 
-    fn plain(
-        &mut self,
-        offset: u64,
-        header: RecordHeader,
-        body: &[u8],
-    ) -> Result<Next, ReplayError> {
+    fn plain(&mut self, header: RecordHeader, body: &[u8]) -> Result<Next, ReplayError> {
         if header.kind < kind::FIRST_OF_PERF {
             self.kernel_record(header, body)?;
             return Ok(Next::Behind(0));
@@ -208,10 +210,7 @@ impl<'o> Reader<'o> {
                     self.observer.add_build_ids(new);
                 }
             }
-            kind::FINISHED_ROUND => {
-                self.deliver(None)?;
-                self.observer.check_limits(offset)?;
-            }
+            kind::FINISHED_ROUND => self.deliver(None)?,
             // Raw data of that length follows the record, not counted in its size.
             kind::AUXTRACE => return Ok(Next::Behind(fields.u64().unwrap_or(0))),
             kind::TRACING_DATA => {
@@ -246,15 +245,25 @@ impl<'o> Reader<'o> {
         let time_ns = self.time_of(is_sample, body);
         // Those without a time hold from the beginning: perf wrote them for what was there before.
         if time_ns == 0 || time_ns == u64::MAX {
-            let attr = attr_of(&self.header.attrs, self.chosen);
-            let counted = &mut self.counted;
-            return self
-                .observer
-                .observe(0, header, body, attr, counted)
-                .map_err(refused);
+            return self.seeing().observe(0, header, body);
         }
         self.waiting.push(time_ns, header, body);
-        Ok(())
+        match self.waiting.is_full() {
+            true => self.deliver(Some(self.waiting.middle_ns())),
+            false => Ok(()),
+        }
+    }
+
+    /// What the observer needs to see a record.
+    fn seeing(&mut self) -> Seeing<'_, 'o> {
+        Seeing {
+            observer: &mut self.observer,
+            counted: &mut self.counted,
+            seen: &mut self.seen,
+            attr: attr_of(&self.header.attrs, self.chosen),
+            most_row_bytes: self.options.most_row_bytes,
+            at: self.at,
+        }
     }
 
     /// The time on the event's clock; 0 when it has none.
@@ -359,15 +368,15 @@ impl<'o> Reader<'o> {
 
     /// Hands records to the observer: those of a finished round, or up to a time.
     fn deliver(&mut self, until_ns: Option<u64>) -> Result<(), ReplayError> {
-        let attr = attr_of(&self.header.attrs, self.chosen);
-        let (observer, counted) = (&mut self.observer, &mut self.counted);
-        let take =
-            |time_ns, header, body: &[u8]| observer.observe(time_ns, header, body, attr, counted);
-        match until_ns {
-            None => self.waiting.finish_round(take),
-            Some(until_ns) => self.waiting.flush(until_ns, take),
-        }
-        .map_err(refused)
+        let mut waiting = std::mem::take(&mut self.waiting);
+        let mut seeing = self.seeing();
+        let take = |time_ns, header, body: &[u8]| seeing.observe(time_ns, header, body);
+        let outcome = match until_ns {
+            None => waiting.finish_round(take),
+            Some(until_ns) => waiting.flush(until_ns, take),
+        };
+        self.waiting = waiting;
+        outcome
     }
 
     fn finish(mut self) -> Result<Imported, ReplayError> {
@@ -390,6 +399,36 @@ impl<'o> Reader<'o> {
             profile,
             counted: self.counted,
         })
+    }
+}
+
+/// An observer and what it is told with each record.
+struct Seeing<'r, 'o> {
+    observer: &'r mut Observer<'o>,
+    counted: &'r mut Counted,
+    seen: &'r mut u64,
+    attr: &'r Attr,
+    most_row_bytes: u64,
+    at: u64,
+}
+
+impl Seeing<'_, '_> {
+    fn observe(
+        &mut self,
+        time_ns: u64,
+        header: RecordHeader,
+        body: &[u8],
+    ) -> Result<(), ReplayError> {
+        /// A record is 64 KiB at most, so little is held beyond the limits between two looks.
+        const BETWEEN_LOOKS: u64 = 1024;
+        let (attr, counted) = (self.attr, &mut *self.counted);
+        let observed = self.observer.observe(time_ns, header, body, attr, counted);
+        observed.map_err(refused)?;
+        *self.seen += 1;
+        match self.seen.is_multiple_of(BETWEEN_LOOKS) {
+            true => self.observer.check_limits(self.most_row_bytes, self.at),
+            false => Ok(()),
+        }
     }
 }
 

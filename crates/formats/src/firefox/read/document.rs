@@ -1,9 +1,8 @@
 //! The file as it is written, every member that is read.
 
 use serde::Deserialize;
-use serde_json::Value;
 
-use crate::json::Number;
+use crate::json::{Number, Word};
 
 pub(super) type Column = Option<Vec<Option<Number>>>;
 
@@ -152,9 +151,9 @@ pub(super) struct ThreadRow {
     #[serde(default)]
     pub(super) process_name: Option<String>,
     #[serde(default)]
-    pub(super) pid: Value,
+    pub(super) pid: Word,
     #[serde(default)]
-    pub(super) tid: Value,
+    pub(super) tid: Word,
     pub(super) samples: SamplesRow,
     #[serde(default)]
     pub(super) stack_table: Option<StackTable>,

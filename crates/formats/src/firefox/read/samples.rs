@@ -1,7 +1,7 @@
 //! Threads and their samples.
 
+use crate::json::Word;
 use hotproof_profile::*;
-use serde_json::Value;
 
 use super::damaged;
 use super::document::{Column, File, ThreadRow};
@@ -160,15 +160,9 @@ pub(super) fn add_thread(
 
 fn add_thread_row(builder: &mut Builder, thread: &ThreadRow) -> Result<ThreadId, ImportError> {
     // `12.1` is the second exec image of process 12, as our own writer spells it.
-    let number = |value: &Value| match value {
-        Value::Number(number) => number.as_u64(),
-        Value::String(text) => text.split('.').next().and_then(|text| text.parse().ok()),
-        _ => None,
-    };
-    let number = |value| {
-        number(value)
-            .and_then(|number| u32::try_from(number).ok())
-            .unwrap_or(0)
+    let number = |word: &Word| {
+        let whole = word.split('.').next();
+        whole.and_then(|text| text.parse().ok()).unwrap_or(0)
     };
     let name = match thread.name.as_deref() {
         Some("all threads") | None => "",
