@@ -9,6 +9,7 @@ use hotproof_report::difference::{self, Normalize, Options, Sort};
 
 use crate::arguments::{self, Diff, DiffFormat, DiffSort};
 use crate::failure::{Code, Exit, Failure, Outcome};
+use crate::input::Namer;
 use crate::output::WriteResult;
 use crate::transform::Look;
 use crate::{output, terminal};
@@ -57,7 +58,8 @@ pub(crate) fn run(arguments: &Diff) -> Outcome {
 fn profiles(arguments: &Diff, look: Look) -> Result<(Profile, Profile), Failure> {
     let transform = &arguments.transform;
     if let Some(head) = &arguments.head {
-        let read = |path: &Path| transform.read(&[path.to_owned()], look);
+        let mut namer = Namer::default();
+        let mut read = |path: &Path| transform.read_named(&[path.to_owned()], look, &mut namer);
         return Ok((read(&arguments.base)?, read(head)?));
     }
     let both = transform.file(&arguments.base)?;

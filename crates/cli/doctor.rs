@@ -29,7 +29,11 @@ pub(crate) struct Doctor {
 }
 
 pub(crate) fn run(arguments: &Doctor) -> Outcome {
-    let profile = input::profile(&arguments.profile, &input::Wanted::default())?;
+    let profile = input::profile(
+        &arguments.profile,
+        &input::Wanted::default(),
+        &mut input::Namer::default(),
+    )?;
     let places = cache::debug_places();
     let weights = shown::weights(&profile);
     let patients = weights.iter().map(|weight| look(&profile, weight, &places));

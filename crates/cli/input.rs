@@ -9,7 +9,7 @@ use hotproof_formats::import::{self, ImportError, Limits};
 use hotproof_formats::native;
 use hotproof_profile::Profile;
 use hotproof_profiler::replay::{self, Recording, ReplayError, SampleRows};
-use hotproof_symbolizer::Detail;
+use hotproof_symbolizer::{Detail, Symbolizer};
 
 use crate::failure::{Code, Failure};
 use crate::output;
@@ -37,15 +37,33 @@ pub(crate) enum Addresses {
     OfNames,
 }
 
+/// Names the recordings that one command reads: what it has named of one, it does not look up again
+/// for the next.
+#[derive(Default)]
+pub(crate) struct Namer(Option<Symbolizer>);
+
+impl Namer {
+    /// The symbolizer; all who ask one namer want the same detail.
+    fn symbolizer(&mut self, detail: Detail) -> &mut Symbolizer {
+        let new = || crate::cache::symbolizer().with_detail(detail);
+        self.0.get_or_insert_with(new)
+    }
+}
+
 /// The profile in a file, or on standard input when the path is `-`. What the format could not
 /// tell is said on standard error.
-pub(crate) fn profile(path: &Path, wanted: &Wanted<'_>) -> Result<Profile, Failure> {
+pub(crate) fn profile(
+    path: &Path,
+    wanted: &Wanted<'_>,
+    namer: &mut Namer,
+) -> Result<Profile, Failure> {
     if path == Path::new("-") {
         let bytes = read_all(io::stdin().lock());
         return from_bytes(
             "standard input",
             &bytes.map_err(|error| unreadable("standard input", &error))?,
             wanted,
+            namer,
         );
     }
     let name = path.display().to_string();
@@ -57,12 +75,13 @@ pub(crate) fn profile(path: &Path, wanted: &Wanted<'_>) -> Result<Profile, Failu
     // A pipe has no first bytes to look at in passing; it is read like any other file below.
     let looked = file.read_at(&mut first, 0).unwrap_or(0);
     if replay::looks_like(&first[..looked]) {
-        return replayed(&name, wanted, Recording::File(&file));
+        return replayed(&name, wanted, namer, Recording::File(&file));
     }
     from_bytes(
         &name,
         &read_all(file).map_err(|error| unreadable(&name, &error))?,
         wanted,
+        namer,
     )
 }
 
@@ -75,9 +94,14 @@ fn read_all(source: impl Read) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn from_bytes(name: &str, bytes: &[u8], wanted: &Wanted<'_>) -> Result<Profile, Failure> {
+fn from_bytes(
+    name: &str,
+    bytes: &[u8],
+    wanted: &Wanted<'_>,
+    namer: &mut Namer,
+) -> Result<Profile, Failure> {
     if replay::looks_like(bytes) {
-        return replayed(name, wanted, Recording::Bytes(bytes));
+        return replayed(name, wanted, namer, Recording::Bytes(bytes));
     }
     let imported = import::read(bytes, Limits::default());
     let imported = imported.map_err(|error| cannot_import(name, &error))?;
@@ -114,13 +138,18 @@ fn check_event(name: &str, profile: &Profile, wanted: &Wanted<'_>) -> Result<(),
 }
 
 /// A recording of perf, named here: it holds addresses alone.
-fn replayed(name: &str, wanted: &Wanted<'_>, recording: Recording<'_>) -> Result<Profile, Failure> {
+fn replayed(
+    name: &str,
+    wanted: &Wanted<'_>,
+    namer: &mut Namer,
+    recording: Recording<'_>,
+) -> Result<Profile, Failure> {
     let options = replay::Options {
         event: wanted.event.map(str::to_owned),
         rows: wanted.rows,
         ..replay::Options::default()
     };
-    let mut symbolizer = crate::cache::symbolizer().with_detail(wanted.detail);
+    let symbolizer = namer.symbolizer(wanted.detail);
     let names = wanted.addresses == Addresses::OfNames && wanted.rows == SampleRows::Summed;
     let imported = match recording {
         _ if names && is_large(recording) => {
@@ -144,7 +173,7 @@ fn replayed(name: &str, wanted: &Wanted<'_>, recording: Recording<'_>) -> Result
             others.join(", ")
         ));
     }
-    crate::cache::name(&mut symbolizer, &mut profile);
+    crate::cache::name(symbolizer, &mut profile);
     Ok(profile)
 }
 

@@ -15,7 +15,7 @@ use hotproof_symbolizer::Detail;
 use regex::Regex;
 
 use crate::failure::{Code, Failure};
-use crate::input::{self, Addresses, Wanted};
+use crate::input::{self, Addresses, Namer, Wanted};
 
 /// What to look at, and how.
 #[derive(Debug, Default, Args)]
@@ -112,7 +112,17 @@ impl Looked {
 impl TransformOptions {
     /// Reads, merges and transforms profiles.
     pub(crate) fn read(&self, paths: &[PathBuf], look: Look) -> Result<Profile, Failure> {
-        self.apply(self.merged(paths, look)?)
+        self.read_named(paths, look, &mut Namer::default())
+    }
+
+    /// As [`TransformOptions::read`], of several that are not added up and named by one.
+    pub(crate) fn read_named(
+        &self,
+        paths: &[PathBuf],
+        look: Look,
+        namer: &mut Namer,
+    ) -> Result<Profile, Failure> {
+        self.apply(self.merged(paths, look, namer)?)
     }
 
     /// As [`TransformOptions::read`], with all weights where none was asked for: those of time off
@@ -122,7 +132,7 @@ impl TransformOptions {
         paths: &[PathBuf],
         look: Look,
     ) -> Result<Profile, Failure> {
-        let merged = self.merged(paths, look)?;
+        let merged = self.merged(paths, look, &mut Namer::default())?;
         self.with(|transform| transform.apply(merged).map_err(|error| refused(&error)))
     }
 
@@ -137,7 +147,8 @@ impl TransformOptions {
     /// As [`TransformOptions::read`], but samples out of focus stay, so that shares of the whole
     /// can be told.
     pub(crate) fn look(&self, paths: &[PathBuf]) -> Result<Looked, Failure> {
-        let merged = self.by_default(self.merged(paths, Look::Samples)?);
+        let merged = self.merged(paths, Look::Samples, &mut Namer::default())?;
+        let merged = self.by_default(merged);
         self.with(|transform| {
             let selected = transform.select(merged).map_err(|error| refused(&error))?;
             Ok(Looked {
@@ -168,7 +179,7 @@ impl TransformOptions {
 
     /// One file, not transformed yet.
     pub(crate) fn file(&self, path: &Path) -> Result<Profile, Failure> {
-        input::profile(path, &self.wanted(Look::Samples))
+        input::profile(path, &self.wanted(Look::Samples), &mut Namer::default())
     }
 
     fn wanted(&self, look: Look) -> Wanted<'_> {
@@ -198,11 +209,11 @@ impl TransformOptions {
     }
 
     /// Time is cut per recording, for each has its own first sample.
-    fn merged(&self, paths: &[PathBuf], look: Look) -> Result<Profile, Failure> {
+    fn merged(&self, paths: &[PathBuf], look: Look, namer: &mut Namer) -> Result<Profile, Failure> {
         let wanted = self.wanted(look);
         let mut profiles = Vec::with_capacity(paths.len());
         for path in paths {
-            profiles.push(self.windowed(input::profile(path, &wanted)?)?);
+            profiles.push(self.windowed(input::profile(path, &wanted, namer)?)?);
         }
         merge(profiles).map_err(|error| unlike(&error, paths))
     }

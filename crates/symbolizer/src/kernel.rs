@@ -95,8 +95,14 @@ impl KernelNames {
 /// Whether the kernel can have code there: on every machine that we run on, at the upper end of the
 /// address space. Garbage in a chain, of which there is always some, would else cost a look at the
 /// kernel's whole list.
+///
+/// On x86-64, code lies above what maps all memory, `vmalloc` and the table of pages
+/// (`Documentation/arch/x86/x86_64/mm.rst`): pointers to data are the garbage of kernel chains.
 fn may_be_kernel(address: u64) -> bool {
-    address >> 56 == 0xff
+    match cfg!(target_arch = "x86_64") {
+        true => address >= 0xffff_fe00_0000_0000,
+        false => address >> 56 == 0xff,
+    }
 }
 
 fn answer(rows: &mut Rows, symbol: KernelSymbol<'_>) -> Answer {
@@ -161,6 +167,10 @@ mod tests {
         let batch = names.name_all(&garbage, None).unwrap();
         assert_eq!(batch.answers, [Answer::default(); 3]);
         assert!(names.read.is_none());
-        assert!(may_be_kernel(0xffff_ffff_8100_0000) && may_be_kernel(0xffff_8000_0000_0000));
+        assert!(may_be_kernel(0xffff_ffff_8100_0000));
+        // Old kernels' entry from user space.
+        assert!(may_be_kernel(0xffff_fe00_0000_6000));
+        let data = may_be_kernel(0xffff_8881_0234_5678);
+        assert_eq!(data, cfg!(not(target_arch = "x86_64")));
     }
 }

@@ -54,14 +54,20 @@ pub(super) trait Placer {
 #[derive(Default)]
 pub(super) struct AlikeChains {
     located: LocatedPlaces,
-    /// Rows of samples by print.
-    threads: FxHashMap<u32, (ThreadId, Known)>,
+    threads: FxHashMap<u32, ThreadPaths>,
     /// Stacks by print.
     stacks: Known,
-    /// The chain at hand, leaf first.
-    path: Vec<LocationId>,
-    /// Its print.
-    print: Fingerprint,
+}
+
+/// What one thread has shown.
+struct ThreadPaths {
+    thread: ThreadId,
+    /// Rows of samples by print.
+    rows: Known,
+    /// The chain that came last and where its steps lie, root first: the next one shares some of it.
+    last: Vec<(Step, LocationId)>,
+    /// The version of the address space that it was seen in.
+    space: u64,
 }
 
 impl AlikeChains {
@@ -70,16 +76,31 @@ impl AlikeChains {
         self.threads.remove(&tid);
     }
 
-    /// Takes a chain, leaf first; the print of its locations.
+    /// Takes a thread's chain, leaf first, in the address space of this version; the print of its
+    /// locations.
     pub(super) fn locate(
         &mut self,
+        thread: Thread,
+        space: u64,
         chain: &[Step],
         profile: &mut Profile,
         mut alike: Option<&mut Alike<'_>>,
         placer: &mut impl Placer,
     ) -> Result<Fingerprint, SinkError> {
-        self.path.clear();
-        for &step in chain {
+        let paths = self.threads.entry(thread.tid);
+        let paths = paths.or_insert_with(|| ThreadPaths::of(thread));
+        if paths.thread != thread.row {
+            // The number was another's before.
+            *paths = ThreadPaths::of(thread);
+        }
+        let pairs = chain.iter().rev().zip(&paths.last);
+        let shared = match paths.space == space {
+            true => pairs.take_while(|(step, (old, _))| *step == old).count(),
+            false => 0,
+        };
+        paths.last.truncate(shared);
+        paths.space = space;
+        for &step in chain.iter().rev().skip(shared) {
             let location = match placer.is_nowhere(step) {
                 true => self.located.nowhere(profile),
                 false => {
@@ -88,10 +109,10 @@ impl AlikeChains {
                     self.located.location(place, profile, alike)
                 }
             };
-            self.path.push(location);
+            paths.last.push((step, location));
         }
-        self.print = Fingerprint::of_locations(&self.path);
-        Ok(self.print)
+        let locations = paths.last.iter().map(|&(_, location)| location);
+        Ok(Fingerprint::of_locations(locations))
     }
 
     /// The row that a thread's samples of this print have; when there is none, `number` is it now.
@@ -101,30 +122,41 @@ impl AlikeChains {
         print: Fingerprint,
         number: u32,
     ) -> Option<u32> {
-        let new = || (thread.row, Known::default());
-        let known = self.threads.entry(thread.tid).or_insert_with(new);
-        if known.0 != thread.row {
-            // The number was another's before.
-            *known = new();
-        }
-        let found = known.1.find(print);
+        let rows = &mut self.threads.get_mut(&thread.tid)?.rows;
+        let found = rows.find(print);
         if found.is_none() {
-            known.1.insert(print, number);
+            rows.insert(print, number);
         }
         found
     }
 
-    /// The stack of the chain at hand.
-    pub(super) fn stack(&mut self, profile: &mut Profile) -> Option<StackId> {
-        if let Some(number) = self.stacks.find(self.print) {
+    /// The stack of the chain of this print, which the thread has shown last.
+    pub(super) fn stack(
+        &mut self,
+        thread: Thread,
+        print: Fingerprint,
+        profile: &mut Profile,
+    ) -> Option<StackId> {
+        if let Some(number) = self.stacks.find(print) {
             return stack_of(number);
         }
         let mut stack = None;
-        for &location in self.path.iter().rev() {
+        for &(_, location) in &self.threads.get(&thread.tid)?.last {
             stack = Some(self.located.interned.stack(stack, location, profile));
         }
-        self.stacks.insert(self.print, number_of(stack));
+        self.stacks.insert(print, number_of(stack));
         stack
+    }
+}
+
+impl ThreadPaths {
+    fn of(thread: Thread) -> ThreadPaths {
+        ThreadPaths {
+            thread: thread.row,
+            rows: Known::default(),
+            last: Vec::new(),
+            space: 0,
+        }
     }
 }
 

@@ -129,7 +129,9 @@ impl Fingerprint {
     }
 
     /// Of a chain as the numbers of its locations.
-    pub(super) fn of_locations(locations: &[LocationId]) -> Fingerprint {
+    pub(super) fn of_locations(
+        locations: impl ExactSizeIterator<Item = LocationId>,
+    ) -> Fingerprint {
         let (mut a, mut b) = (0x9e37_79b9_7f4a_7c15, locations.len() as u64);
         for location in locations {
             let word = location.index() as u64;

@@ -399,18 +399,20 @@ impl<'a> Observer<'a> {
 
     /// Adds the sample of the chain in `self.steps`, whose addresses of one name are one.
     fn alike_sample(&mut self, tid: u32, owner: &Owner, mut row: Row<'_>) -> Result<(), SinkError> {
-        let print = self.locate(owner)?.with(row.end as u64);
-        let number = self.next_row();
         let thread = Thread {
             tid,
             row: owner.thread,
         };
+        let path = self.locate(thread, owner)?;
+        let print = path.with(row.end as u64);
+        let number = self.next_row();
         let known = self.alike_chains.row_or_claim(thread, print, number);
         if let Some(known) = known {
             self.add(known as usize, row.weights);
             return Ok(());
         }
-        row.stack = self.alike_chains.stack(&mut self.profile);
+        let profile = &mut self.profile;
+        row.stack = self.alike_chains.stack(thread, path, profile);
         row.cpu = None;
         self.profile.sample(&row)
     }
@@ -422,12 +424,14 @@ impl<'a> Observer<'a> {
     }
 
     /// Finds the locations of the chain in `self.steps`; their print.
-    fn locate(&mut self, owner: &Owner) -> Result<Fingerprint, SinkError> {
+    fn locate(&mut self, thread: Thread, owner: &Owner) -> Result<Fingerprint, SinkError> {
         let mut images = images!(self, owner);
         let alike = self.alike.as_mut();
         let alike = alike.map(|alike| &mut **alike as &mut Alike<'_>);
         let (steps, profile) = (&mut self.steps, &mut self.profile);
-        self.alike_chains.locate(steps, profile, alike, &mut images)
+        let space = owner.space.version;
+        let chains = &mut self.alike_chains;
+        chains.locate(thread, space, steps, profile, alike, &mut images)
     }
 
     /// The stack of the chain in `self.steps`, which the thread has not shown yet.
