@@ -337,8 +337,8 @@ fn messages() -> [(&'static str, Vec<u8>); 4] {
     ];
     let inner = |key: u8| {
         let mut head = vec![key << 3 | 2];
-        head.extend(length.iter().map(|bits| *bits as u8 | 0x80));
-        head.last_mut().map(|last| *last &= 0x7f);
+        head.extend(length[..3].iter().map(|bits| *bits as u8 | 0x80));
+        head.push(length[3] as u8);
         head
     };
     [
