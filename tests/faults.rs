@@ -5,7 +5,10 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use crate::run::{self, SPIN, alone, commit, compile, finish, git, hotproof, perf_opens, skip};
+use crate::place::Place;
+use crate::run::{
+    self, SPIN, alone, commit, compile, finish, git, hotproof, nothing_is_left, perf_opens, skip,
+};
 
 /// A repository with two commits of a C program, the folder it lies in, and what builds it.
 fn repository(base: &str, head: &str) -> tempfile::TempDir {
@@ -21,16 +24,6 @@ const QUICK: &str = "int main(void) { return 0; }\n";
 fn compare(folder: &Path, more: &[&str]) -> run::Ran {
     let arguments = [&["compare"], more].concat();
     hotproof(folder, &arguments)
-}
-
-/// Worktrees and branches that a comparison left behind.
-#[track_caller]
-fn nothing_is_left(folder: &Path) {
-    let worktrees = git(folder, ["worktree", "list", "--porcelain"]);
-    assert_eq!(worktrees.matches("worktree ").count(), 1, "{worktrees}");
-    assert_eq!(git(folder, ["branch", "--list"]).lines().count(), 1);
-    let status = git(folder, ["status", "--porcelain", "--ignored=no"]);
-    assert_eq!(status, "", "the working tree was touched");
 }
 
 #[test]
@@ -154,6 +147,162 @@ fn the_very_same_program_on_both_sides_is_refused() {
     let ran = compare(folder.path(), &["main~1", "main", "--", "true"]).ends_with(2);
     ran.says(&["very same program"]);
     nothing_is_left(folder.path());
+}
+
+/// What a comparison refuses, or cannot do, is told with the remedy, and nothing of it is left.
+#[test]
+fn what_cannot_be_compared_is_told() {
+    let _machine = alone();
+    let folder = tempfile::tempdir().unwrap();
+    let criterion = "#!/bin/sh\n# CRITERION_HOME\necho hello\n";
+    let files = [
+        ("criterion", criterion),
+        ("bench.sh", "echo done\n"),
+        ("long.sh", "sleep 0.4\n"),
+        ("times.sh", "echo '{\"f\": 0.5}'\n"),
+        ("a.c", "int f(void) { return 1; }\n"),
+    ];
+    commit(folder.path(), "base", &files);
+    git(folder.path(), ["update-index", "--chmod=+x", "criterion"]);
+    git(
+        folder.path(),
+        ["commit", "--quiet", "--amend", "-m", "base"],
+    );
+    git(folder.path(), ["checkout", "--quiet", "--", "."]);
+    let head = [("a.c", "int f(void) { return 2; }\n"), ("new/b", "")];
+    commit(folder.path(), "head", &head);
+    let place = Place::new(folder);
+    let here = place.top();
+    let before = place.state();
+    let both = ["main~1", "main"];
+    let cases: [(&[&str], i32, &[&str]); 11] = [
+        (
+            &["--", "cargo", "bench"],
+            2,
+            &["cargo bench", "fixed time", "--bench NAME"],
+        ),
+        (&["--", "cargo", "run"], 2, &["name the program itself"]),
+        (&["--", "sh", "{root}/bench.sh"], 2, &["very same program"]),
+        (
+            &["--functions", "a.c::g", "--", "sh", "bench.sh"],
+            2,
+            &["\"g\"", "f"],
+        ),
+        (
+            &[
+                "--engine",
+                "callgrind",
+                "--policy",
+                "cpu",
+                "--",
+                "sh",
+                "bench.sh",
+            ],
+            2,
+            &[
+                "counts instructions and measures nothing else",
+                "leave --metric and --policy away",
+            ],
+        ),
+        (&["--", "./a.c"], 21, &["not executable", "755"]),
+        (&["--", "no-such-program"], 21, &["no such program in PATH"]),
+        (
+            &["--", "./criterion"],
+            21,
+            &["criterion was to report times", "estimates.json"],
+        ),
+        (
+            &["--script", "--", "sh", "bench.sh"],
+            21,
+            &[
+                "script was to report times",
+                "JSON object of names and seconds",
+                "done",
+            ],
+        ),
+        (
+            &["--script", "--metric", "wall", "--", "sh", "times.sh"],
+            20,
+            &[
+                "cannot decide by the time of the process",
+                "leave --metric away",
+            ],
+        ),
+        (
+            &["--budget", "1", "--", "sh", "long.sh"],
+            12,
+            &[
+                "the budget of 1 s has room for about",
+                "give it --budget",
+                "--resume",
+            ],
+        ),
+    ];
+    for (words, status, texts) in cases {
+        let ran = place.compare(&[&both[..], words].concat());
+        ran.ends_with(status).says(texts);
+        place.is_left_as(&before);
+    }
+    let one = place
+        .compare(&["main~1", "--", "sh", "bench.sh"])
+        .ends_with(2);
+    one.says(&["what shall main~1 be compared with?", "--dirty"]);
+    // A folder that one ref lacks, and a repository without files.
+    let words = ["compare", "main~1", "main", "--", "./b"];
+    let ran = finish(&mut place.command(&here.join("new"), &words)).ends_with(2);
+    ran.says(&["the directory new does not exist in base (main~1)"]);
+    let ran = finish(&mut place.command(&here.join(".git"), &words)).ends_with(2);
+    ran.says(&["not in a git repository"]);
+    let bare = place.beside("bare.git");
+    git(
+        here,
+        ["clone", "--quiet", "--bare", ".", bare.to_str().unwrap()],
+    );
+    let ran = finish(&mut place.command(&bare, &words)).ends_with(2);
+    ran.says(&["is a bare git repository without a working tree"]);
+    place.is_left_as(&before);
+    // The log has what the small budget gave, and nothing else.
+    let log = ".hotproof/log.jsonl";
+    let verdict =
+        |words: &[&str]| finish(&mut place.command(here, &[&["verdict"], words].concat()));
+    verdict(&[log]).ends_with(12);
+    let beyond = verdict(&[".hotproof/log.jsonl:2"]).ends_with(2);
+    beyond.says(&[
+        "there is no line .hotproof/log.jsonl:2",
+        "the log has 1 lines",
+    ]);
+    let missing = verdict(&["no.jsonl"]).ends_with(2);
+    missing.says(&["cannot read the log no.jsonl", ".hotproof/log.jsonl"]);
+    let text = fs::read_to_string(here.join(log)).unwrap();
+    fs::write(here.join(log), &text[..text.len() / 2]).unwrap();
+    verdict(&[])
+        .ends_with(2)
+        .says(&["cannot read", "log.jsonl:1"]);
+}
+
+/// A quick look takes no longer than it says: a run that does not fit is ended, and one pair is shown
+/// where there is no time for more.
+#[test]
+fn a_quick_look_keeps_to_its_time() {
+    let _machine = alone();
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let ab = |budget: &str, commands: [&str; 2]| {
+        let begun = Instant::now();
+        let words = ["ab", "--json", "--budget", budget, commands[0], commands[1]];
+        (hotproof(here, &words), begun.elapsed())
+    };
+    let (ran, _) = ab("1.5", ["sleep 0.5", "sleep 0.51"]);
+    let json: serde_json::Value = serde_json::from_str(&ran.stdout).expect(&ran.stderr);
+    assert_eq!(json["runs"]["pairs"], 1, "{json}");
+    ran.ends_with(12)
+        .says(&["room for about 0 pairs", "--budget"]);
+    let (ran, took) = ab("1", ["sleep 0.1", "sleep 98763"]);
+    ran.ends_with(21)
+        .says(&["did not end in head (b)", "give them more with --budget"]);
+    assert!(took < Duration::from_secs(60), "{took:?}");
+    let left = finish(Command::new("pgrep").args(["-f", "sleep 98763"]));
+    assert_eq!(left.stdout, "", "it still runs");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::sync::{Mutex, MutexGuard};
 
 /// What one call of hotproof came to.
@@ -60,10 +60,14 @@ pub(crate) fn hotproof(folder: &Path, arguments: &[&str]) -> Ran {
     finish(&mut command(folder, arguments))
 }
 
-/// Runs a command to its end. A signal counts as 128 + its number, as in a shell.
+/// Runs a command to its end.
 pub(crate) fn finish(command: &mut Command) -> Ran {
+    ran(command.output().expect("the command starts"))
+}
+
+/// What came of a command. A signal counts as 128 + its number, as in a shell.
+pub(crate) fn ran(output: Output) -> Ran {
     use std::os::unix::process::ExitStatusExt;
-    let output = command.output().expect("the command starts");
     let status = output
         .status
         .code()
@@ -171,4 +175,14 @@ pub(crate) fn commit(folder: &Path, message: &str, files: &[(&str, &str)]) {
     }
     git(folder, ["add", "--all"]);
     git(folder, ["commit", "--quiet", "-m", message]);
+}
+
+/// Nothing of a comparison is left in a repository with one branch but its log, which ignores itself.
+#[track_caller]
+pub(crate) fn nothing_is_left(folder: &Path) {
+    let worktrees = git(folder, ["worktree", "list", "--porcelain"]);
+    assert_eq!(worktrees.matches("worktree ").count(), 1, "{worktrees}");
+    assert_eq!(git(folder, ["branch", "--list"]).lines().count(), 1);
+    let status = git(folder, ["status", "--porcelain"]);
+    assert_eq!(status, "", "the working tree was touched");
 }

@@ -1,10 +1,14 @@
 //! Black-box tests: the built binary, real targets, real repositories.
 
 mod accuracy;
+mod checkouts;
 mod faults;
+mod interrupts;
 mod layering;
 mod matching;
 mod perf_data;
+mod place;
+mod policies;
 mod recording;
 mod references;
 mod run;

@@ -45,7 +45,7 @@ fn repository(base: &str, head: &str) -> tempfile::TempDir {
     folder
 }
 
-fn has_valgrind(test: &str) -> bool {
+pub(crate) fn has_valgrind(test: &str) -> bool {
     let runs = Command::new("valgrind").arg("--version").output().is_ok();
     if !runs {
         skip(test, "valgrind is not installed");
@@ -131,10 +131,30 @@ fn instructions_are_the_same_in_every_run_and_belong_to_the_inlined_function() {
     let (_, again) = compare(here, &["--engine", "callgrind"], &["./bench"]);
     assert_eq!(again["instructions"], *counts);
 
+    // Under one function, exactly what it and what is inlined into it executed.
+    let scoped = ["--engine", "callgrind", "--scope", "hot"];
+    let (_, scoped) = compare(here, &scoped, &["./bench"]);
+    let of = |key: &str, side: &str| {
+        let own = function(&scoped["instructions"], key)["own"][side].as_i64();
+        own.unwrap()
+    };
+    for side in ["base", "head"] {
+        let parts = of("bench.c::step", side) + of("bench.c::hot", side);
+        assert_eq!(scoped["instructions"][side], parts, "{scoped}");
+        assert_eq!(step["own"][side], of("bench.c::step", side));
+    }
+    let rows = scoped["instructions"]["functions"].as_array().unwrap();
+    assert_eq!(rows.len(), 2, "{rows:?}");
+    let nowhere = ["compare", "main~1", "main", "--engine", "callgrind"];
+    let more = ["--build", BUILD, "--scope", "hto", "--", "./bench"];
+    hotproof(here, &[&nowhere[..], &more].concat())
+        .ends_with(20)
+        .says(&["no function `hto` was executed"]);
+
     // What is logged gives the same again, and text says what it is.
     let logged = hotproof(here, &["verdict", "--json"]).ends_with(0).stdout;
     let logged: serde_json::Value = serde_json::from_str(&logged).unwrap();
-    assert_eq!(logged, again);
+    assert_eq!(logged, scoped);
     let text = hotproof(here, &["verdict"]).ends_with(0).stdout;
     assert!(text.starts_with("FEWER INSTRUCTIONS"), "{text}");
     for part in [

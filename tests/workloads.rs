@@ -6,20 +6,12 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use crate::run::{Ran, alone, command, commit, finish, git, perf_opens, skip};
+use crate::run::{Ran, alone, command, commit, finish, git, nothing_is_left, perf_opens, skip};
 
 /// hotproof with a cache of its own below `cache`, so that builds are kept and can be counted.
 fn hotproof(folder: &Path, cache: &Path, arguments: &[&str]) -> Ran {
     let mut command: Command = command(folder, arguments);
     finish(command.env("HOTPROOF_CACHE", cache))
-}
-
-/// Nothing of the comparison is left in the user's repository but its log.
-#[track_caller]
-fn nothing_is_left(folder: &Path) {
-    assert_eq!(git(folder, ["worktree", "list"]).lines().count(), 1);
-    assert_eq!(git(folder, ["branch", "--list"]).lines().count(), 1);
-    assert_eq!(git(folder, ["status", "--porcelain"]), "");
 }
 
 /// Runs it again while the machine is refused as too noisy; `None`, said aloud, when it stays so:

@@ -62,10 +62,7 @@ fn questions(
     let given = &arguments.options;
     let project = Project::load(directory, top)?;
     let product = product(&arguments.chosen);
-    let refs = (
-        arguments.base.as_str(),
-        arguments.head.as_deref().unwrap_or("HEAD"),
-    );
+    let refs = (arguments.base.as_str(), head(arguments)?);
     let make = |workload: Workload| {
         let options = options(given, directory, refs, workload, &project)?;
         Ok(Options {
@@ -92,14 +89,33 @@ fn questions(
         if let (None, Some(build)) = (&given.build, &named.build) {
             options.build = Build::Command(build.clone());
         }
-        if let (None, Some(policy)) = (&given.policy, &named.policy) {
-            options.policy = project.policy(policy)?;
+        if given.engine == Engine::Callgrind {
+            options.notices.extend(named.not_counted());
+        } else {
+            if let (None, Some(policy)) = (&given.policy, &named.policy) {
+                options.policy = project.policy(policy)?;
+            }
+            options.metric = options.metric.or(named.metric.map(Into::into));
         }
-        options.metric = options.metric.or(named.metric.map(Into::into));
         options.test = options.test.or_else(|| named.test.clone());
         Ok(options)
     };
     chosen.iter().map(one).collect()
+}
+
+/// The ref with the change; of uncommitted work, what it was made on.
+fn head(arguments: &Compare) -> Result<&str, Failure> {
+    match &arguments.head {
+        Some(head) => Ok(head),
+        None if arguments.dirty => Ok("HEAD"),
+        None => {
+            let base = &arguments.base;
+            let what = format!("what shall {base} be compared with?");
+            Err(Failure::new(Code::Usage, what).remedy(format!(
+                "name the ref with the change, hotproof compare {base} HEAD -- CMD, or measure what is not committed yet with --dirty in its place"
+            )))
+        }
+    }
 }
 
 fn product(chosen: &Chosen) -> Option<Product> {
@@ -122,12 +138,13 @@ pub(crate) fn options(
     workload: Workload,
     project: &Project,
 ) -> Result<Options, Failure> {
-    if let (Engine::Callgrind, Some(metric)) = (given.engine, given.metric)
-        && metric != MetricName::Instructions
-    {
+    let other = given
+        .metric
+        .is_some_and(|it| it != MetricName::Instructions);
+    if given.engine == Engine::Callgrind && (other || given.policy.is_some()) {
         let what = "--engine callgrind counts instructions and measures nothing else";
         return Err(Failure::new(Code::Usage, what).remedy(
-            "leave --metric away, or take --witness to count instructions beside what is measured",
+            "leave --metric and --policy away, or take --witness to count instructions beside what is measured",
         ));
     }
     let policy = match &given.policy {

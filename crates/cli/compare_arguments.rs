@@ -24,6 +24,7 @@ Examples:
   hotproof compare main HEAD --engine callgrind -- ./bench    instructions, the same in every run
   hotproof compare main HEAD --layouts 4 -- target/release/bench     does it hold however code lies?
   hotproof compare main HEAD --html result.html -- ./bench      a page with pictures
+  hotproof compare main HEAD --tsv results.tsv --handoff NOTES.md -- ./bench     a row, a block
 
 CMD runs in a checkout of each ref, in the folder that you stand in: a relative path means that
 ref's own file. {root} in CMD is your own checkout. Builds can ask git; CMD may not find a .git, so
@@ -68,8 +69,8 @@ pub(crate) struct Compare {
     /// The ref that the change starts from
     #[arg(value_name = "BASE")]
     pub(crate) base: String,
-    /// The ref with the change
-    #[arg(value_name = "HEAD", required_unless_present = "dirty")]
+    /// The ref with the change; or --dirty
+    #[arg(value_name = "HEAD")]
     pub(crate) head: Option<String>,
     /// Measure the working tree as head: what is changed, added and removed, but not ignored files
     #[arg(long, conflicts_with = "head")]
@@ -136,7 +137,8 @@ pub(crate) struct CompareOptions {
     /// The command prints a JSON object of names and seconds
     #[arg(long)]
     pub(crate) script: bool,
-    /// Count only time under this function, so that what goes before does not dilute it
+    /// Count only time, or instructions, under this function, so that what goes before does not
+    /// dilute it
     #[arg(long, value_name = "FUNC")]
     pub(crate) scope: Option<String>,
     /// Run so many copies of the command at once
@@ -221,7 +223,7 @@ impl From<MetricName> for Metric {
     }
 }
 
-/// Derive a verdict again from the log of comparisons, or add to it
+/// Derive a verdict again from the log of comparisons, add to it, or write it into files
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -229,6 +231,7 @@ Examples:
   hotproof verdict .hotproof/log.jsonl:17    the one of line 17
   hotproof verdict --resume --pairs 50       more pairs for the last one
   hotproof verdict --html result.html        the last one as a page
+  hotproof verdict --tsv results.tsv --handoff NOTES.md    its row and its block, for what was logged
   hotproof verdict --resume --tsv results.tsv    the row of the same commits is replaced
 
 More pairs may be added whenever one likes, also after looking: the test allows for it. They have to

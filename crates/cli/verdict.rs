@@ -1,10 +1,12 @@
 //! `hotproof verdict`: a logged comparison, decided again from what was measured, or with more
 //! pairs.
 
-use std::path::{Path, PathBuf};
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+use std::path::Path;
 use std::time::Duration;
 
-use hotproof_diff::{Comparison, Policy, Rule, conclude};
+use hotproof_diff::{Comparison, Policy, Rule, bytes_of_text, conclude};
 use hotproof_lab::{Adaptive, Build, Options, Product, ProductKind, Workload, git};
 use hotproof_report::compare::header;
 
@@ -83,7 +85,7 @@ fn resume(earlier: Comparison, arguments: &Verdict, voice: Voice) -> Outcome {
 fn options_of(earlier: Comparison, top: &Path, arguments: &Verdict) -> Result<Options, Failure> {
     let setup = earlier.setup.clone();
     let rule = earlier.rule;
-    let mut words: Vec<_> = earlier.command.iter().map(Into::into).collect();
+    let mut words: Vec<_> = earlier.command.iter().map(|word| bytes(word)).collect();
     let product = setup.product.as_deref().map(product).transpose()?;
     if product.is_some() && !words.is_empty() {
         // The first word stands for the program.
@@ -93,13 +95,17 @@ fn options_of(earlier: Comparison, top: &Path, arguments: &Verdict) -> Result<Op
         name: setup.workload,
         product,
         environment: setup.environment,
-        stdin: setup.stdin.map(PathBuf::from),
+        stdin: setup.stdin.map(|file| bytes(&file).into()),
         exit_status: setup.exit_status,
         repetitions: setup.repetitions.max(1),
         concurrency: setup.concurrency.max(1),
         scope: setup.scope,
         script: setup.harness.as_deref() == Some("script"),
-        outputs: setup.outputs.into_iter().map(PathBuf::from).collect(),
+        outputs: setup
+            .outputs
+            .iter()
+            .map(|file| bytes(file).into())
+            .collect(),
         ..Workload::command(words)
     };
     Ok(Options {
@@ -132,7 +138,7 @@ fn options_of(earlier: Comparison, top: &Path, arguments: &Verdict) -> Result<Op
         cache: cache::folder(),
         workload,
         ..Options::new(
-            top.join(&setup.directory),
+            top.join(bytes(&setup.directory)),
             &earlier.base.commit,
             &earlier.head.commit,
             Vec::new(),
@@ -142,6 +148,11 @@ fn options_of(earlier: Comparison, top: &Path, arguments: &Verdict) -> Result<Op
         earlier: Some(earlier),
         ..options
     })
+}
+
+/// A word or path of the log.
+fn bytes(text: &str) -> OsString {
+    OsString::from_vec(bytes_of_text(text))
 }
 
 /// `bench parse`, as the log has it.

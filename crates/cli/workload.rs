@@ -142,6 +142,25 @@ impl Workload {
         })
     }
 
+    /// What it says of judging, where instructions are counted and nothing else, as a sentence.
+    pub(crate) fn not_counted(&self) -> Option<String> {
+        let metric = self.metric.filter(|it| *it != MetricName::Instructions);
+        let said: Vec<&str> = [
+            metric.map(|_| "metric"),
+            self.policy.as_ref().map(|_| "policy"),
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
+        (!said.is_empty()).then(|| {
+            format!(
+                "--engine callgrind counts instructions and measures nothing else: the {} of the workload `{}` in {FILE} is left out",
+                said.join(" and the "),
+                self.name
+            )
+        })
+    }
+
     fn product(&self) -> Result<Option<Product>, Failure> {
         let named = [
             (ProductKind::Bench, &self.bench),

@@ -36,6 +36,7 @@ pub mod statistics;
 mod values;
 mod verdict;
 mod witness;
+mod words;
 
 pub use attribution::{
     Attribution, AttributionKind, Decomposition, FunctionResult, Hot, LEAST_CAPTURED, ShareChange,
@@ -52,3 +53,4 @@ pub use statistics::{Direction, PairedTest, Sequence, log_ratio, share_interval}
 pub use values::*;
 pub use verdict::{ExitCode, Verdict};
 pub use witness::{Agreement, Instructions, Testimony};
+pub use words::{bytes_of_text, shown, text_of_bytes};

@@ -733,6 +733,22 @@ fn a_run_that_mostly_waits_is_not_too_short() {
     expect(&waiting, Verdict::KeepUnattributed, 0, "by wall time");
 }
 
+/// A function that waits has no samples: that it is in few of them says nothing of wall time, nor of
+/// memory.
+#[test]
+fn a_function_without_samples_is_not_called_cold_where_they_do_not_judge() {
+    let comparison = made(0.1, 0.1, 1.0).comparison();
+    let by = |metric, times: u64| {
+        let mut comparison = with_wall(comparison.clone(), |_, cpu_ns| cpu_ns * times);
+        comparison.metric = metric;
+        conclude(&comparison).verdict
+    };
+    assert_eq!(by(Metric::CpuTime, 1), Verdict::NotOnHotPath);
+    assert_eq!(by(Metric::WallTime, 1), Verdict::NotOnHotPath);
+    assert_eq!(by(Metric::WallTime, 4), Verdict::Discard);
+    assert_eq!(by(Metric::PeakMemory, 1), Verdict::Discard);
+}
+
 /// More work would not help a program that sleeps.
 #[test]
 fn a_run_that_mostly_waits_is_told_to_be_judged_by_wall_time() {

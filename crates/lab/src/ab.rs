@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use hotproof_diff::changes::{Changed, Joiner};
-use hotproof_diff::{Comparison, RefFacts, Side};
+use hotproof_diff::{Comparison, RefFacts, Side, shown};
 
 use crate::build::Place;
 use crate::compare::empty;
@@ -97,6 +97,7 @@ pub fn ab(
     let before = facts::CpuTicks::now();
     let mut pairs = Pairs::new(options, &scratch, joiner, seats, [None, None, None]);
     pairs.placebo = Placebo::LeftOut;
+    pairs.first_runs = Some(options.budget);
     pairs.run(options, &mut comparison, observer)?;
     comparison.machine.stolen_pct = before
         .zip(facts::CpuTicks::now())
@@ -105,7 +106,7 @@ pub fn ab(
 }
 
 fn words_of(words: &[OsString]) -> String {
-    command::display(words).join(" ")
+    shown(&command::display(words).join(" "))
 }
 
 /// A command in the place of a ref; its commit is that of the checkout around it, if there is one.

@@ -4,21 +4,22 @@
 //! each call. The addresses are named by our own symbolizer, so that inlined functions are joined
 //! to the diff as they are for samples.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use hotproof_diff::changes::{CallCost, Counts, Joiner};
+use hotproof_diff::changes::{CallCost, Counts, Joiner, under};
 use hotproof_diff::{CountedEvent, InstructionCount, Side};
 use hotproof_profile::{
-    AddressKind, FunctionId, ImageId, ImageKind, Inline, Location, LocationId, Profile,
+    AddressKind, FunctionId, Id, ImageId, ImageKind, Inline, Location, LocationId, Profile,
 };
 use hotproof_symbolizer::{Symbolizer, lowest_address};
 use rustc_hash::FxHashMap;
 
 use crate::error::LabError;
-use crate::naming::Naming;
+use crate::naming::{self, Naming};
 use crate::options::Counting;
 use crate::run::{Outcome, Runner, Task};
 use crate::scratch::Folder;
@@ -102,6 +103,8 @@ pub(crate) struct Counted<'a> {
     pub(crate) task: &'a Task,
     pub(crate) side: Side,
     pub(crate) symbolizer: &'a mut Symbolizer,
+    /// Only what is executed under this function counts.
+    pub(crate) scope: Option<&'a str>,
 }
 
 /// Runs a checkout once under callgrind, and counts its instructions by row.
@@ -139,13 +142,20 @@ pub(crate) fn count(
     }
     let summary = checkout.symbolizer.symbolize(&mut code.profile);
     naming.see(&task.worktree, &code.profile, &summary);
+    if let Some(scope) = checkout.scope {
+        code.keep_under(scope)?;
+    }
     let own: Vec<(LocationId, u64)> = code.own.iter().map(|(&at, &cost)| (at, cost)).collect();
+    let events = code.events.iter().map(|event| CountedEvent {
+        name: event.name.clone(),
+        count: event.at.values().sum(),
+    });
     let counts = Counts {
         profile: &code.profile,
         bodies: &code.body_of,
         own: &own,
         calls: &code.calls,
-        events: std::mem::take(&mut code.events),
+        events: events.collect(),
     };
     Ok((joiner.count(checkout.side, counts), outcome))
 }
@@ -202,9 +212,15 @@ struct Code {
     bodies: FxHashMap<(String, String, String), usize>,
     /// By location.
     body_of: Vec<usize>,
-    own: std::collections::BTreeMap<LocationId, u64>,
+    own: BTreeMap<LocationId, u64>,
     calls: Vec<CallCost>,
-    events: Vec<CountedEvent>,
+    events: Vec<EventCosts>,
+}
+
+/// How often something happened, by location.
+struct EventCosts {
+    name: String,
+    at: BTreeMap<LocationId, u64>,
 }
 
 impl Code {
@@ -217,9 +233,9 @@ impl Code {
         if self.events.is_empty() {
             let others = counted.weights[..calls].iter().skip(1);
             self.events = others
-                .map(|weight| CountedEvent {
+                .map(|weight| EventCosts {
                     name: weight.name.clone(),
-                    count: 0,
+                    at: BTreeMap::new(),
                 })
                 .collect();
         }
@@ -247,9 +263,41 @@ impl Code {
             }
             *self.own.entry(at).or_default() += instructions;
             for (index, event) in self.events.iter_mut().enumerate() {
-                event.count += weight(index + 1).unwrap_or(0);
+                *event.at.entry(at).or_default() += weight(index + 1).unwrap_or(0);
             }
         }
+    }
+
+    /// Leaves of everything the part that was executed under a function.
+    fn keep_under(&mut self, scope: &str) -> Result<(), LabError> {
+        let profile = &self.profile;
+        let is_under = |location| {
+            let mut chain = profile.code_at(location, Inline::Expand);
+            chain.any(|code| naming::is_called(&profile.code_name(code), scope))
+        };
+        let inside: Vec<bool> = profile.locations.ids().map(is_under).collect();
+        if !self.own.keys().any(|at| inside[at.index()]) {
+            return Err(LabError::NoMetric {
+                metric: "the instructions under a function",
+                reason: format!(
+                    "no function `{scope}` was executed; check the name with `hotproof record` and `hotproof report`"
+                ),
+            });
+        }
+        let parts = under(&inside, &self.body_of, &self.calls);
+        let part = |at: LocationId, cost: u64| (parts[at.index()] * cost as f64).round() as u64;
+        for call in &mut self.calls {
+            call.count = part(call.from, call.count);
+            call.instructions = part(call.from, call.instructions);
+        }
+        let costs = self.events.iter_mut().map(|event| &mut event.at);
+        for costs in costs.chain([&mut self.own]) {
+            costs.retain(|&at, cost| {
+                *cost = part(at, *cost);
+                *cost > 0
+            });
+        }
+        Ok(())
     }
 
     fn location(&mut self, counted: &Profile, id: LocationId) -> LocationId {

@@ -4,6 +4,8 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
+use hotproof_diff::text_of_bytes;
+
 use crate::build::Place;
 use crate::harness::{self, Harness};
 use crate::options::{Product, ProductKind, Workload};
@@ -244,12 +246,10 @@ pub(crate) fn task(
     }
 }
 
-/// The command as text, for people and for the log.
+/// The command as text, for people and for the log, of which it comes back.
 pub(crate) fn display(command: &[OsString]) -> Vec<String> {
-    command
-        .iter()
-        .map(|word| word.to_string_lossy().into_owned())
-        .collect()
+    let words = command.iter();
+    words.map(|word| text_of_bytes(word.as_bytes())).collect()
 }
 
 #[cfg(test)]

@@ -2,11 +2,13 @@
 
 use std::ffi::OsString;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use hotproof_diff::changes::{Changed, Joiner};
 use hotproof_diff::{
     Comparison, Function, Metric, OutputCheck, RefFacts, Setup, SharedTime, Side, TestCheck,
+    text_of_bytes,
 };
 
 use crate::build::{self, Place};
@@ -133,7 +135,10 @@ impl Question {
             subdirectory,
             comparison: empty(options, refs, seed),
         };
-        question.comparison.setup.directory = question.subdirectory.to_string_lossy().into_owned();
+        question.comparison.setup.directory = text_of(&question.subdirectory);
+        for text in &options.notices {
+            question.notice(text.clone(), observer);
+        }
         question.tell_uncommitted(options, observer)?;
         Ok(question)
     }
@@ -443,10 +448,14 @@ pub(crate) fn empty(options: &Options, refs: Vec<RefFacts>, seed: u64) -> Compar
     }
 }
 
+/// A path in the log, of which it comes back.
+fn text_of(path: &Path) -> String {
+    text_of_bytes(path.as_os_str().as_bytes())
+}
+
 /// What it takes to measure the same again, as far as the options say.
 fn setup(options: &Options) -> Setup {
     let workload = &options.workload;
-    let text = |path: &PathBuf| path.to_string_lossy().into_owned();
     Setup {
         workload: workload.name.clone(),
         build: match &options.build {
@@ -455,12 +464,12 @@ fn setup(options: &Options) -> Setup {
         },
         product: workload.product.as_ref().map(ToString::to_string),
         environment: workload.environment.clone(),
-        stdin: workload.stdin.as_ref().map(text),
+        stdin: workload.stdin.as_deref().map(text_of),
         exit_status: workload.exit_status,
         repetitions: workload.repetitions,
         concurrency: workload.concurrency,
         scope: workload.scope.clone(),
-        outputs: workload.outputs.iter().map(text).collect(),
+        outputs: workload.outputs.iter().map(|file| text_of(file)).collect(),
         functions: options.functions.clone(),
         tools: match options.build {
             Build::None => Vec::new(),

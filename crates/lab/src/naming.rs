@@ -107,3 +107,9 @@ fn without_debug_information(worktree: &Path, profile: &Profile) -> BTreeSet<Str
     }
     seen.difference(&described).cloned().collect()
 }
+
+/// Whether a function's name is the one that a user wrote, whole or from a `::` or `.` on.
+pub(crate) fn is_called(name: &str, wanted: &str) -> bool {
+    let before = name.strip_suffix(wanted);
+    before.is_some_and(|it| it.is_empty() || it.ends_with("::") || it.ends_with('.'))
+}

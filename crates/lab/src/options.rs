@@ -192,6 +192,8 @@ pub struct Options {
     pub layouts: u32,
     /// What becomes of the profiles of the counted runs.
     pub profiles: RunProfiles,
+    /// What the reader has to be told of the question, one sentence each.
+    pub notices: Vec<String>,
 }
 
 /// What becomes of the profile of a run once its functions are counted up.
@@ -239,6 +241,7 @@ impl Options {
             counting: None,
             layouts: 1,
             profiles: RunProfiles::Dropped,
+            notices: Vec::new(),
         }
     }
 

@@ -74,6 +74,9 @@ pub(crate) struct Pairs<'a> {
     fallback: Option<Refusal>,
     /// Whether base is compared with its copy first.
     pub(crate) placebo: Placebo,
+    /// All that the first runs may take together, where that is not to be exceeded; nothing once
+    /// they are over.
+    pub(crate) first_runs: Option<Duration>,
     started: Option<Instant>,
     /// What the runs sampled, where it is wanted.
     profiles: Option<Profiles>,
@@ -115,6 +118,7 @@ impl<'a> Pairs<'a> {
             symbolizer: naming::symbolizer(options.cache.as_deref()),
             scope: options.workload.scope.clone(),
             placebo: Placebo::Wanted,
+            first_runs: None,
             joiner,
             naming: Naming::default(),
             outputs: Outputs::default(),
@@ -221,8 +225,10 @@ impl<'a> Pairs<'a> {
     ) -> Result<(), LabError> {
         match self.counts(options, counting, observer) {
             Ok(witness) => {
-                if options.workload.scope.is_some() {
-                    let text = "--scope is not applied to instructions: those of the whole run are counted".to_owned();
+                if let Some(scope) = &options.workload.scope {
+                    let text = format!(
+                        "instructions are those under {scope}; of functions that other code calls too, the part that the cost of the calls stands for"
+                    );
                     observer.event(&Event::Notice(&text));
                     comparison.warnings.push(text);
                 }
@@ -265,6 +271,7 @@ impl<'a> Pairs<'a> {
                 task: &seat.task,
                 side,
                 symbolizer: &mut self.symbolizer,
+                scope: self.scope.as_deref(),
             };
             let (joiner, naming) = (&mut self.joiner, &mut self.naming);
             let (count, outcome) = callgrind::count(
@@ -287,6 +294,17 @@ impl<'a> Pairs<'a> {
             base: both.next().unwrap_or_default(),
             head: both.next().unwrap_or_default(),
         })
+    }
+
+    /// Runs a task within the time that is left for the first runs.
+    fn run_once(&mut self, task: &Task, rate_hz: u64) -> Result<Outcome, LabError> {
+        let limit = self.runner.limit;
+        if let Some(budget) = self.first_runs {
+            self.runner.limit = limit.within(budget.saturating_sub(self.elapsed()));
+        }
+        let outcome = self.runner.run(task, rate_hz, self.folder);
+        self.runner.limit = limit;
+        outcome
     }
 
     fn seat(&mut self, checkout: Checkout) -> &mut Seat {
@@ -354,14 +372,14 @@ impl Workload for Pairs<'_> {
         seat.turn(layout)?;
         let task = seat.task.clone();
         let mut before = facts::cpu_pressure_ns();
-        let mut outcome = self.runner.run(&task, rate_hz, self.folder)?;
+        let mut outcome = self.run_once(&task, rate_hz)?;
         if self.sampled.is_none()
             && self.runner.off_cpu == OffCpu::Record
             && !knows_waits(&outcome.recording.sampled)
         {
             self.runner.off_cpu = OffCpu::Leave;
             before = facts::cpu_pressure_ns();
-            outcome = self.runner.run(&task, rate_hz, self.folder)?;
+            outcome = self.run_once(&task, rate_hz)?;
         }
         let pressure_ns = before
             .zip(facts::cpu_pressure_ns())
@@ -473,6 +491,7 @@ impl Workload for Pairs<'_> {
     }
 
     fn limit(&mut self, longest: Duration) {
+        self.first_runs = None;
         self.runner.limit = self.runner.limit.after_warm_up(longest);
     }
 
@@ -510,12 +529,7 @@ fn with_weight(profile: Profile, name: &str) -> Profile {
 /// stand for; `None` when there are none.
 fn scoped(scope: &str, profile: Profile, cpu_ns: u64) -> (Profile, Option<f64>) {
     let all = profile.samples.len();
-    let is_it = |name: &str| {
-        name == scope
-            || name
-                .strip_suffix(scope)
-                .is_some_and(|before| before.ends_with("::") || before.ends_with('.'))
-    };
+    let is_it = |name: &str| naming::is_called(name, scope);
     let transform = Transform {
         focus: Some(&is_it),
         ..Transform::default()

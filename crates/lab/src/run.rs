@@ -64,6 +64,17 @@ impl Limit {
         }
     }
 
+    /// What is left of the time of all runs, when that is shorter.
+    pub(crate) fn within(self, left: Duration) -> Limit {
+        if left >= self.after {
+            return self;
+        }
+        Limit {
+            after: left,
+            origin: "what was left of the time of all runs; give them more with --budget",
+        }
+    }
+
     /// Ten times as long as the longest warm-up run and half a minute at least, when that is
     /// shorter: a run that hangs need not use up the user's whole patience.
     pub(crate) fn after_warm_up(self, longest: Duration) -> Limit {

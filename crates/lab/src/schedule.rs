@@ -126,7 +126,7 @@ pub(crate) fn run<W: Workload>(
     if comparison.base_runs.is_empty() && comparison.pairs.is_empty() {
         look_at_base(workload, &plan, comparison, observer)?;
     }
-    let fixed = warm_up(workload, &plan, &mut coin)?;
+    let (fixed, warm) = warm_up(workload, &plan, &mut coin)?;
     if let (Metric::PeakMemory, Some(bytes)) = (fixed.metric, plan.gain_bytes) {
         // Fixed before the first counted pair, like the metric.
         let share = bytes as f64 / fixed.peak_rss_bytes.max(1) as f64;
@@ -145,6 +145,13 @@ pub(crate) fn run<W: Workload>(
     }
     warmed_up(workload, &fixed, comparison, observer);
     let wanted = plan.placebo;
+    let is_over = workload.elapsed() + fixed.pair_time > plan.budget;
+    if is_over && wanted == Placebo::LeftOut {
+        // A quick look keeps to its time, and there is nothing but this pair to be shown.
+        comparison.pairs.push(warm);
+        comparison.budget_used_up = true;
+        return Ok(());
+    }
     let rounds = Rounds::new(plan.layouts, comparison.seed.wrapping_add(earlier));
     let mut measuring = Measuring {
         rounds,
@@ -224,22 +231,28 @@ fn look_at_base<W: Workload>(
     Ok(())
 }
 
-/// One pair that is thrown away; a second one when the first seems to block, because the first
-/// read its files from disk.
-fn warm_up<W: Workload>(workload: &mut W, plan: &Plan, coin: &mut Coin) -> Result<Fixed, LabError> {
-    let mut warm = one_warm_up(workload, plan, coin)?;
-    if warm.blocked_share > BLOCKED_SHARE {
-        warm = one_warm_up(workload, plan, coin)?;
+/// One pair that is thrown away where there is time for others; a second one when the first seems to
+/// block, because the first read its files from disk.
+fn warm_up<W: Workload>(
+    workload: &mut W,
+    plan: &Plan,
+    coin: &mut Coin,
+) -> Result<(Fixed, Pair), LabError> {
+    let (mut warm, mut pair) = one_warm_up(workload, plan, coin)?;
+    let has_room = workload.elapsed() + 2 * warm.pair_time <= plan.budget;
+    if warm.blocked_share > BLOCKED_SHARE && has_room {
+        (warm, pair) = one_warm_up(workload, plan, coin)?;
     }
     workload.limit(warm.longest);
     let (metric, metric_reason) = metric_for(plan, &warm)?;
-    Ok(Fixed {
+    let fixed = Fixed {
         metric,
         metric_reason,
         rate_hz: rate_for(warm.cpu_ns, plan.kernel_limit_hz),
         pair_time: warm.pair_time,
         peak_rss_bytes: warm.peak_rss_bytes,
-    })
+    };
+    Ok((fixed, pair))
 }
 
 /// The primary metric, and why it is not CPU time.
@@ -326,7 +339,7 @@ fn one_warm_up<W: Workload>(
     workload: &mut W,
     plan: &Plan,
     coin: &mut Coin,
-) -> Result<WarmUp, LabError> {
+) -> Result<(WarmUp, Pair), LabError> {
     let rate_hz = jittered(plan.rate_hz, coin.number());
     let mut warm = WarmUp {
         blocked_share: f64::INFINITY,
@@ -337,7 +350,7 @@ fn one_warm_up<W: Workload>(
         counts_instructions: true,
         reports: true,
     };
-    for (checkout, side) in [(Checkout::Base, Side::Base), (Checkout::Head, Side::Head)] {
+    let mut measure = |checkout, side| {
         let raw = workload.execute(checkout, 0, rate_hz)?;
         let metrics = workload.metrics(&raw);
         let wall = Duration::from_nanos(metrics.wall_ns);
@@ -350,8 +363,14 @@ fn one_warm_up<W: Workload>(
         warm.blocked_share = warm.blocked_share.min(share);
         let run = workload.tally(side, raw);
         warm.reports &= !run.metrics.reported.is_empty();
-    }
-    Ok(warm)
+        Ok(run)
+    };
+    let pair = Pair {
+        order: Order::BaseFirst,
+        base: measure(Checkout::Base, Side::Base)?,
+        head: measure(Checkout::Head, Side::Head)?,
+    };
+    Ok((warm, pair))
 }
 
 /// How many pairs the budget has room for after the warm-up, A/A pairs among them.
@@ -492,14 +511,16 @@ impl<W: Workload> Measuring<'_, W> {
         let (rule, metric) = (comparison.rule, comparison.metric);
         let mut sequence = Sequence::of(comparison);
         self.workload.count_from_here();
+        let mut longest = self.fixed.pair_time;
         while next_step(comparison) == Step::Continue {
             // The first pair is measured whatever the budget says: nothing is worse than no answer.
-            let expected = self.workload.elapsed() + self.fixed.pair_time;
-            if expected > self.plan.budget && !comparison.pairs.is_empty() {
+            let before = self.workload.elapsed();
+            if before + longest > self.plan.budget && !comparison.pairs.is_empty() {
                 comparison.budget_used_up = true;
                 break;
             }
             let pair = self.pair(Checkout::Head)?;
+            longest = longest.max(self.workload.elapsed().saturating_sub(before));
             if let Some(x) = log_ratio(&pair, metric) {
                 sequence.push(x);
             }
@@ -684,7 +705,14 @@ mod tests {
 
     fn scheduled(workload: &mut Invented, budget_s: u64) -> (Comparison, Result<(), LabError>) {
         let mut comparison = comparison(5);
-        let plan = Plan {
+        let plan = plan(budget_s);
+        let mut ignore = |_: &Invented, _: &Fixed, _: &mut Comparison, _: &mut dyn Observer| {};
+        let result = run(workload, plan, &mut comparison, &mut Silent, &mut ignore);
+        (comparison, result)
+    }
+
+    fn plan(budget_s: u64) -> Plan {
+        Plan {
             rate_hz: 997,
             kernel_limit_hz: None,
             budget: Duration::from_secs(budget_s),
@@ -695,10 +723,7 @@ mod tests {
             placebo: Placebo::Wanted,
             samples: true,
             layouts: 1,
-        };
-        let mut ignore = |_: &Invented, _: &Fixed, _: &mut Comparison, _: &mut dyn Observer| {};
-        let result = run(workload, plan, &mut comparison, &mut Silent, &mut ignore);
-        (comparison, result)
+        }
     }
 
     #[test]
@@ -820,6 +845,40 @@ mod tests {
         result.unwrap();
         assert!(comparison.pairs.len() >= FEWEST_PAIRS);
         assert_eq!(conclude(&comparison).verdict, Verdict::KeepUnattributed);
+    }
+
+    /// A quick look of sleepers took twice its time: a second warm-up, and a pair after it.
+    #[test]
+    fn a_quick_look_keeps_to_its_budget() {
+        let elapsed = |run_s: f64, blocked_share| {
+            let mut workload = Invented::new([1_000.0 * run_s * (1.0 - blocked_share); 3], 0.0);
+            workload.blocked_share = blocked_share;
+            let plan = Plan {
+                placebo: Placebo::LeftOut,
+                ..plan(10)
+            };
+            let mut comparison = comparison(5);
+            let mut ignore = |_: &Invented, _: &Fixed, _: &mut Comparison, _: &mut dyn Observer| {};
+            run(
+                &mut workload,
+                plan,
+                &mut comparison,
+                &mut Silent,
+                &mut ignore,
+            )
+            .unwrap();
+            assert!(comparison.budget_used_up);
+            (
+                workload.elapsed.as_secs_f64().round(),
+                comparison.pairs.len(),
+            )
+        };
+        for blocked_share in [0.0, 0.9] {
+            assert_eq!(elapsed(3.0, blocked_share), (6.0, 1), "{blocked_share}");
+            assert_eq!(elapsed(4.9, blocked_share), (10.0, 1), "{blocked_share}");
+        }
+        assert_eq!(elapsed(2.0, 0.0), (8.0, 1));
+        assert_eq!(elapsed(1.0, 0.9), (10.0, 3));
     }
 
     #[test]

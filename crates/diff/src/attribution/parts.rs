@@ -3,7 +3,7 @@
 use super::functions::{hidden, is_clear};
 use super::series::{Sampled, Series};
 use super::{Attribution, AttributionKind, Decomposition, FunctionResult, Hot, ShareChange};
-use crate::conclusion::Outcome;
+use crate::conclusion::{Outcome, mostly_wait};
 use crate::statistics::{FEWEST_PAIRS, LEVEL, share_interval};
 use crate::values::{
     Change, Comparison, Estimate, EstimateUnit, FunctionRow, Metric, SharedTime, Side, Tally,
@@ -110,18 +110,21 @@ fn kind(
     let Some(parts) = parts.filter(|_| comparison.metric != Metric::PeakMemory) else {
         return AttributionKind::Unavailable;
     };
+    let waiting_moved = comparison.metric == Metric::WallTime
+        && comparison.shared_time == SharedTime::Cpu
+        && decided
+        && !parts.whole.excludes(0.0);
     let fewest = sampled.samples(Side::Base).min(sampled.samples(Side::Head));
     if sampled.is_lossy() {
         AttributionKind::TooManyLost
+    } else if waiting_moved && mostly_wait(comparison) {
+        // More samples could not say more.
+        AttributionKind::Waiting
     } else if fewest < FEWEST_SAMPLES || sampled.len() < FEWEST_PAIRS {
         AttributionKind::TooFewSamples
     } else if !any_changed {
         AttributionKind::NotAttributable
-    } else if comparison.metric == Metric::WallTime
-        && comparison.shared_time == SharedTime::Cpu
-        && decided
-        && !parts.whole.excludes(0.0)
-    {
+    } else if waiting_moved {
         AttributionKind::Waiting
     } else {
         let mei_ns = sampled.unit_ns * comparison.rule.minimum_effect;

@@ -36,6 +36,28 @@ pub struct CallCost {
     pub instructions: u64,
 }
 
+/// By location, the part of its instructions that was executed in the locations that are `inside`
+/// and in what those call: one inside, nothing in what is never called from there, and of what other
+/// code calls too the part that the cost of the calls stands for, which is exact for all of it
+/// together unless such functions call one another in a circle.
+///
+/// `bodies` and `calls` are those of [`Counts`].
+pub fn under(inside: &[bool], bodies: &[usize], calls: &[CallCost]) -> Vec<f64> {
+    let edges = calls.iter().filter_map(|call| {
+        let (from, to) = (bodies[call.from.index()], bodies[call.to.index()]);
+        (from != to).then_some(Edge {
+            is_inside: inside[call.from.index()],
+            from,
+            to,
+            instructions: call.instructions,
+        })
+    });
+    let share = shares(&edges.collect::<Vec<_>>(), bodies_of(bodies));
+    let parts = inside.iter().zip(bodies);
+    let part = |(&inside, &body): (&bool, &usize)| if inside { 1.0 } else { share[body] };
+    parts.map(part).collect()
+}
+
 /// So many of the functions that the diff does not touch, those with the most own instructions,
 /// have their total worked out.
 const TOTALS: usize = 64;
@@ -128,16 +150,63 @@ struct Spot {
 }
 
 /// Calls from a spot to a body.
-struct Edge {
+struct SpotCall {
     spot: usize,
     body: usize,
     instructions: u64,
 }
 
+/// Calls from a place in one body to another body.
+struct Edge {
+    /// Whether the place is one of those that are asked about.
+    is_inside: bool,
+    from: usize,
+    to: usize,
+    instructions: u64,
+}
+
+fn bodies_of(bodies: &[usize]) -> usize {
+    bodies.iter().max().map_or(0, |most| most + 1)
+}
+
+/// By body, the share of the calls' cost that is spent under the places inside.
+fn shares(edges: &[Edge], bodies: usize) -> Vec<f64> {
+    let mut all = vec![0u64; bodies];
+    for edge in edges {
+        all[edge.to] += edge.instructions;
+    }
+    let mut share = vec![0f64; bodies];
+    for _ in 0..ROUNDS {
+        let mut sums = vec![0f64; bodies];
+        for edge in edges {
+            let from = if edge.is_inside {
+                1.0
+            } else {
+                share[edge.from]
+            };
+            sums[edge.to] += from * edge.instructions as f64;
+        }
+        let mut moved = 0f64;
+        for (body, sum) in sums.into_iter().enumerate() {
+            let new = if all[body] == 0 {
+                0.0
+            } else {
+                sum / all[body] as f64
+            };
+            moved = moved.max((new - share[body]).abs());
+            share[body] = new;
+        }
+        if moved < PRECISE {
+            break;
+        }
+    }
+    share
+}
+
 /// Who calls whom.
 struct Graph {
     spots: Vec<Spot>,
-    edges: Vec<Edge>,
+    edges: Vec<SpotCall>,
     bodies: usize,
     /// Calls by the row whose code begins at the place that is called.
     calls: FxHashMap<FunctionRow, u64>,
@@ -148,7 +217,7 @@ impl Graph {
         let mut graph = Graph {
             spots: Vec::new(),
             edges: Vec::new(),
-            bodies: counts.bodies.iter().max().map_or(0, |most| most + 1),
+            bodies: bodies_of(counts.bodies),
             calls: FxHashMap::default(),
         };
         let mut at = vec![None; counts.profile.locations.len()];
@@ -165,7 +234,7 @@ impl Graph {
             }
             if counts.bodies[call.from.index()] != body {
                 let spot = graph.spot(counts, counter, &mut at, call.from);
-                graph.edges.push(Edge {
+                graph.edges.push(SpotCall {
                     spot,
                     body,
                     instructions: call.instructions,
@@ -201,41 +270,52 @@ impl Graph {
     /// Instructions in places that are inside, and in what those call.
     fn under(&self, inside: impl Fn(&Spot) -> Option<FunctionRow>) -> u64 {
         let is_inside: Vec<bool> = self.spots.iter().map(|it| inside(it).is_some()).collect();
-        let mut all = vec![0u64; self.bodies];
-        for edge in &self.edges {
-            all[edge.body] += edge.instructions;
-        }
-        // By body, the share of its cost that is spent under the places inside.
-        let mut share = vec![0f64; self.bodies];
-        for _ in 0..ROUNDS {
-            let mut sums = vec![0f64; self.bodies];
-            for edge in &self.edges {
-                let from = if is_inside[edge.spot] {
-                    1.0
-                } else {
-                    share[self.spots[edge.spot].body]
-                };
-                sums[edge.body] += from * edge.instructions as f64;
-            }
-            let mut moved = 0f64;
-            for (body, sum) in sums.into_iter().enumerate() {
-                let new = if all[body] == 0 {
-                    0.0
-                } else {
-                    sum / all[body] as f64
-                };
-                moved = moved.max((new - share[body]).abs());
-                share[body] = new;
-            }
-            if moved < PRECISE {
-                break;
-            }
-        }
+        let edges = self.edges.iter().map(|call| Edge {
+            is_inside: is_inside[call.spot],
+            from: self.spots[call.spot].body,
+            to: call.body,
+            instructions: call.instructions,
+        });
+        let share = shares(&edges.collect::<Vec<_>>(), self.bodies);
         let spots = self.spots.iter().zip(is_inside);
         let parts = spots.map(|(spot, inside)| match inside {
             true => spot.instructions as f64,
             false => share[spot.body] * spot.instructions as f64,
         });
         parts.sum::<f64>().round() as u64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Body 0 calls 1, which is asked about, and 2; both call 3, which calls 4. Body 1 calls itself by
+    /// way of 5.
+    #[test]
+    fn what_is_under_a_place_is_told_from_what_is_not() {
+        let at = LocationId::from_index;
+        let call = |from: usize, to: usize, instructions: u64| CallCost {
+            from: at(from),
+            to: at(to),
+            count: 1,
+            instructions,
+        };
+        let calls = [
+            call(0, 1, 500),
+            call(0, 2, 900),
+            call(1, 3, 300),
+            call(2, 3, 100),
+            call(3, 4, 40),
+            call(1, 5, 70),
+            call(5, 1, 60),
+        ];
+        let bodies = [0, 1, 2, 3, 4, 5];
+        let inside = [false, true, false, false, false, false];
+        let parts = under(&inside, &bodies, &calls);
+        assert_eq!(parts, [0.0, 1.0, 0.0, 0.75, 0.75, 1.0]);
+        // Two places of one body, one of them inside: the other one is not.
+        let parts = under(&[true, false], &[0, 0], &[]);
+        assert_eq!(parts, [1.0, 0.0]);
     }
 }

@@ -51,7 +51,7 @@ mod walk;
 
 pub use changed::{Changed, ChangedFunction, FileSources, Place, changed};
 pub use choice::{ChoiceError, FunctionChoice, choose, parse_function_list};
-pub use counting::{CallCost, Counts};
+pub use counting::{CallCost, Counts, under};
 pub use dependencies::Dependency;
 pub use diff::{
     Content, DiffError, FileDiff, GIT_DIFF_ARGUMENTS, Hunk, LineRange, RepoPath, parse_diff,

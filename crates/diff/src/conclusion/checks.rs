@@ -139,9 +139,13 @@ fn disagreement(facts: &Facts<'_>) -> Option<String> {
     })
 }
 
-/// Whether most runs wait more than they compute, of their own accord and not for a CPU, where CPU
-/// time judges.
+/// The same where CPU time judges.
 pub(crate) fn mostly_sleep(comparison: &Comparison) -> bool {
+    comparison.metric == Metric::CpuTime && mostly_wait(comparison)
+}
+
+/// Whether most runs wait more than they compute, of their own accord and not for a CPU.
+pub(crate) fn mostly_wait(comparison: &Comparison) -> bool {
     let asleep = |run: &Run| {
         let metrics = &run.metrics;
         let busy = metrics
@@ -151,7 +155,7 @@ pub(crate) fn mostly_sleep(comparison: &Comparison) -> bool {
     };
     let runs = comparison.pairs.iter().flat_map(|p| [&p.base, &p.head]);
     let count = runs.filter(|run| asleep(run)).count();
-    count > comparison.pairs.len() && comparison.metric == Metric::CpuTime
+    count > comparison.pairs.len()
 }
 
 fn sleeping(comparison: &Comparison) -> Option<String> {

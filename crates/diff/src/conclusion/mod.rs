@@ -4,8 +4,8 @@ mod checks;
 mod conclude;
 mod metrics;
 
-pub(crate) use checks::mostly_sleep;
 pub use checks::noise;
+pub(crate) use checks::{mostly_sleep, mostly_wait};
 pub use conclude::conclude;
 
 use crate::attribution::{Attribution, FunctionResult, Sampled, is_loose, is_open};

@@ -2,10 +2,10 @@
 
 use super::Verdict;
 use crate::attribution::{Attribution, AttributionKind, FunctionResult, Hot};
-use crate::conclusion::{MetricRow, Noise, Outcome, Quantity, ReportedRow};
+use crate::conclusion::{MetricRow, Noise, Outcome, Quantity, ReportedRow, mostly_wait};
 use crate::layout::Layouts;
 use crate::statistics::{FEWEST_PAIRS, PAIRS_FOR_PRIOR};
-use crate::values::{Comparison, FunctionRow, Metric, OutputCheck};
+use crate::values::{Comparison, FunctionRow, Metric, OutputCheck, SharedTime};
 use crate::witness::{Instructions, Testimony};
 
 /// Above this spread of the primary metric over the A/A pairs there is no verdict.
@@ -172,7 +172,9 @@ fn not_faster(facts: &Facts<'_>) -> (Verdict, Reason) {
     }
     match (facts.outcome, facts.attribution.hot) {
         (Outcome::NoEffect, _) if facts.wall_moved() => (Verdict::Inconclusive, Reason::WallMoved),
-        (Outcome::NoEffect, Hot::No) => (Verdict::NotOnHotPath, Reason::NotOnHotPath),
+        (Outcome::NoEffect, Hot::No) if facts.samples_show_what_judges() => {
+            (Verdict::NotOnHotPath, Reason::NotOnHotPath)
+        }
         (Outcome::NoEffect, _) if facts.gained_too_little() => {
             (Verdict::Discard, Reason::BelowPolicy)
         }
@@ -205,6 +207,18 @@ impl Facts<'_> {
         let ratio = self.metrics.first().and_then(|row| row.ratio);
         rule.gain > rule.minimum_effect
             && ratio.is_some_and(|ratio| ratio.value < 1.0 - rule.minimum_effect)
+    }
+
+    /// Whether a share of the samples is a share of what judges: samples are of time on a CPU, unless
+    /// waits are recorded.
+    fn samples_show_what_judges(&self) -> bool {
+        match self.comparison.metric {
+            Metric::CpuTime | Metric::Reported | Metric::Instructions => true,
+            Metric::WallTime => {
+                self.comparison.shared_time == SharedTime::Wall || !mostly_wait(self.comparison)
+            }
+            Metric::PeakMemory => false,
+        }
     }
 
     /// Whether CPU time and wall time moved in opposite directions, each beyond its noise. Neither

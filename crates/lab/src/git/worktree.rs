@@ -1,9 +1,13 @@
 //! Checkouts of their own, gone when dropped.
 
-use std::fs;
+use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
 
 use crate::error::LabError;
 
@@ -37,7 +41,11 @@ impl Worktree {
         }
         arguments.push(worktree.path.as_os_str());
         arguments.push(commit.as_ref());
-        super::output(top, &arguments, stop)?;
+        let turn = turn(top, stop);
+        let added = super::output(top, &arguments, stop);
+        // Whoever removes it waits for a turn, too.
+        drop(turn);
+        added?;
         Ok(worktree)
     }
 
@@ -58,6 +66,7 @@ impl Worktree {
     /// Removes git's own record alone: `git worktree prune` would also forget worktrees of the
     /// user on disks that are not mounted at the moment.
     fn forget(&self) {
+        let _turn = turn(&self.top, &super::never());
         if let Some(record) = record_of(&self.top, &self.path) {
             remove_tree(&record);
             if let Some(parent) = record.parent() {
@@ -76,13 +85,44 @@ impl Drop for Worktree {
             arguments.push(word.as_ref());
         }
         arguments.push(self.path.as_os_str());
+        let turn = turn(&self.top, &never);
         let removed = super::ask(&self.top, &arguments, &never).is_ok_and(|it| it.succeeded);
+        drop(turn);
         if removed && !self.path.exists() {
             return;
         }
         remove_tree(&self.path);
         self.forget();
     }
+}
+
+/// Nobody waits longer than this for a turn: the other one may be in a checkout that takes so long,
+/// or stand still.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+
+/// One comparison of a repository at a time adds and removes worktrees: git reads the records of all
+/// of them, and fails on one that another git is just writing ("failed to read .../commondir", one in
+/// 160 with four at once, git 2.47). The lock is one on git's own folder, so that none is left behind.
+///
+/// Without a lock, where there is none to be had or it takes too long, it goes on all the same.
+fn turn(top: &Path, stop: &AtomicBool) -> Option<File> {
+    let folder = File::open(common_folder(top)?).ok()?;
+    let begun = Instant::now();
+    while begun.elapsed() < LONGEST_WAIT && !stop.load(Ordering::Relaxed) {
+        match flock(&folder, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => return Some(folder),
+            Err(Errno::WOULDBLOCK | Errno::INTR) => std::thread::sleep(Duration::from_millis(5)),
+            Err(_) => return None,
+        }
+    }
+    None
+}
+
+/// Git's own folder, which all worktrees share.
+fn common_folder(top: &Path) -> Option<PathBuf> {
+    let question = ["rev-parse", "--path-format=absolute", "--git-common-dir"];
+    let answer = super::output(top, &question, &super::never());
+    answer.ok().map(super::path_of)
 }
 
 /// Git's folder for the worktree at `path`: the one whose `gitdir` file names it.
@@ -100,12 +140,10 @@ pub(crate) fn registered(top: &Path) -> Vec<PathBuf> {
 
 /// Git's folder for each worktree, and where the worktree is.
 fn records(top: &Path) -> Vec<(PathBuf, PathBuf)> {
-    let never = super::never();
-    let question = ["rev-parse", "--path-format=absolute", "--git-common-dir"];
-    let Ok(common) = super::output(top, &question, &never) else {
+    let Some(common) = common_folder(top) else {
         return Vec::new();
     };
-    let entries = fs::read_dir(super::path_of(common).join("worktrees"));
+    let entries = fs::read_dir(common.join("worktrees"));
     let records = entries.into_iter().flatten().flatten();
     records
         .filter_map(|entry| {

@@ -8,7 +8,7 @@ mod pairs;
 
 use std::fmt::Write;
 
-use hotproof_diff::{Comparison, Conclusion};
+use hotproof_diff::{Comparison, Conclusion, shown};
 use hotproof_profile::Profile;
 
 use super::Options;
@@ -117,7 +117,7 @@ fn push_header(out: &mut String, page: &Page, comparison: &Comparison) {
     let _ = writeln!(
         out,
         "<tr><th>command</th><td colspan=\"3\"><code>{}</code></td></tr>\n</table>",
-        escape(&comparison.command.join(" "))
+        escape(&shown(&comparison.command.join(" ")))
     );
 }
 

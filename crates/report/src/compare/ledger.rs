@@ -3,7 +3,7 @@
 //! Each result stands there once for a pair of commits and a workload: measured again, it takes
 //! its old place.
 
-use hotproof_diff::{Comparison, Conclusion, Quantity};
+use hotproof_diff::{Comparison, Conclusion, Quantity, shown};
 
 use super::{Options, markdown};
 use crate::quantities::quantity_id;
@@ -113,7 +113,7 @@ fn row(comparison: &Comparison, conclusion: &Conclusion) -> [String; COLUMNS.len
 fn workload(comparison: &Comparison) -> String {
     match &comparison.setup.workload {
         Some(name) => name.clone(),
-        None => comparison.command.join(" "),
+        None => shown(&comparison.command.join(" ")),
     }
 }
 

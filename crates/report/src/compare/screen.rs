@@ -1,6 +1,6 @@
 //! The comparison on a terminal.
 
-use hotproof_diff::{Comparison, Conclusion};
+use hotproof_diff::{Comparison, Conclusion, shown};
 
 use super::page::{Kind, Page, Table, Tone, Weight};
 use super::{Options, facts};
@@ -46,7 +46,7 @@ pub fn header(comparison: &Comparison, conclusion: &Conclusion, width: usize) ->
         let text = cut_middle(text.trim_end(), width.saturating_sub(11).max(20));
         format!("  {}{text}\n", crate::names::pad_right(label, 9))
     };
-    let command = comparison.command.join(" ");
+    let command = shown(&comparison.command.join(" "));
     let mut out = side("base", &comparison.base) + &side("head", &comparison.head);
     out.push_str(&paragraph("  command", 11, &command, width));
     out.push_str(&paragraph("  changed", 11, &changed(comparison), width));
