@@ -130,7 +130,7 @@ impl Running {
     }
 
     pub(crate) fn end(self) -> Ran {
-        ran(self.0.wait_with_output().expect("it ends"))
+        ran(&self.0.wait_with_output().expect("it ends"))
     }
 }
 

@@ -62,11 +62,11 @@ pub(crate) fn hotproof(folder: &Path, arguments: &[&str]) -> Ran {
 
 /// Runs a command to its end.
 pub(crate) fn finish(command: &mut Command) -> Ran {
-    ran(command.output().expect("the command starts"))
+    ran(&command.output().expect("the command starts"))
 }
 
 /// What came of a command. A signal counts as 128 + its number, as in a shell.
-pub(crate) fn ran(output: Output) -> Ran {
+pub(crate) fn ran(output: &Output) -> Ran {
     use std::os::unix::process::ExitStatusExt;
     let status = output
         .status
