@@ -54,7 +54,7 @@ const fn turns(turns: u32) -> Work {
 }
 
 const fn mib(mib: u32) -> Work {
-    Work { mib, ..USUAL }
+    Work { mib, ..turns(10) }
 }
 
 /// Most of the run waits, so that little depends on who else wants a processor.
@@ -77,14 +77,14 @@ const CASES: [Case; 4] = [
         policy: "memory",
         more: &[],
         primary: "peak_memory",
-        enough: [mib(64), mib(50)],
-        too_little: [mib(64), mib(60)],
+        enough: [mib(32), mib(18)],
+        too_little: [mib(32), mib(30)],
     },
     Case {
         policy: "async",
         more: &["--concurrency", "2"],
         primary: "wall_time",
-        enough: [wait_us(100_000), wait_us(20_000)],
+        enough: [wait_us(60_000), wait_us(12_000)],
         too_little: [wait_us(20_000), wait_us(18_000)],
     },
     Case {
@@ -114,7 +114,15 @@ fn compare([base, head]: [Work; 2], policy: &str, more: &[&str]) -> (i32, serde_
     commit(top, "head", &[("bench.c", &head.program())]);
     let place = Place::new(folder);
     let before = place.state();
-    let words = ["main~1", "main", "--json", "--seed", "7"];
+    let words = [
+        "main~1",
+        "main",
+        "--json",
+        "--seed",
+        "7",
+        "--precision",
+        "20",
+    ];
     let build = ["--build", "cc -O1 -g -o bench bench.c", "--policy", policy];
     let ran = place.compare(&[&words[..], &build, more, &["--", "./bench"]].concat());
     place.is_left_as(&before);
