@@ -27,9 +27,10 @@ pub(super) struct Place {
 
 impl Place {
     /// Image and kind in one number, which is never 0.
-    fn rest(self) -> u64 {
-        let image = self.image.map_or(0, |image| u64::from(image.0) + 1);
-        (image << 2) | (self.kind as u64 + 1)
+    fn rest(self) -> u32 {
+        // A profile has fewer images than mappings, of which there are at most 2^23.
+        let image = self.image.map_or(0, |image| image.0 + 1);
+        (image << 2) | (self.kind as u32 + 1)
     }
 
     /// As [`hotproof_profile::Location::lookup_address`].
@@ -212,12 +213,12 @@ struct KnownPlaces {
 struct KnownPlace {
     address: u64,
     /// Image and kind; 0 when the slot is free.
-    rest: u64,
+    rest: u32,
     location: LocationId,
 }
 
 impl KnownPlace {
-    fn is(&self, address: u64, rest: u64) -> bool {
+    fn is(&self, address: u64, rest: u32) -> bool {
         (self.address, self.rest) == (address, rest)
     }
 }
@@ -251,9 +252,9 @@ impl KnownPlaces {
     }
 
     /// Where a place is, or where it belongs; `None` while there is no table.
-    fn slot(&self, address: u64, rest: u64) -> Option<usize> {
+    fn slot(&self, address: u64, rest: u32) -> Option<usize> {
         let mask = self.slots.len().checked_sub(1)?;
-        let hash = mix(address ^ rest.rotate_left(44), 0x9e37_79b9_7f4a_7c15);
+        let hash = mix(address ^ u64::from(rest).rotate_left(44), 0x9e37_79b9_7f4a_7c15);
         let mut slot = hash as usize & mask;
         loop {
             let known = &self.slots[slot];
