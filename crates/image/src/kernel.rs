@@ -84,7 +84,10 @@ impl Kallsyms {
             path: path.to_owned(),
             source,
         })?;
-        Self::parse(path, String::from_utf8_lossy(&bytes).into_owned())
+        // Ten megabytes, which are not copied where they are text, as they are.
+        let text = String::from_utf8(bytes);
+        let text = text.unwrap_or_else(|e| String::from_utf8_lossy(e.as_bytes()).into_owned());
+        Self::parse(path, text)
     }
 
     /// Reads a list of the same form; `path` stands in errors.
@@ -172,7 +175,7 @@ impl Kallsyms {
 
 /// Address and rank of a line `ffffffff81000000 T _text [module]`.
 fn parse_line(line: &str) -> Option<(u64, Rank)> {
-    let mut fields = line.split_whitespace();
+    let mut fields = line.split_ascii_whitespace();
     let address = u64::from_str_radix(fields.next()?, 16).ok()?;
     let rank = match fields.next()? {
         "T" => Rank::Global,

@@ -195,6 +195,9 @@ impl<'a> LinkerNames<'a> {
 
     fn stub(&self, svma: u64) -> Option<TableFrame> {
         let (image, elf) = (self.image, self.elf.as_ref()?);
+        if !plt::holds(image, svma) {
+            return None;
+        }
         let stubs = self.stubs.get_or_init(|| plt::stubs(image, elf));
         let stub = plt::find(stubs, svma)?;
         Some(plain(stub.name.clone(), String::new(), Source::Plt))

@@ -28,6 +28,15 @@ pub(crate) struct Stub {
     pub(crate) name: String,
 }
 
+/// Where stubs lie.
+const SECTIONS: [&str; 3] = [".plt", ".plt.sec", ".plt.got"];
+
+/// Whether a linked address lies among stubs: to read them all costs a look at every relocation.
+pub(crate) fn holds(image: &ImageFile, svma: u64) -> bool {
+    let mut sections = SECTIONS.iter().filter_map(|name| image.section_svma(name));
+    sections.any(|section| section.contains(&svma))
+}
+
 /// The stubs by their first address.
 pub(crate) fn stubs(image: &ImageFile, file: &Elf<'_>) -> BTreeMap<u64, Stub> {
     let mut stubs = BTreeMap::new();
@@ -36,7 +45,7 @@ pub(crate) fn stubs(image: &ImageFile, file: &Elf<'_>) -> BTreeMap<u64, Stub> {
     }
     let slots = with_class!(file, elf => slots(elf, image, file));
     let reader = SlotReader::of(image);
-    for name in [".plt", ".plt.sec", ".plt.got"] {
+    for name in SECTIONS {
         let Ok(Some(section)) = image.section(name) else {
             continue;
         };

@@ -254,7 +254,10 @@ impl KnownPlaces {
     /// Where a place is, or where it belongs; `None` while there is no table.
     fn slot(&self, address: u64, rest: u32) -> Option<usize> {
         let mask = self.slots.len().checked_sub(1)?;
-        let hash = mix(address ^ u64::from(rest).rotate_left(44), 0x9e37_79b9_7f4a_7c15);
+        let hash = mix(
+            address ^ u64::from(rest).rotate_left(44),
+            0x9e37_79b9_7f4a_7c15,
+        );
         let mut slot = hash as usize & mask;
         loop {
             let known = &self.slots[slot];
