@@ -53,9 +53,13 @@ impl Output {
     }
 
     /// Adds the frames of DWARF alone: the other reader has no other names.
+    #[inline]
     fn add_all<'n>(&mut self, frames: impl Iterator<Item = FrameRef<'n>>) {
-        for frame in frames.filter(|frame| frame.function.source == Source::Dwarf) {
+        for frame in frames {
             let function = frame.function;
+            if function.source != Source::Dwarf {
+                continue;
+            }
             let has_linkage = !function.linkage_name.is_empty();
             let name = if has_linkage {
                 &function.linkage_name

@@ -243,12 +243,14 @@ impl Tables {
     }
 
     /// The frames of an answer, innermost first.
+    #[inline]
     pub(crate) fn chain(&self, answer: Answer) -> impl Iterator<Item = AnswerFrame> {
         let at = |row: Option<u32>| row.map(|row| self.frames[row as usize].unpack());
         std::iter::successors(at(answer.frame), move |frame| at(frame.outer))
     }
 
     /// The frames of an answer with what their rows hold, innermost first.
+    #[inline]
     pub(crate) fn frames(&self, answer: Answer) -> impl Iterator<Item = FrameRef<'_>> {
         self.chain(answer).map(|frame| FrameRef {
             function: &self.functions[frame.function as usize],

@@ -93,6 +93,7 @@ impl FileNames {
 
     /// The frames of the address in this place, innermost first; none when nobody can name it or
     /// there is no such place.
+    #[inline]
     pub fn frames(&self, place: usize) -> impl Iterator<Item = FrameRef<'_>> {
         let answer = self.answer(place).unwrap_or_default();
         self.tables.frames(answer)
