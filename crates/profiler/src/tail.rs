@@ -290,8 +290,8 @@ impl Roots {
 }
 
 /// Between the first frame of a thread and the end of its stack lie what the C library knows of it and
-/// its own variables, no more than this.
-const THREAD_BYTES: u64 = 64 << 10;
+/// its own variables: a program may have many of those.
+const THREAD_BYTES: u64 = 1 << 20;
 /// Looking through all mappings takes a while; a thread whose stack lies elsewhere is given up.
 const MOST_SEARCHES: u32 = 8;
 
