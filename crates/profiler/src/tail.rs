@@ -3,8 +3,9 @@
 //! By then the thread may have returned and called something else. So the outermost return addresses
 //! of the copy have to stand where they stood (data beside them may change: the same functions may
 //! have been called anew), and the chain has to end at a root of the thread that is known from
-//! elsewhere. Where one large frame reaches beyond the copy, the first of that is not asked for: what
-//! it calls changes all the time, while it lasts itself. Even then the frames between may be others
+//! elsewhere. Where the copy ended early, at a page within a large frame that was never touched, the
+//! first of that is not asked for: what the frame calls changes all the time, while it lasts itself.
+//! Even then the frames between may be others
 //! than those of the sample; whoever needs callers for certain does not use such stacks.
 
 use hotproof_profile::ThreadId;
@@ -111,16 +112,13 @@ impl<'a> CopyAndTail<'a> {
         let end = self.copy.bytes.len() as u64;
         let known = self.returned.min(COMPARED_RETURNS);
         let mut compared = self.returns[..known].to_vec();
-        let mut spans = false;
         let is_near = |&(offset, _): &(u64, u64)| offset + COMPARED_BYTES >= end;
         match self.copy.is_full() && compared.iter().any(is_near) {
             true => compared.retain(is_near),
             // One frame takes up the rest of the copy, or has pages that it never touched, at which a
             // copy ends. What it calls returns and is called anew all the time; that it is still there
-            // itself is told by the outermost return address, or else, since such a frame lasts, by the
-            // root that its callers have to lead to.
+            // itself is told by the outermost return address.
             false => {
-                spans = true;
                 let outermost = self.returned.checked_sub(1);
                 let outermost = outermost.map(|last| self.returns[last % COMPARED_RETURNS]);
                 compared = outermost.into_iter().collect();
@@ -132,7 +130,9 @@ impl<'a> CopyAndTail<'a> {
         let whole = self.read_on(from, length + FIRST_BYTES);
         let stands = |&(offset, address)| word_at(self.buffer, offset - from) == Ok(address);
         let moved_on = compared.is_empty() || !compared.iter().all(stands);
-        let has_to_stand = moved_on && !spans;
+        // A page that was never touched lies in the middle of a frame that nothing has come back to
+        // and gone deeper from: it lasts, and its callers have to lead to the root all the same.
+        let has_to_stand = moved_on && self.copy.is_full();
         if has_to_stand && self.words.before.is_empty() {
             return State::Refused;
         }
@@ -452,8 +452,8 @@ mod tests {
         assert!(read(&mut known, &[500], &[9_000]));
     }
 
-    /// A copy that ends at a page that was never touched ends within a frame, which is there as long as
-    /// the return address into it stands.
+    /// A copy that ends at a page that was never touched ends within a frame, which is there whatever
+    /// it has called meanwhile; what is read beyond is for the root to confirm.
     #[test]
     fn a_hole_lies_within_one_frame() {
         let mut words: Vec<u64> = (0..20_000).collect();
@@ -464,14 +464,21 @@ mod tests {
             bytes: StackBytes::Slice(&copied),
             reserved_bytes: 65_528,
         };
-        for (outermost, expected) in [(500, Ok(9_000)), (3, Err(()))] {
+        for outermost in [500, 3] {
             let (mut buffer, mut known) = (Vec::new(), Words::default());
             let mut stack = CopyAndTail::new(own_pid(), bottom, copy, &mut buffer, &mut known);
             for index in [3, outermost] {
                 stack.returned(bottom + 8 * index, index);
             }
-            assert_eq!(stack.word(bottom + 8 * 9_000), expected);
+            assert_eq!(stack.word(bottom + 8 * 9_000), Ok(9_000));
+            // It may be younger than the sample, which is marked so.
+            assert!(stack.is_live());
         }
+        // The same copy without a hole is refused.
+        let (mut buffer, mut known) = (Vec::new(), Words::default());
+        let mut stack = CopyAndTail::new(own_pid(), bottom, full(&copied), &mut buffer, &mut known);
+        stack.returned(bottom + 8 * 3, 3);
+        assert_eq!(stack.word(bottom + 8 * 9_000), Err(()));
     }
 
     /// A root is known when the thread had it before; a first thread's is where its stack began; of
