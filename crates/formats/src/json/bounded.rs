@@ -310,9 +310,12 @@ mod tests {
             input_bytes: 1 << 20,
             memory_bytes: 10_000,
         };
-        assert!(check(&b"{},".repeat(99), 68, limits).is_ok());
-        assert!(check(&b"{},".repeat(101), 68, limits).is_err());
-        assert!(check(&b"[],".repeat(101), 68, limits).is_err());
+        // A list of so many: 96 bytes, and for each its own 68 or 24 and 32 for its place.
+        let list = |row: &[u8], count| check(&[b"[", &*row.repeat(count)].concat(), 68, limits);
+        assert!(list(b"{},", 99).is_ok());
+        assert!(list(b"{},", 100).is_err());
+        assert!(list(b"[],", 176).is_ok());
+        assert!(list(b"[],", 177).is_err());
         // What is in texts, and between the members of an object, is no row.
         assert!(check(&br#""{,[\"{","#.repeat(999), 68, limits).is_ok());
         assert!(check(br#"{"a":1,"b":[]}"#, 68, limits).is_ok());
