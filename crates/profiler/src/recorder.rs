@@ -192,6 +192,10 @@ impl Recorder {
         watch
             .enable()
             .map_err(system("enabling the sampling event"))?;
+        if attach.whom == Whom::Everything {
+            // Of what started or took another name while events were opened, no record tells.
+            processes = everything();
+        }
         let mut early = Early::default();
         if watch.stops.is_none() && attach.whom == Whom::Descendants {
             early.broken_rings = self
