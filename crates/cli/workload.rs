@@ -360,6 +360,27 @@ mod tests {
         }
     }
 
+    /// What judges is left out where instructions are counted, and is named.
+    #[test]
+    fn what_counting_leaves_out_is_said() {
+        for (more, said) in [
+            ("", None),
+            ("metric='instructions'", None),
+            ("metric='wall'", Some("the metric of")),
+            ("policy='cpu'", Some("the policy of")),
+            (
+                "metric='wall'\npolicy='cpu'",
+                Some("the metric and the policy of"),
+            ),
+        ] {
+            let text = format!("[[workload]]\nname='a'\ncommand='x'\n{more}");
+            let notice = only(&text).not_counted();
+            assert_eq!(notice.is_some(), said.is_some(), "{more}");
+            let (notice, said) = (notice.unwrap_or_default(), said.unwrap_or_default());
+            assert!(notice.contains(said), "{notice}");
+        }
+    }
+
     #[test]
     fn everything_that_a_workload_can_say_arrives() {
         let text = "[[workload]]\nname='a'\nbench='parse'\narguments='number --exact'\n\

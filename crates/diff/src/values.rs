@@ -109,8 +109,8 @@ pub struct FunctionTally {
     pub rest: u64,
 }
 
-/// What the profile of one run says. Where wall time is shared out
-/// ([`Comparison::shared_time`]), a sample is as much of it as lies between two samples, waits included.
+/// What the profile of one run says. Where wall time is shared out ([`Comparison::shared_time`]), a
+/// sample is as much of it as lies between two samples, waits included.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Tally {
     /// All samples.

@@ -93,12 +93,18 @@ pub(crate) fn everything() -> Vec<Running> {
     pids.into_iter().map(running).collect()
 }
 
+/// The name that a thread has now; `None` when it is gone.
+pub(crate) fn thread_name(pid: u32, tid: u32) -> Option<String> {
+    let name = fs::read_to_string(format!("/proc/{pid}/task/{tid}/comm")).ok()?;
+    Some(name.trim_end_matches('\n').to_owned())
+}
+
 fn running(pid: u32) -> Running {
     let folder = format!("/proc/{pid}/task");
     let mut threads: Vec<(u32, String)> = numbers(Path::new(&folder))
         .map(|tid| {
-            let name = fs::read_to_string(format!("{folder}/{tid}/comm")).unwrap_or_default();
-            (tid, name.trim_end_matches('\n').to_owned())
+            let name = thread_name(pid, tid).unwrap_or_default();
+            (tid, name)
         })
         .collect();
     threads.sort_unstable();

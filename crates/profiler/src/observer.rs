@@ -6,7 +6,7 @@ use hotproof_profile::{
 
 use rustc_hash::FxHashMap;
 
-use crate::attach::{Running, executable_maps};
+use crate::attach::{Running, executable_maps, thread_name};
 use crate::batch::RawRecord;
 use crate::binary::Binaries;
 use crate::decode::{Format, Record, Sample};
@@ -185,7 +185,8 @@ impl<'k> Observer<'k> {
         self.world.live_processes()
     }
 
-    /// Takes a process that runs already.
+    /// Takes a process that runs already. Its names and mappings are read now, when events have begun
+    /// to tell of others: what it became while they were opened, no record says.
     pub(crate) fn adopt(
         &mut self,
         time_ns: u64,
@@ -194,12 +195,16 @@ impl<'k> Observer<'k> {
     ) -> Result<(), SinkError> {
         let pid = process.pid;
         let task = |tid| Task { pid, tid, time_ns };
+        let name_of = |(tid, before): &(u32, String)| {
+            thread_name(pid, *tid).unwrap_or_else(|| before.clone())
+        };
         let main = process.threads.iter().find(|thread| thread.0 == pid);
-        let name = main.map_or("", |thread| thread.1.as_str());
-        self.world.comm(task(pid), name, Exec::Yes, sink)?;
-        for (tid, name) in process.threads.iter().filter(|thread| thread.0 != pid) {
-            self.world.fork(task(*tid), pid, pid, sink)?;
-            self.world.comm(task(*tid), name, Exec::No, sink)?;
+        let name = main.map(name_of).unwrap_or_default();
+        self.world.comm(task(pid), &name, Exec::Yes, sink)?;
+        for thread in process.threads.iter().filter(|thread| thread.0 != pid) {
+            self.world.fork(task(thread.0), pid, pid, sink)?;
+            let name = name_of(thread);
+            self.world.comm(task(thread.0), &name, Exec::No, sink)?;
         }
         for (tid, _) in &process.threads {
             self.waits_of_found(task(*tid));

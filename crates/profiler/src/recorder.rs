@@ -193,7 +193,7 @@ impl Recorder {
             .enable()
             .map_err(system("enabling the sampling event"))?;
         if attach.whom == Whom::Everything {
-            // Of what started or took another name while events were opened, no record tells.
+            // Of what started while events were opened, no record tells.
             processes = everything();
         }
         let mut early = Early::default();
@@ -230,7 +230,6 @@ impl Recorder {
         let format = plan.format();
         let mut observer = Observer::new(&mut self.knowledge, format, user_stacks(plan));
         observer.waits = waits(&run.watch);
-        // Mappings are read after the events have begun to tell of new ones, so that none is missed.
         for process in &processes {
             observer
                 .adopt(adopted_ns, process, sink)

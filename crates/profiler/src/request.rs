@@ -183,11 +183,11 @@ pub enum OffCpu {
     Leave,
     /// Every switch of a thread is recorded, and the time between two is told to the nanosecond:
     /// rows of the weights `blocked` (the thread waited for something) and `preempted` (it could
-    /// run and waited for a CPU). A third weight, `elapsed`, tells each moment of the run once:
-    /// what threads run in at once is shared among them, and what none runs in belongs to the one
-    /// that runs next. Their stacks are those at the switch where the kernel's events
-    /// may be sampled, and those of the thread's nearest sample, labelled `stack: borrowed`,
-    /// elsewhere. It needs perf events.
+    /// run and waited for a CPU). The stacks of these rows are those at the switch where the kernel's
+    /// events may be sampled, and those of the thread's nearest sample, labelled `stack: borrowed`,
+    /// elsewhere. A third weight, `elapsed`, tells each moment of the run once: what threads run in at
+    /// once is shared among them, and what none runs in belongs to the one that runs next. It needs
+    /// perf events.
     Record,
 }
 

@@ -5,8 +5,8 @@
 //! have been called anew), and the chain has to end at a root of the thread that is known from
 //! elsewhere. Where the copy ended early, at a page within a large frame that was never touched, the
 //! first of that is not asked for: what the frame calls changes all the time, while it lasts itself.
-//! Even then the frames between may be others
-//! than those of the sample; whoever needs callers for certain does not use such stacks.
+//! Even then the frames between may be others than those of the sample; whoever needs callers for
+//! certain does not use such stacks.
 
 use hotproof_profile::ThreadId;
 use rustc_hash::{FxHashMap, FxHashSet};

@@ -77,16 +77,6 @@ impl<'s> AddressNames<'s> {
         AddressNames { answers, tables }
     }
 
-    /// How many addresses there are.
-    pub fn len(&self) -> usize {
-        self.answers.len()
-    }
-
-    /// Whether no address was asked for.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
     /// For each address its frames, innermost first: none when nobody can name it.
     pub fn frames(&self) -> impl Iterator<Item = impl Iterator<Item = FrameRef<'s>>> {
         let answers = self.answers.iter();
@@ -324,78 +314,88 @@ fn extend(map: &mut Vec<u32>, start: usize, count: usize) {
     map.extend((start..start + count).map(row));
 }
 
+/// Numbers rows of one kind as they come.
+#[derive(Debug)]
+struct Numbers<T> {
+    count: u32,
+    /// Those of which there is one for all that are equal.
+    known: FxHashMap<T, u32>,
+}
+
+impl<T> Default for Numbers<T> {
+    fn default() -> Self {
+        Numbers {
+            count: 0,
+            known: FxHashMap::default(),
+        }
+    }
+}
+
+impl<T: Clone + Eq + std::hash::Hash> Numbers<T> {
+    /// A new row, whatever others there are.
+    fn add<R: From<T>>(&mut self, row: T, fresh: &mut Vec<R>) -> u32 {
+        let number = self.count;
+        self.count = number
+            .checked_add(1)
+            .expect("an image has fewer than 2^32 rows of a kind");
+        fresh.push(row.into());
+        number
+    }
+
+    /// The row that is equal, or a new one.
+    fn intern<R: From<T>>(&mut self, row: T, fresh: &mut Vec<R>) -> u32 {
+        if let Some(&number) = self.known.get(&row) {
+            return number;
+        }
+        let number = self.add(row.clone(), fresh);
+        self.known.insert(row, number);
+        number
+    }
+}
+
 /// Collects rows, each once, and hands out those that are new.
 #[derive(Debug, Default)]
 pub(crate) struct Rows {
-    /// Functions that were given out by [`Rows::function`].
-    functions: FxHashMap<NamedFunction, u32>,
-    /// How many functions there are.
-    function_count: u32,
-    /// Symbols that were given out by [`Rows::symbol`].
-    symbols: FxHashMap<NamedSymbol, u32>,
-    /// How many symbols there are.
-    symbol_count: u32,
+    functions: Numbers<NamedFunction>,
+    symbols: Numbers<NamedSymbol>,
     files: FxHashMap<Arc<str>, u32>,
     /// All paths by row.
     paths: Vec<Arc<str>>,
-    /// Frames that are not inlined and were given out by [`Rows::lone_frame`].
-    lone_frames: FxHashMap<AnswerFrame, u32>,
-    /// How many frames there are.
-    frames: u32,
+    frames: Numbers<AnswerFrame>,
     fresh: Tables,
 }
 
 impl Rows {
     /// The row of a function.
     pub(crate) fn function(&mut self, function: NamedFunction) -> u32 {
-        if let Some(&row) = self.functions.get(&function) {
-            return row;
-        }
-        let row = self.new_function(function.clone());
-        self.functions.insert(function, row);
-        row
+        self.functions.intern(function, &mut self.fresh.functions)
     }
 
     /// A new row for a function, which whoever asks tells apart from others by less than all that
     /// is said of it: there may be hundreds of thousands.
     pub(crate) fn new_function(&mut self, function: NamedFunction) -> u32 {
-        let row = self.function_count;
-        self.function_count = row
-            .checked_add(1)
-            .expect("an image has fewer than 2^32 functions");
-        self.fresh.functions.push(function);
-        row
+        self.functions.add(function, &mut self.fresh.functions)
     }
 
     /// The row that the next new function gets.
     pub(crate) fn next_function(&self) -> u32 {
-        self.function_count
+        self.functions.count
     }
 
     /// Gives a function that was not handed out yet its name.
     pub(crate) fn rename(&mut self, function: u32, name: Arc<str>) {
-        let handed_out = self.function_count as usize - self.fresh.functions.len();
+        let handed_out = self.functions.count as usize - self.fresh.functions.len();
         self.fresh.functions[function as usize - handed_out].name = name;
     }
 
     /// The row of a symbol.
     pub(crate) fn symbol(&mut self, symbol: NamedSymbol) -> u32 {
-        if let Some(&row) = self.symbols.get(&symbol) {
-            return row;
-        }
-        let row = self.new_symbol(symbol.clone());
-        self.symbols.insert(symbol, row);
-        row
+        self.symbols.intern(symbol, &mut self.fresh.symbols)
     }
 
     /// A new row for a symbol, which whoever asks tells apart from others by its place.
     pub(crate) fn new_symbol(&mut self, symbol: NamedSymbol) -> u32 {
-        let row = self.symbol_count;
-        self.symbol_count = row
-            .checked_add(1)
-            .expect("an image has fewer than 2^32 symbols");
-        self.fresh.symbols.push(symbol);
-        row
+        self.symbols.add(symbol, &mut self.fresh.symbols)
     }
 
     /// The row of a path that is already normal.
@@ -418,28 +418,18 @@ impl Rows {
 
     /// The row that the next new frame gets.
     pub(crate) fn next_frame(&self) -> u32 {
-        self.frames
+        self.frames.count
     }
 
     /// A new row for a frame. Equal ones are not looked for: chains are told apart where they are
     /// made.
     pub(crate) fn frame(&mut self, frame: AnswerFrame) -> u32 {
-        let row = self.frames;
-        self.frames = row
-            .checked_add(1)
-            .expect("an image has fewer than 2^32 frames");
-        self.fresh.frames.push(frame.into());
-        row
+        self.frames.add(frame, &mut self.fresh.frames)
     }
 
     /// The row of a frame that is not inlined.
     pub(crate) fn lone_frame(&mut self, frame: AnswerFrame) -> u32 {
-        if let Some(&row) = self.lone_frames.get(&frame) {
-            return row;
-        }
-        let row = self.frame(frame);
-        self.lone_frames.insert(frame, row);
-        row
+        self.frames.intern(frame, &mut self.fresh.frames)
     }
 
     /// The rows that were added since the last call.

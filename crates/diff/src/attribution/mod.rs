@@ -135,7 +135,8 @@ pub enum AttributionKind {
     Unavailable,
 }
 
-/// The parts of the change, each nanoseconds of a run's shared time ([`crate::SharedTime`]), each with its own interval.
+/// The parts of the change, each nanoseconds of a run's shared time ([`crate::SharedTime`]), each with
+/// its own interval.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Decomposition {
     /// Delta: the whole.
