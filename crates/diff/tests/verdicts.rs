@@ -733,6 +733,35 @@ fn a_run_that_mostly_waits_is_not_too_short() {
     expect(&waiting, Verdict::KeepUnattributed, 0, "by wall time");
 }
 
+/// Nothing said that wall time had fallen by a seventh where CPU time was not decided.
+#[test]
+fn wall_time_that_moved_is_told_where_cpu_time_is_not_decided() {
+    let told = |head_times: f64| {
+        let mut comparison = with_wall(made(0.1, 0.1, 1.0).comparison(), |side, cpu_ns| {
+            let times = if side == Side::Head { head_times } else { 2.0 };
+            (cpu_ns as f64 * times) as u64
+        });
+        comparison.pairs.truncate(12);
+        for (at, pair) in comparison.pairs.iter_mut().enumerate() {
+            // CPU time scatters by a fifth, and wall time does not.
+            let times = if at % 2 == 0 { 1.1 } else { 0.9 };
+            let cpu_ns = &mut pair.head.metrics.cpu_ns;
+            *cpu_ns = (*cpu_ns as f64 * times) as u64;
+        }
+        let conclusion = conclude(&comparison);
+        assert_eq!(
+            conclusion.outcome,
+            Outcome::Undecided,
+            "{}",
+            conclusion.reason
+        );
+        let mut warnings = conclusion.warnings.iter();
+        warnings.any(|text| text.contains("wall time moved") && text.contains("--metric wall"))
+    };
+    assert!(told(1.6) && told(2.6));
+    assert!(!told(2.0));
+}
+
 /// A function that waits has no samples: that it is in few of them says nothing of wall time, nor of
 /// memory.
 #[test]

@@ -48,6 +48,7 @@ pub(super) fn warnings(facts: &Facts<'_>, samples: &SampleFacts) -> Vec<String> 
         order_effect(comparison),
         placebo_shift(facts),
         disagreement(facts),
+        wall_alone(facts),
         sleeping(comparison),
         inexact(comparison),
         unmeasured(comparison),
@@ -139,7 +140,15 @@ fn disagreement(facts: &Facts<'_>) -> Option<String> {
     })
 }
 
-/// The same where CPU time judges.
+fn wall_alone(facts: &Facts<'_>) -> Option<String> {
+    facts.wall_alone_is_decided().then(|| {
+        "wall time moved beyond its noise while CPU time is not decided: if what the program waits \
+         for is its own matter, judge by --metric wall"
+            .to_owned()
+    })
+}
+
+/// [`mostly_wait`], where CPU time judges.
 pub(crate) fn mostly_sleep(comparison: &Comparison) -> bool {
     comparison.metric == Metric::CpuTime && mostly_wait(comparison)
 }

@@ -250,6 +250,15 @@ impl Facts<'_> {
         }
     }
 
+    /// Whether wall time is known to have moved by more than the minimum effect, and CPU time, which
+    /// judges, is not decided.
+    pub(crate) fn wall_alone_is_decided(&self) -> bool {
+        let effect = self.comparison.rule.minimum_effect;
+        let wall = self.row(Quantity::WallTime).and_then(|row| row.ratio);
+        let has_moved = wall.is_some_and(|it| it.high < 1.0 - effect || it.low > 1.0 + effect);
+        self.comparison.metric == Metric::CpuTime && self.outcome == Outcome::Undecided && has_moved
+    }
+
     /// The hot changed function whose own gain, hidden in the whole, is large enough for a keep:
     /// the changed functions gained beyond noise, and nothing else lost beyond noise.
     ///
