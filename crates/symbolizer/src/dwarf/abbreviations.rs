@@ -7,6 +7,7 @@
 use gimli::{
     AttributeSpecification, DwAt, DwForm, DwTag, Encoding, EntriesRaw, Error, Reader, UnitOffset,
 };
+use memchr::memmem;
 use rustc_hash::FxHashMap;
 
 use super::Slice;
@@ -112,6 +113,44 @@ pub(crate) fn next<'a>(table: &mut Slice<'a>) -> Result<Option<(u64, Abbreviatio
     Ok(Some((code, abbreviation)))
 }
 
+/// How far a root's abbreviation is searched for; tables that reach further are scanned in order.
+const SEARCHED_BYTES: usize = 16 << 10;
+
+/// The abbreviation of a unit's root, by its code: the first in `table` that has it, found without
+/// reading those before it. `None` where it has to be looked for in order.
+///
+/// Two zeroes end an abbreviation. Where no number is longer than it has to be, the last two of a
+/// run of zeroes do, whatever else is in it, so that the code which follows them begins the next.
+/// (Behind the table's end another one begins, whose codes a root does not use if it is sound.)
+pub(crate) fn find_root<'a>(table: &mut Slice<'a>, code: u64) -> Option<Abbreviation<'a>> {
+    let mut needle = vec![0, 0];
+    let mut more = code;
+    while more >= 0x80 {
+        needle.push(more as u8 | 0x80);
+        more >>= 7;
+    }
+    needle.push(more as u8);
+    let searched = &table.slice()[..table.len().min(SEARCHED_BYTES)];
+    let at = match searched.starts_with(&needle[2..]) {
+        true => 0,
+        false => memmem::find(searched, &needle)? + 2,
+    };
+    let mut rest = *table;
+    rest.skip(at).ok()?;
+    let (_, found) = next(&mut rest).ok()??;
+    let is_root = matches!(
+        found.tag,
+        gimli::DW_TAG_compile_unit
+            | gimli::DW_TAG_partial_unit
+            | gimli::DW_TAG_skeleton_unit
+            | gimli::DW_TAG_type_unit
+    );
+    is_root.then(|| {
+        *table = rest;
+        found
+    })
+}
+
 /// Goes over names and forms up to a pair of zeroes, which ends them. Tables of abbreviations are the
 /// most that is read of units without an address, and nearly all their numbers have one byte.
 fn skip_specifications(table: &mut Slice<'_>) -> Result<(), Error> {
@@ -181,7 +220,7 @@ pub(crate) fn read_values<'a>(
 
 #[cfg(test)]
 mod tests {
-    use super::{Abbreviations, are_plain_pairs};
+    use super::{Abbreviations, are_plain_pairs, find_root};
     use crate::dwarf::slice;
 
     #[test]
@@ -215,6 +254,42 @@ mod tests {
             let cut_short = Abbreviations::read(slice(&table[..cut]));
             assert!(cut_short.is_err(), "cut to {cut}");
         }
+    }
+
+    #[test]
+    fn roots_are_found_without_reading_what_lies_before_them() {
+        let before = [
+            // A constant of zero before the end, no attributes, nothing but zeroes around a code.
+            &[1, 0x2e, 0, 0x3b, 0x21, 0, 0, 0][..],
+            &[2, 0x3b, 0, 0, 0],
+            &[3, 0x34, 1, 0x3b, 0x21, 0x05, 0x11, 0x01, 0, 0],
+            &[4, 0x05, 0, 0, 0],
+        ];
+        for code in [1_u64, 5, 0x7f, 0x80, 0x95, 0x4000] {
+            let mut own = vec![(code & 0x7f) as u8];
+            let mut rest = code >> 7;
+            while rest > 0 {
+                *own.last_mut().unwrap() |= 0x80;
+                own.push((rest & 0x7f) as u8);
+                rest >>= 7;
+            }
+            own.extend([0x11, 1, 0x25, 0x0e, 0, 0]);
+            for rows in 0..=before.len() {
+                if code == 1 && rows > 0 {
+                    continue;
+                }
+                let table = [&before[..rows].concat()[..], &own, &[0]].concat();
+                let whole = Abbreviations::read(slice(&table)).unwrap();
+                let mut left = slice(&table);
+                let found = find_root(&mut left, code);
+                assert_eq!(found, whole.get(code), "{code} behind {rows}");
+                assert_eq!(left.len(), 1, "the end of the table is left");
+            }
+        }
+        let mut table = slice(&[1, 0x2e, 0, 0, 0, 5, 0x34, 0, 0, 0, 0]);
+        assert_eq!(find_root(&mut table, 5), None, "no unit's");
+        assert_eq!(find_root(&mut table, 6), None, "not there");
+        assert_eq!(table.len(), 11, "nothing is taken");
     }
 
     #[test]

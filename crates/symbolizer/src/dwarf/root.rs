@@ -1,8 +1,8 @@
 //! The root entry of a unit, which can be read without the unit's table of abbreviations.
 //!
 //! A table of abbreviations is far larger than the one abbreviation that a root needs, and of the
-//! many units of a program most are never hit, so roots are read by a scan of the table that stops
-//! at theirs.
+//! many units of a program most are never hit, so the table is searched for theirs, or scanned up to
+//! it.
 
 use gimli::{
     AttributeValue, DebugAddrBase, DebugLineOffset, DebugRngListsBase, DebugStrOffsetsBase, DwLang,
@@ -185,18 +185,18 @@ fn find_abbreviation<'a>(
     let whole = usize::try_from(room).map_or(table.len(), |room| room.min(table.len()));
     let is_cut = whole < table.len();
     table.truncate(whole)?;
-    let found = loop {
+    let mut found = abbreviations::find_root(&mut table, code);
+    while found.is_none() {
         match abbreviations::next(&mut table) {
-            Ok(Some((found, abbreviation))) if found == code => break Some(abbreviation),
-            Ok(Some(_)) => {}
-            Ok(None) => break None,
+            Ok(Some((other, abbreviation))) => found = (other == code).then_some(abbreviation),
+            Ok(None) => break,
             Err(_) if is_cut => {
                 budget.spend(budget.left())?;
                 return Err(DwarfError::Exhausted);
             }
             Err(error) => return Err(error.into()),
         }
-    };
+    }
     let scanned = (whole - table.len()) as u64;
     budget.spend(scanned.saturating_sub(FREE_SCAN_BYTES))?;
     found.ok_or_else(|| Error::InvalidAbbreviationCode(code).into())
