@@ -38,6 +38,11 @@ impl Part {
         Err(io::ErrorKind::AlreadyExists.into())
     }
 
+    /// A new file in the folder of temporary files, for an output that is a device.
+    pub(crate) fn elsewhere() -> io::Result<Part> {
+        Part::create(&std::env::temp_dir().join(format!("hotproof-{}", std::process::id())))
+    }
+
     fn over(file: MovingFile) -> io::Result<Part> {
         let writer = Writer::new(file).map_err(io::Error::other)?;
         Ok(Part { writer })
@@ -69,11 +74,6 @@ pub(crate) struct Recorded {
 }
 
 impl Recorded {
-    /// Everything, in memory.
-    pub(crate) fn into_profile(self) -> io::Result<Profile> {
-        native::read(self.file.whole()?).map_err(unreadable)
-    }
-
     /// Writes the profile with each of its samples.
     pub(crate) fn write(&self, out: &mut dyn Write) -> WriteResult {
         native::write_with_samples(&self.profile, self.file.whole()?, out)?;
@@ -201,7 +201,11 @@ mod tests {
         part.writer.secure().unwrap();
         assert!(folder.path().join("p.part2").exists());
         process(&mut part.writer, 8);
-        let profile = part.finish().unwrap().into_profile().unwrap();
+        let recorded = part.finish().unwrap();
+        let mut bytes = Vec::new();
+        recorded.write(&mut bytes).unwrap();
+        drop(recorded);
+        let profile = native::read(&bytes[..]).unwrap();
         let pids = profile.processes.rows().iter().map(|row| row.pid);
         assert_eq!(pids.collect::<Vec<_>>(), [7, 8]);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);

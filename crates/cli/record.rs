@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use hotproof_profile::transform::{merge, on_cpu};
-use hotproof_profile::{Exit as TargetExit, Profile, Sink};
+use hotproof_profile::transform::{Series, on_cpu};
+use hotproof_profile::{Exit as TargetExit, Sink};
 use hotproof_profiler::{
     Attach, DEFAULT_RATE_HZ, DEFAULT_STOPS_RATE_HZ, Ended, Group, OffCpu, Progress, RecordError,
     Recorder, Recording, Request, Sampled, Sampling, StackMode, Tail, Unsampled, Whom,
@@ -20,7 +20,7 @@ use hotproof_symbolizer::Summary;
 
 use crate::arguments::Record;
 use crate::failure::{Code, Exit, Failure, Outcome};
-use crate::output::{PendingFile, Voice, WriteResult};
+use crate::output::{PendingFile, Voice};
 use crate::part::{Part, Recorded};
 use crate::progress::Ticker;
 use crate::{interrupt, output, terminal};
@@ -37,24 +37,25 @@ pub(crate) fn run(arguments: &Record, voice: Voice) -> Outcome {
         ));
     }
     let file = PendingFile::create(&arguments.output)?;
-    let into = match file.is_stream() {
-        true => Into::Memory,
-        false => Into::Part,
+    let part = match file.is_stream() {
+        true => Part::elsewhere(),
+        false => Part::create(&arguments.output),
     };
+    let part = part.map_err(|error| lost(&error))?;
     // The file appears when it is whole; until then nothing lies beside it but what is recorded.
     let file = file.until_later();
     let mut recorder = Recorder::new();
     let flags = interrupt::flags()?;
-    let (recording, mut taken) = all_runs(arguments, &mut recorder, &flags, into, voice)?;
+    let (recording, mut recorded) = all_runs(arguments, &mut recorder, &flags, part, voice)?;
     if let Sampled::No(refusal) = &recording.sampled {
         return Err(refused(refusal));
     }
     let mut symbolizer = crate::cache::symbolizer();
     symbolizer.hold(recorder.take_held_files());
-    let named = crate::cache::name(&mut symbolizer, taken.profile());
-    let file_bytes = file.finish_or_rescue(|out| taken.write(out))?;
+    let named = crate::cache::name(&mut symbolizer, &mut recorded.profile);
+    let file_bytes = file.finish_or_rescue(|out| recorded.write(out))?;
 
-    let profile = on_cpu(taken.into_summary());
+    let profile = on_cpu(recorded.profile);
     let summary = hotproof_report::record::summary(&RecordFacts {
         profile: &profile,
         file: &arguments.output.to_string_lossy(),
@@ -71,133 +72,59 @@ pub(crate) fn run(arguments: &Record, voice: Voice) -> Outcome {
 /// From here on the target is interrupted more often than every 50 microseconds.
 const DISTURBING_HZ: u64 = 20_000;
 
-/// Where a recording goes while it lasts.
-#[derive(Debug, Clone, Copy)]
-enum Into {
-    /// Into a file beside the output.
-    Part,
-    /// Nowhere else: the output is a device.
-    Memory,
-}
-
-/// What was recorded.
-enum Taken {
-    /// In memory.
-    Whole(Profile),
-    /// With its samples in a file.
-    Part(Recorded),
-}
-
-impl Taken {
-    fn profile(&mut self) -> &mut Profile {
-        match self {
-            Taken::Whole(profile) => profile,
-            Taken::Part(recorded) => &mut recorded.profile,
-        }
-    }
-
-    fn write(&self, out: &mut dyn io::Write) -> WriteResult {
-        match self {
-            Taken::Whole(profile) => Ok(hotproof_formats::native::write(profile, out)?),
-            Taken::Part(recorded) => recorded.write(out),
-        }
-    }
-
-    /// What to sum it up by; samples may be added up.
-    fn into_summary(self) -> Profile {
-        match self {
-            Taken::Whole(profile) => profile,
-            Taken::Part(recorded) => recorded.profile,
-        }
-    }
-
-    /// With each sample, to be put together with others.
-    fn into_whole(self) -> io::Result<Profile> {
-        match self {
-            Taken::Whole(profile) => Ok(profile),
-            Taken::Part(recorded) => recorded.into_profile(),
-        }
-    }
-}
-
-/// All runs as one profile, with what came of the last of them. A run that fails or is interrupted
+/// All runs as one recording, with what came of the last of them. A run that fails or is interrupted
 /// is the last.
 fn all_runs(
     arguments: &Record,
     recorder: &mut Recorder,
     flags: &interrupt::Flags,
-    into: Into,
+    mut part: Part,
     voice: Voice,
-) -> Result<(Recording, Taken), Failure> {
-    let mut before = Vec::new();
-    for number in 1..=arguments.repeat {
-        let (recording, taken) = match into {
-            Into::Part => sample_into_part(arguments, recorder, flags.clone(), voice)?,
-            Into::Memory => {
-                let mut profile = Profile::default();
-                let recording = sample(arguments, recorder, flags.clone(), &mut profile, voice);
-                (
-                    recording.map_err(|error| cannot_record(&error))?,
-                    Taken::Whole(profile),
-                )
-            }
-        };
-        let ran = matches!(recording.exit, Some(TargetExit::Code(0)))
-            && recording.ended != Ended::Interrupted;
-        if number < arguments.repeat && ran {
-            before.push(taken.into_whole().map_err(|error| lost(&error))?);
-            continue;
+) -> Result<(Recording, Recorded), Failure> {
+    let mut series = Series::new(&mut part.writer);
+    let mut number = 1;
+    let last = loop {
+        let run = sample(arguments, recorder, flags.clone(), &mut series, voice);
+        let ran = run.as_ref().is_ok_and(|recording| {
+            matches!(recording.exit, Some(TargetExit::Code(0)))
+                && recording.ended != Ended::Interrupted
+        });
+        if number == arguments.repeat || !ran {
+            break run;
         }
-        if number < arguments.repeat {
-            output::say(&format!(
-                "run {number} of {} was the last: see below",
-                arguments.repeat
-            ));
-        }
-        return Ok((recording, together(before, taken)?));
+        number += 1;
+    };
+    if number < arguments.repeat {
+        output::say(&format!(
+            "run {number} of {} was the last: see below",
+            arguments.repeat
+        ));
     }
-    unreachable!("there is at least one run, and the last one returns")
+    match last {
+        Ok(recording) => Ok((recording, part.finish().map_err(|error| lost(&error))?)),
+        Err(error) if number > 1 || is_late(&error) => Err(kept(part, cannot_record(&error))),
+        Err(error) => Err(cannot_record(&error)),
+    }
 }
 
-/// Several runs in memory; a single one stays where it is.
-fn together(mut before: Vec<Profile>, last: Taken) -> Result<Taken, Failure> {
-    if before.is_empty() {
-        return Ok(last);
+/// Whether something may have been recorded by then.
+fn is_late(error: &RecordError) -> bool {
+    matches!(error, RecordError::Sink(_) | RecordError::System { .. })
+}
+
+/// Leaves what was recorded where it is.
+fn kept(part: Part, failure: Failure) -> Failure {
+    match part.keep() {
+        Ok(path) => failure.remedy(format!(
+            "what came until then is kept as {}; `hotproof report` reads it",
+            path.display()
+        )),
+        Err(_) => failure,
     }
-    before.push(last.into_whole().map_err(|error| lost(&error))?);
-    let merged = merge(before).map_err(|error| Failure::new(Code::Failure, error.to_string()))?;
-    Ok(Taken::Whole(merged))
 }
 
 fn lost(error: &io::Error) -> Failure {
     Failure::new(Code::Failure, format!("cannot record: {error}"))
-}
-
-/// Records into a file beside the output, so that a recorder that is killed leaves what it had.
-fn sample_into_part(
-    arguments: &Record,
-    recorder: &mut Recorder,
-    flags: interrupt::Flags,
-    voice: Voice,
-) -> Result<(Recording, Taken), Failure> {
-    let mut part = Part::create(&arguments.output).map_err(|error| lost(&error))?;
-    match sample(arguments, recorder, flags, &mut part.writer, voice) {
-        Ok(recording) => Ok((
-            recording,
-            Taken::Part(part.finish().map_err(|error| lost(&error))?),
-        )),
-        Err(error @ (RecordError::Sink(_) | RecordError::System { .. })) => {
-            let failure = cannot_record(&error);
-            Err(match part.keep() {
-                Ok(path) => failure.remedy(format!(
-                    "what came until then is kept as {}; `hotproof report` reads it",
-                    path.display()
-                )),
-                Err(_) => failure,
-            })
-        }
-        Err(error) => Err(cannot_record(&error)),
-    }
 }
 
 fn sample(

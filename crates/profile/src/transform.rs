@@ -19,6 +19,7 @@ mod off_cpu;
 mod paths;
 mod reverse;
 mod select;
+mod series;
 mod stacks;
 
 use std::fmt;
@@ -29,6 +30,7 @@ use crate::profile::Profile;
 pub use merge::{MergeError, merge};
 pub use off_cpu::{OFF_CPU, WALL, holds_off_cpu, on_cpu};
 pub use select::{keep, within};
+pub use series::Series;
 
 /// Whether a name is meant.
 pub type Predicate<'a> = &'a dyn Fn(&str) -> bool;

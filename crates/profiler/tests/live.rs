@@ -599,9 +599,13 @@ fn the_exit_of_the_target_is_told() {
 }
 
 fn is_alive(pid: u32) -> bool {
+    !matches!(state(pid), None | Some('Z' | 'X'))
+}
+
+/// The state of a process, as `/proc/PID/stat` has it.
+fn state(pid: u32) -> Option<char> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    let state = stat.rsplit(')').next().unwrap_or("").trim().chars().next();
-    !matches!(state, None | Some('Z' | 'X'))
+    stat.rsplit(')').next().unwrap_or("").trim().chars().next()
 }
 
 fn ends_soon(pid: u32) -> bool {

@@ -12,7 +12,7 @@ use crate::labels::{Label, LabelValue};
 use crate::profile::{InvalidProfile, Profile};
 use crate::rows::{
     AddressKind, Counter, Frame, Function, Image, Location, LocationState, Mapping, Meta, Process,
-    Symbol, Thread,
+    Symbol, Thread, Weight,
 };
 use crate::table::Table;
 
@@ -56,8 +56,9 @@ pub fn merge(profiles: Vec<Profile>) -> Result<Profile, MergeError> {
     if rest.is_empty() {
         return Ok(first);
     }
+    let settings = |profile: &Profile| Settings::of(&profile.meta, &profile.weights);
     for (index, other) in rest.iter().enumerate() {
-        check_alike(&first, other, index + 2)?;
+        settings(&first).check(&settings(other), index + 2)?;
     }
     let mut merger = Merger::default();
     merger.out.weights.clone_from(&first.weights);
@@ -68,40 +69,46 @@ pub fn merge(profiles: Vec<Profile>) -> Result<Profile, MergeError> {
     }
     let mut out = merger.out;
     out.stacks = merger.stacks.table;
-    out.meta = merged_meta(&all);
+    out.meta = merged_meta(&all.iter().map(|profile| &profile.meta).collect::<Vec<_>>());
     out.validate()?;
     Ok(out)
 }
 
-fn check_alike(first: &Profile, other: &Profile, number: usize) -> Result<(), MergeError> {
-    let facts = |profile: &Profile| {
-        let meta = &profile.meta;
+/// What samples mean, in words: each kind of fact, and what it is.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Settings([(&'static str, String); 3]);
+
+impl Settings {
+    pub(super) fn of(meta: &Meta, weights: &[Weight]) -> Settings {
         let pace = match (meta.period, meta.rate_hz) {
             (Some(period), _) => format!("one sample in {period}"),
             (None, Some(rate)) => format!("{rate} Hz"),
             (None, None) => "unknown".to_owned(),
         };
-        let weights = profile.weights.iter();
+        let weights = weights.iter();
         let weights: Vec<String> = weights
             .map(|row| format!("{} ({:?})", row.name, row.unit))
             .collect();
-        [
+        Settings([
             ("event", format!("`{}`", meta.event)),
             ("period or rate", pace),
             ("weights", format!("[{}]", weights.join(", "))),
-        ]
-    };
-    for ((what, first), (_, other)) in facts(first).into_iter().zip(facts(other)) {
-        if first != other {
-            return Err(MergeError::Unlike {
+        ])
+    }
+
+    /// Whether samples of profile `number` add up with those of the first, whose settings these are.
+    pub(super) fn check(&self, other: &Settings, number: usize) -> Result<(), MergeError> {
+        let mut both = self.0.iter().zip(&other.0);
+        match both.find(|(first, other)| first != other) {
+            None => Ok(()),
+            Some(((what, first), (_, other))) => Err(MergeError::Unlike {
                 number,
                 what,
-                first,
-                other,
-            });
+                first: first.clone(),
+                other: other.clone(),
+            }),
         }
     }
-    Ok(())
 }
 
 /// What is known of a location, by new rows; equal ones are one.
@@ -325,7 +332,7 @@ impl Merger {
 }
 
 /// The sums of those counters that every profile has, in the first one's order.
-fn merged_counters(all: &[Profile]) -> Vec<Counter> {
+fn merged_counters(all: &[&Meta]) -> Vec<Counter> {
     let sum = |first: &Counter| {
         let same = |meta: &Meta| {
             let mut all = meta.counters.iter();
@@ -340,20 +347,18 @@ fn merged_counters(all: &[Profile]) -> Vec<Counter> {
             })
         };
         let mut rest = all[1..].iter();
-        rest.try_fold(first.clone(), |total, profile| {
-            add(total, same(&profile.meta)?)
-        })
+        rest.try_fold(first.clone(), |total, meta| add(total, same(meta)?))
     };
-    all[0].meta.counters.iter().filter_map(sum).collect()
+    all[0].counters.iter().filter_map(sum).collect()
 }
 
 /// Counts are added, what differs is said, what only one knows is not claimed of all.
-fn merged_meta(all: &[Profile]) -> Meta {
-    let metas = || all.iter().map(|profile| &profile.meta);
+pub(super) fn merged_meta(all: &[&Meta]) -> Meta {
+    let metas = || all.iter().copied();
     let sum = |fact: &dyn Fn(&Meta) -> Option<u64>| {
         metas().try_fold(0u64, |sum, meta| sum.checked_add(fact(meta)?))
     };
-    let mut meta = all[0].meta.clone();
+    let mut meta = all[0].clone();
     meta.started_unix_ns = metas().filter_map(|meta| meta.started_unix_ns).min();
     meta.duration_ns = sum(&|meta| Some(meta.duration_ns)).unwrap_or(u64::MAX);
     meta.cpu_time_ns = sum(&|meta| meta.cpu_time_ns);
@@ -365,8 +370,7 @@ fn merged_meta(all: &[Profile]) -> Meta {
     meta.lost.samples = total(&|meta| meta.lost.samples);
     meta.lost.records = total(&|meta| meta.lost.records);
     meta.lost.throttled = total(&|meta| meta.lost.throttled);
-    let different =
-        |fact: &dyn Fn(&Meta, &Meta) -> bool| metas().any(|meta| !fact(&all[0].meta, meta));
+    let different = |fact: &dyn Fn(&Meta, &Meta) -> bool| metas().any(|meta| !fact(all[0], meta));
     if different(&|a, b| a.exit == b.exit) {
         meta.exit = None;
     }

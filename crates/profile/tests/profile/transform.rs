@@ -241,6 +241,31 @@ fn unlike_profiles_do_not_merge() {
     assert!(weights.contains("samples (Count)") && weights.contains("samples (Bytes)"));
 }
 
+/// Recordings that are put together while they are made are what merging them would be.
+#[test]
+fn a_series_is_what_merging_makes() {
+    let sent = |profile: &Profile| {
+        let mut out = Profile::default();
+        profile.send_to(&mut out).unwrap();
+        out
+    };
+    let (first, mut second) = (sent(&example()), sent(&example()));
+    second
+        .locations
+        .push(Location::unresolved(None, 0x99, AddressKind::Ip));
+    second.meta.notes.push("another".to_owned());
+    let mut out = Profile::default();
+    let mut series = Series::new(&mut out);
+    for profile in [&first, &second, &first] {
+        profile.send_to(&mut series).unwrap();
+    }
+    let mut unlike = first.clone();
+    unlike.meta.event = "cycles".to_owned();
+    let refused = unlike.send_to(&mut series).unwrap_err();
+    assert!(refused.to_string().contains("profile 4"), "{refused}");
+    assert_eq!(out, merge(vec![first.clone(), second, first]).unwrap());
+}
+
 #[test]
 fn merged_code_is_one_row() {
     let out = merge(vec![example(), example()]).unwrap();

@@ -2,7 +2,8 @@
 //! sample says through which callers it was reached.
 
 use hotproof_profile::{Profile, StackEnd};
-use hotproof_profiler::{Recording, StackMode, Tail};
+use hotproof_profiler::{Progress, Recording, StackMode, Tail};
+use rustix::process::{Pid, Signal};
 
 use super::*;
 
@@ -47,13 +48,15 @@ impl Sampled {
 
 fn c_program(name: &'static str) -> impl Fn(&TempDir) -> PathBuf {
     move |folder| {
-        let flags = ["-O2", "-fomit-frame-pointer", "-fno-optimize-sibling-calls"];
-        build(
-            folder,
-            "gcc",
-            &[&flags[..], &["-fno-inline", "-pthread"]].concat(),
-            name,
-        )
+        let flags = [
+            "-O2",
+            "-fomit-frame-pointer",
+            "-fno-optimize-sibling-calls",
+            "-fno-inline",
+            "-fno-stack-clash-protection",
+            "-pthread",
+        ];
+        build(folder, "gcc", &flags, name)
     }
 }
 
@@ -275,4 +278,93 @@ fn deep_futures_have_one_frame_each() {
         "{:?}",
         deep.recording
     );
+}
+
+/// A program that stops itself, let go on each time when all that it did before was read: so it is
+/// known what stood on its stack at that moment, however long that took.
+fn sampled_between_stops(words: &[&str]) -> Sampled {
+    let folder = TempDir::new().unwrap();
+    let program = c_program("changing.c")(&folder);
+    let started = Started::new(Command::new(&program).args(words));
+    let pid = started.0.id();
+    let stands = || matches!(state(pid), None | Some('T' | 'Z' | 'X'));
+    let until_it_stands = || {
+        while !stands() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    };
+    until_it_stands();
+    let mut wanted = Attach::new([pid]);
+    wanted.stacks = STITCHING;
+    let mut profile = Profile::default();
+    // It is called by the recorder itself, which reads nothing until it returns, and several times
+    // before it calls again.
+    let mut go_on = |_: &Progress| {
+        let signalled = Pid::from_raw(pid.cast_signed()).unwrap();
+        let _ = rustix::process::kill_process(signalled, Signal::CONT);
+        until_it_stands();
+    };
+    let recording = Recorder::new().attach(&wanted, &mut profile, &mut go_on);
+    profile.validate().unwrap();
+    Sampled {
+        names: Names::of(&program),
+        recording: recording.unwrap(),
+        profile,
+    }
+}
+
+/// Copies of the stack end within a frame with pages that were never touched, and its callers are read
+/// later. While that frame lasts they are right, on every stack.
+#[test]
+fn callers_beyond_untouched_pages_are_right_while_the_frame_lasts() {
+    if !sampling_works() {
+        return;
+    }
+    let rooms = sampled_between_stops(&["rooms", "6", "lasts"]);
+    let mut by_host = [0; 2];
+    for row in 0..rooms.profile.samples.len() {
+        let Some((host, stack)) = at_work(&rooms, row) else {
+            continue;
+        };
+        let names = [&format!("spin_{host}"), "roomy", &format!("host_{host}")];
+        assert_eq!(stack[..3], names, "{stack:?}");
+        assert_eq!((stack[3], stack[4]), ("rooms", "main"), "{stack:?}");
+        assert_eq!(rooms.profile.samples.end[row], StackEnd::Stitched);
+        by_host[host] += 1;
+    }
+    assert!(by_host.iter().all(|&count| count > 30), "{by_host:?}");
+}
+
+/// When it has gone and another caller's stands in its place, that caller is named, which nothing can
+/// tell: so such stacks are marked, what they have of the copy is right, and nothing else of them is
+/// left for those who have to be certain.
+#[test]
+fn callers_beyond_untouched_pages_are_never_certain() {
+    if !sampling_works() {
+        return;
+    }
+    let rooms = sampled_between_stops(&["rooms", "6", "goes"]);
+    let certain = rooms.profile.without_stitched_callers();
+    let (mut wrong, mut seen) = (0, 0);
+    for row in 0..rooms.profile.samples.len() {
+        let Some((host, stack)) = at_work(&rooms, row) else {
+            continue;
+        };
+        assert_eq!(stack[..2], [&format!("spin_{host}"), "roomy"], "{stack:?}");
+        assert_ne!(rooms.profile.samples.end[row], StackEnd::Complete);
+        wrong += usize::from(has(&stack, &format!("host_{}", 1 - host)));
+        seen += 1;
+        assert!(!has(&rooms.names.stack(&certain, row), "host_"));
+    }
+    println!("{wrong} of {seen} name the other host");
+    assert!(seen > 60, "{seen}");
+}
+
+/// The stack of a sample that was taken in `spin_N`, from there on, and N.
+fn at_work(rooms: &Sampled, row: usize) -> Option<(usize, Vec<&str>)> {
+    let stack = rooms.names.stack(&rooms.profile, row);
+    // The kernel's own frames have no names here.
+    let stack: Vec<&str> = stack.into_iter().skip_while(|&name| name == "?").collect();
+    let host = stack.first()?.strip_prefix("spin_")?.parse().unwrap();
+    Some((host, stack))
 }

@@ -6,10 +6,17 @@
  * `changing parser N`: a recursive descent parser of N texts. `spin_N` is called at a depth of which
  *     the remainder by 8 is N, counted in frames of `factor`.
  * `changing tree N`: N walks down a tree of 24 levels with frames of 5 KiB, left or right.
- *     `spin_N`: the first three steps below the root were the bits of N, the first of them highest. */
+ *     `spin_N`: the first three steps below the root were the bits of N, the first of them highest.
+ * `changing rooms N [lasts|goes]`: N times, `host_0` and `host_1` in turn call `roomy`, most of whose
+ *     frame nobody has touched, so that copies of the stack end within it. `spin_N` is called
+ *     through `host_N`. Then it stops itself: while that call of `roomy` lasts, or when it has gone
+ *     and the other host has called `roomy`. It stops before the first, too. */
+#define _GNU_SOURCE
+#include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 static volatile uint64_t sink;
 
@@ -130,6 +137,40 @@ static inline __attribute__((always_inline)) void down(int level, uint32_t path)
 __attribute__((noinline)) void left(int level, uint32_t path) { down(level, path); }
 __attribute__((noinline)) void right(int level, uint32_t path) { down(level, path); }
 
+enum then { GO_ON, STOP };
+
+__attribute__((noinline)) void roomy(int who, long n, enum then then) {
+    volatile char frame[48 << 10];
+    frame[0] = (char)who;
+    /* Whoever reads the pages of the middle, even from outside, touches them: they are given back. */
+    uintptr_t middle = ((uintptr_t)frame + (8 << 10)) & ~(uintptr_t)4095;
+    madvise((void *)middle, 32 << 10, MADV_DONTNEED);
+    spins[who](n);
+    if (then == STOP) raise(SIGSTOP);
+    sink += (uint64_t)frame[0];
+}
+
+__attribute__((noinline)) void host_0(long n, enum then then) {
+    roomy(0, n, then);
+    sink++;
+}
+
+__attribute__((noinline)) void host_1(long n, enum then then) {
+    roomy(1, n, then);
+    sink++;
+}
+
+static void (*const hosts[])(long, enum then) = {host_0, host_1};
+
+static void rooms(long rounds, const char *what) {
+    int lasts = !strcmp(what, "lasts"), goes = !strcmp(what, "goes");
+    hosts[0](1, lasts || goes ? STOP : GO_ON);
+    for (long i = 0; i < rounds; i++) {
+        hosts[i % 2](20000000, lasts ? STOP : GO_ON);
+        if (goes) hosts[(i + 1) % 2](1, STOP);
+    }
+}
+
 int main(int argc, char **argv) {
     long rounds = argc > 2 ? atol(argv[2]) : 1000;
     const char *what = argc > 1 ? argv[1] : "";
@@ -151,6 +192,8 @@ int main(int argc, char **argv) {
             seed = seed * 1664525u + 1013904223u;
             down(0, seed >> 8);
         }
+    } else if (!strcmp(what, "rooms")) {
+        rooms(rounds, argc > 3 ? argv[3] : "");
     } else {
         return 2;
     }
