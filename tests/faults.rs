@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use crate::place::Place;
 use crate::run::{
-    self, SPIN, alone, commit, compile, finish, git, hotproof, nothing_is_left, perf_opens, skip,
+    self, SPIN, alone, command, commit, compile, finish, git, hotproof, nothing_is_left,
+    perf_opens, skip,
 };
 
 /// A repository with two commits of a C program, the folder it lies in, and what builds it.
@@ -472,6 +473,18 @@ fn a_device_is_written_to_and_never_replaced() {
         return;
     }
     ran.ends_with(1).says(&["full", "No space left"]);
+    // What it was recorded into meanwhile is not left; the profile is, since it cannot be made again.
+    if perf_opens("recording into devices") {
+        let temporary = tempfile::tempdir().unwrap();
+        let mut record = command(here, &["record", "-o", "full", "--", "true"]);
+        finish(record.env("TMPDIR", temporary.path()))
+            .ends_with(1)
+            .says(&["full", "No space left", "it is kept as"]);
+        let left = fs::read_dir(temporary.path()).unwrap();
+        let left: Vec<_> = left.map(|entry| entry.unwrap().path()).collect();
+        assert_eq!(left.len(), 1, "{left:?}");
+        hotproof(here, &["report", left[0].to_str().unwrap()]).ends_with(0);
+    }
 }
 
 #[test]

@@ -72,6 +72,35 @@ fn repeated_runs_are_one_profile() {
     assert_eq!(ran.says(&["run 1 of 5", "status 3"]).stdout, "done\n");
 }
 
+/// Runs that have ended are on disk, whatever becomes of the next: its program cannot be run, or kills
+/// the recorder.
+#[test]
+fn earlier_runs_outlive_a_later_one() {
+    if !perf_opens("repeated runs") {
+        return;
+    }
+    let _machine = alone();
+    for (next, status, told, of_part) in [
+        ("touch ran", 137, "", "not finished"),
+        ("rm step", 21, "profile.hotproof.part", ""),
+    ] {
+        let folder = with_spin();
+        let here = folder.path();
+        let kills = "test -e ran && { kill -9 $PPID; exec sleep 30; }";
+        let script = format!("#!/bin/sh\n{kills}\n{next}\nexec ./spin 200\n");
+        fs::write(here.join("step"), script).unwrap();
+        let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        fs::set_permissions(here.join("step"), executable).unwrap();
+        hotproof(here, &["record", "--repeat", "3", "--", "./step"])
+            .ends_with(status)
+            .says(&[told]);
+        let part = ["report", "profile.hotproof.part", "--json"];
+        let ran = hotproof(here, &part).ends_with(0).says(&[of_part]);
+        let first: Value = serde_json::from_str(&ran.stdout).unwrap();
+        assert!(own_share(&first, "hot") > 80.0, "{next}: {first}");
+    }
+}
+
 /// The whole system for as long as a command runs, whose status is told.
 #[test]
 fn everything_is_recorded_while_a_command_runs() {

@@ -5,9 +5,10 @@
 //! they are needed; tasks that are started meanwhile inherit them all. Processes and mappings are
 //! told by an event beside them that is never switched, so that no such record is missed or doubled.
 //!
-//! Copies are large at first, so that a recording does not begin with cut stacks. When some samples
+//! Copies are large at first, so that a recording does not begin with cut stacks. When the last samples
 //! have shown that less is enough they become smaller, once; when stacks come back cut they grow
-//! again, step by step. Larger copies than at first need larger rings, which are mapped only then. At a
+//! again, step by step. How many samples are looked at doubles each time, because a program begins
+//! with the loader, whose stacks are deep, and what was needed for long is needed again. Larger copies than at first need larger rings, which are mapped only then. At a
 //! switch each event loses the part of a period that it has counted, and nothing else: what lies in
 //! the old rings is read.
 
@@ -26,8 +27,8 @@ pub(crate) const FAST_HZ: u64 = 4_000;
 const FAST_BYTES: [u32; 2] = [2_048, 16_384];
 /// Copies that are smaller than this are cut now and then.
 const LARGE_BYTES: u32 = 32_768;
-/// After so many samples it is seen how much they needed.
-const SAMPLES_BEFORE_SMALLER: u64 = 100;
+/// After so many samples it is seen for the first time how much they needed.
+pub(crate) const FIRST_LOOK: u64 = 100;
 
 /// So many stacks at least are cut before small copies grow.
 const FEWEST_CUT_OF_SMALL: u64 = 6;
@@ -75,6 +76,8 @@ pub(crate) struct Growth {
     pub(crate) stage: Stage,
     /// Sizes that were copied, in the order of time.
     pub(crate) history: Vec<u32>,
+    /// After so many samples it is seen how much the last ones needed.
+    pub(crate) next_look: u64,
 }
 
 /// Events with copies of one size.
@@ -125,16 +128,18 @@ impl Growth {
         cut.bytes >= self.stack_bytes() && enough
     }
 
-    /// The step with the smallest copies that are enough, when so many samples have needed so many bytes
-    /// at most and it is not settled yet. Half as much again is left for others.
-    pub(crate) fn settles_at(&self, samples: u64, needed_bytes: u64) -> Option<usize> {
-        if self.stage != Stage::First || samples < SAMPLES_BEFORE_SMALLER {
+    /// The step with the smallest copies that were enough since the last look, when it is time for one:
+    /// there were so many samples in all, and those since then have needed so many bytes at most,
+    /// which begins anew. Half as much again is left for others.
+    pub(crate) fn settles_at(&mut self, samples: u64, needed_bytes: &mut u64) -> Option<usize> {
+        if self.stage != Stage::First || samples < self.next_look {
             return None;
         }
-        let room = needed_bytes.saturating_add(needed_bytes / 2);
+        self.next_look = samples * 2;
+        let needed = std::mem::take(needed_bytes);
+        let room = needed.saturating_add(needed / 2);
         let enough = |step: &Step| u64::from(step.stack_bytes) >= room;
-        let smallest = self.steps[..self.at].iter().position(enough);
-        Some(smallest.unwrap_or(self.at))
+        self.steps[..self.at].iter().position(enough)
     }
 
     /// Turns the first copies on.
@@ -203,52 +208,69 @@ mod tests {
         assert_eq!(stack_sizes(997, 21_840), (vec![8_192, 21_840], 1));
     }
 
-    /// After some samples copies are made as small as they may be, and only once.
-    #[test]
-    fn copies_settle_at_what_is_needed() {
+    fn growth(sizes: &[u32]) -> Growth {
         let step = |&stack_bytes: &u32| Step {
             stack_bytes,
             events: Vec::new(),
         };
-        let mut growth = Growth {
-            steps: USUAL_BYTES.iter().chain(&[65_528]).map(step).collect(),
-            at: 2,
+        Growth {
+            steps: sizes.iter().map(step).collect(),
+            at: sizes.len() - 1,
             stage: Stage::First,
-            history: vec![65_528],
-        };
-        assert_eq!(growth.settles_at(99, 1_000), None);
-        for (needed, expected) in [
-            (0, 0),
-            (5_461, 0),
-            (5_463, 1),
-            (21_845, 1),
-            (21_846, 2),
-            (u64::MAX, 2),
-        ] {
-            assert_eq!(growth.settles_at(100, needed), Some(expected), "{needed}");
+            history: sizes.last().copied().into_iter().collect(),
+            next_look: FIRST_LOOK,
         }
+    }
+
+    /// Copies are made as small as the last samples permit, and only once.
+    #[test]
+    fn copies_settle_at_what_is_needed() {
+        let sizes = [USUAL_BYTES[0], USUAL_BYTES[1], 65_528];
+        assert_eq!(growth(&sizes).settles_at(99, &mut 1_000), None);
+        for (mut needed, expected) in [
+            (0, Some(0)),
+            (5_461, Some(0)),
+            (5_463, Some(1)),
+            (21_845, Some(1)),
+            (21_846, None),
+            (u64::MAX, None),
+        ] {
+            let settles = growth(&sizes).settles_at(100, &mut needed);
+            assert_eq!((settles, needed), (expected, 0));
+        }
+        let mut growth = growth(&sizes);
         growth.switch(0).unwrap();
         assert_eq!(
             (growth.stack_bytes(), growth.history.as_slice()),
             (8_192, &[65_528, 8_192][..])
         );
         growth.stage = Stage::Settled;
-        assert_eq!(growth.settles_at(1_000, 10), None);
+        assert_eq!(growth.settles_at(1_000, &mut 10), None);
+    }
+
+    /// What the loader needs in the first samples does not count for ever: there is another look after
+    /// as many samples again, at what these needed.
+    #[test]
+    fn deep_stacks_at_the_start_are_forgotten() {
+        let mut growth = growth(&[2_048, 16_384]);
+        let mut looks = Vec::new();
+        let mut needed = 9_000;
+        for samples in 1..1_000 {
+            needed = needed.max(if samples <= 250 { 9_000 } else { 500 });
+            let settles = growth.settles_at(samples, &mut needed);
+            if needed == 0 {
+                looks.push((samples, settles));
+            }
+        }
+        let expected = [(100, None), (200, None), (400, None), (800, Some(0))];
+        assert_eq!(looks, expected);
     }
 
     /// Small copies grow when one stack in a thousand is cut at their size, large ones at once; what
     /// was cut at an earlier size says nothing.
     #[test]
     fn copies_grow_when_it_is_worth_it() {
-        let growth = |stack_bytes| Growth {
-            steps: vec![Step {
-                stack_bytes,
-                events: Vec::new(),
-            }],
-            at: 0,
-            stage: Stage::Settled,
-            history: Vec::new(),
-        };
+        let growth = |stack_bytes| growth(&[stack_bytes]);
         let cut = |bytes: &[u32]| {
             let mut cut = Cut::default();
             bytes.iter().for_each(|&bytes| cut.note(bytes));

@@ -88,7 +88,7 @@ pub(crate) struct Observer<'k> {
     pub(crate) stitched_samples: u64,
     /// The largest copies that stacks went on beyond.
     pub(crate) cut: Cut,
-    /// The largest copy that a whole stack needed.
+    /// The largest copy that a stack needed since it was last looked at.
     pub(crate) needed_bytes: u64,
     /// Sum of the samples' periods.
     pub(crate) period_sum: u64,

@@ -9,7 +9,7 @@ use crate::cgroup::TargetGroup;
 use crate::decode::Names;
 use crate::event_name::EventName;
 use crate::events::{self, EventKind, EventPlan, Permitted, Role, Scope, Tells};
-use crate::growth::{FAST_HZ, Growth, Stage, Step, stack_sizes};
+use crate::growth::{FAST_HZ, FIRST_LOOK, Growth, Stage, Step, stack_sizes};
 use crate::launch::HeldChild;
 use crate::machine;
 use crate::recording::{Refusal, Rung, Sampled};
@@ -189,13 +189,14 @@ impl EventOpener {
             at,
             stage: Stage::First,
             history: vec![plan.stack_bytes],
+            next_look: FIRST_LOOK,
         });
         watch.events = tracking.into_iter().map(|(_, event)| event).collect();
         Ok(())
     }
 
     /// Goes over to smaller copies of the stack where they are enough.
-    pub(crate) fn settle(&mut self, watch: &mut Watch, samples: u64, needed_bytes: u64) {
+    pub(crate) fn settle(&mut self, watch: &mut Watch, samples: u64, needed_bytes: &mut u64) {
         let Some(growth) = &mut watch.growth else {
             return;
         };

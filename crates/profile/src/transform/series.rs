@@ -141,6 +141,8 @@ impl Sink for Series<'_> {
     fn meta(&mut self, meta: Meta) -> Result<(), SinkError> {
         let all = self.all_with(&meta);
         self.ended.push(meta);
-        self.into.meta(all)
+        self.into.meta(all)?;
+        // Whatever becomes of the next, this one is safe.
+        self.into.secure()
     }
 }

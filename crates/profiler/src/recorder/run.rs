@@ -147,7 +147,7 @@ impl Run {
                     .map_err(|error: SinkError| RecordError::Sink(error))?;
                 reading.opener.rings.release(&batch);
                 if !ended {
-                    let needed = observer.needed_bytes;
+                    let needed = &mut observer.needed_bytes;
                     let opener = &mut reading.opener;
                     opener.settle(&mut self.watch, observer.samples, needed);
                 }
