@@ -3,8 +3,8 @@
 
 Every tool runs on the same targets in alternation; a round begins with the target alone. Printed are,
 as medians over rounds: CPU time of target and recorder together as a ratio to the target alone, samples
-taken as a ratio to rate times the target's own CPU time, and the share of samples whose stack reaches
-the program's start. Needs gcc, g++ and rustc, and for the peers perf (as root) and samply; samply 0.13
+taken as a ratio to rate times the target's own CPU time; and of the last round the share of samples
+whose stack reaches the program's start, and how many the tool itself says are lost. Needs gcc, g++ and rustc, and for the peers perf (as root) and samply; samply 0.13
 starts only at kernel.perf_event_paranoid 1, which this script sets for its runs (as root) and restores.
 
 Usage: scripts/bench-record.py [--folder DIR] [--rounds N] [--rates 999,9999] [--targets tight,deep250,...]
@@ -39,6 +39,12 @@ __attribute__((noinline)) uint32_t mix(uint32_t x) { for (int i = 0; i < 64; i++
 static void *work(void *slot) { uint32_t x = 1; for (int i = 0; i < 500000; i++) x ^= mix(x + i); *(uint32_t *)slot = x; return 0; }
 int main(void) { pthread_t t[32]; for (int i = 0; i < 32; i++) pthread_create(&t[i], 0, work, &out[i]);
   for (int i = 0; i < 32; i++) pthread_join(t[i], 0); printf("%u\\n", out[0]); }
+"""
+CORES = DEEP.split("int main")[0] + """
+#include <pthread.h>
+static void *work(void *slot) { uint32_t x = 1; for (int i = 0; i < 8000; i++) x ^= down(DEPTH, x); *(uint32_t *)slot = x; return 0; }
+int main(void) { pthread_t t[2]; uint32_t out[2]; for (int i = 0; i < 2; i++) pthread_create(&t[i], 0, work, &out[i]);
+  for (int i = 0; i < 2; i++) pthread_join(t[i], 0); printf("%u\\n", out[0] ^ out[1]); }
 """
 CPP = """
 #include <algorithm>
@@ -79,6 +85,7 @@ def build(folder):
         "deep250": compiled("deep250", DEEP, "gcc", "-DDEPTH=250"),
         "deep2000": compiled("deep2000", DEEP, "gcc", "-DDEPTH=2000"),
         "threads32": compiled("threads32", THREADS),
+        "cores2": compiled("cores2", CORES, "gcc", "-DDEPTH=250"),
         "cpp": compiled("cpp", CPP, "g++"),
         "rustc": ["rustc", "-O", "-o", str(folder / "small"), str(crate)],
         "true": ["true"],
@@ -141,6 +148,17 @@ def caught(tool, path, hotproof):
     return samples, reached / whole if whole else None
 
 
+def lost(tool, path, hotproof):
+    """Samples that the tool itself says it lost; None where it does not say."""
+    if tool == "hotproof":
+        told = json.loads(subprocess.check_output([hotproof, "report", "--json", path], stderr=subprocess.DEVNULL))
+        return told["quality"]["lost_samples"]
+    if tool.startswith("perf"):
+        script = subprocess.run(["perf", "script", "--show-lost-events", "-F", "comm", "-i", path], capture_output=True, text=True)
+        return sum(map(int, re.findall(r"PERF_RECORD_LOST\S*.*?lost (\d+)", script.stdout)))
+    return None
+
+
 @contextlib.contextmanager
 def lowered():
     """perf_event_paranoid at 1 where we may set it, as it was afterwards."""
@@ -162,7 +180,7 @@ def main():
     parser.add_argument("--folder", type=pathlib.Path)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--rates", default="999,9999")
-    parser.add_argument("--targets", default="tight,deep250,deep2000,threads32,cpp,rustc")
+    parser.add_argument("--targets", default="tight,deep250,deep2000,threads32,cores2,cpp,rustc")
     asked = parser.parse_args()
     folder = asked.folder or pathlib.Path(tempfile.mkdtemp())
     folder.mkdir(parents=True, exist_ok=True)
@@ -176,8 +194,8 @@ def main():
             print(f"skipped: no {peer} on this machine", file=sys.stderr)
 
     with lowered():
-        print("| target | rate | tool | CPU of all, to the target alone | samples, to rate x CPU | stacks that reach the start |")
-        print("|---|---|---|---|---|---|")
+        print("| target | rate | tool | CPU of all, to the target alone | samples, to rate x CPU | stacks that reach the start | lost |")
+        print("|---|---|---|---|---|---|---|")
         for name in asked.targets.split(","):
             for hz in map(int, asked.rates.split(",")):
                 alone, ratios = [], {tool: [] for tool in tools}
@@ -194,12 +212,14 @@ def main():
                             last[tool] = path
                 for tool in tools:
                     if tool not in last:
-                        print(f"| {name} | {hz} | {tool} | it did not run | | |")
+                        print(f"| {name} | {hz} | {tool} | it did not run | | | |")
                         continue
                     samples, reached = caught(tool, last[tool], hotproof)
                     got = samples / (hz * statistics.median(alone))
                     shown = "not told" if reached is None else f"{100 * reached:.2f} %"
-                    print(f"| {name} ({statistics.median(alone):.2f} s) | {hz} | {tool} | {statistics.median(ratios[tool]):.3f} | {got:.3f} | {shown} |", flush=True)
+                    gone = lost(tool, last[tool], hotproof)
+                    gone = "not told" if gone is None else f"{gone}"
+                    print(f"| {name} ({statistics.median(alone):.2f} s) | {hz} | {tool} | {statistics.median(ratios[tool]):.3f} | {got:.3f} | {shown} | {gone} |", flush=True)
         nothing = [cost(targets["true"]) for _ in range(20)]
         for tool, (out, prefix) in tools.items():
             path = str(folder / out)
