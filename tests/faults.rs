@@ -404,7 +404,7 @@ fn a_full_disk_is_an_error_and_no_half_file() {
         .write(true)
         .open("/dev/full")
         .unwrap();
-    let mut export = run::command(here, &["export", "profile.hotproof", "-f", "folded"]);
+    let mut export = command(here, &["export", "profile.hotproof", "-f", "folded"]);
     let status = export.stdout(full).status().unwrap();
     assert_eq!(status.code(), Some(1));
 

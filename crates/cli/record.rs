@@ -100,7 +100,11 @@ fn all_runs(
             arguments.repeat
         ));
     }
-    match last {
+    let all = last.and_then(|recording| {
+        series.end().map_err(RecordError::Sink)?;
+        Ok(recording)
+    });
+    match all {
         Ok(recording) => Ok((recording, part.finish().map_err(|error| lost(&error))?)),
         Err(error) if number > 1 || is_late(&error) => Err(kept(part, cannot_record(&error))),
         Err(error) => Err(cannot_record(&error)),

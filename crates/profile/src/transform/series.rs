@@ -15,8 +15,8 @@ use crate::sink::{Sink, SinkError};
 /// Takes recordings one after the other and sends them on as a single one, which is what
 /// [`super::merge`] makes of profiles. Of what they hold it keeps code and stacks, and no samples.
 ///
-/// Whatever is sent on is a whole recording after each of them, and its beginning tells what came
-/// before. A recording that does not add up with the first is refused when it begins.
+/// After each of them, what was sent on is safe, and a recording that is not finished; it is when the
+/// series ends. A recording that does not add up with the first is refused when it begins.
 pub struct Series<'s> {
     into: &'s mut dyn Sink,
     weights: Vec<Weight>,
@@ -41,12 +41,24 @@ impl<'s> Series<'s> {
         }
     }
 
-    /// What is known of all recordings up to this one.
-    fn all_with(&self, meta: &Meta) -> Meta {
-        let metas: Vec<&Meta> = self.ended.iter().chain([meta]).collect();
+    /// There are no more. A series of none tells nothing.
+    ///
+    /// # Errors
+    /// Those of the sink.
+    pub fn end(self) -> Result<(), SinkError> {
+        match self.all(None) {
+            Some(meta) => self.into.meta(meta),
+            None => Ok(()),
+        }
+    }
+
+    /// What is known of all recordings that have ended, and of one more.
+    fn all(&self, more: Option<&Meta>) -> Option<Meta> {
+        let metas: Vec<&Meta> = self.ended.iter().chain(more).collect();
         match metas[..] {
-            [only] => only.clone(),
-            _ => merged_meta(&metas),
+            [] => None,
+            [only] => Some(only.clone()),
+            _ => Some(merged_meta(&metas)),
         }
     }
 }
@@ -131,7 +143,8 @@ impl Sink for Series<'_> {
             Some(first) => first.check(&settings, self.ended.len() + 1)?,
             None => self.settings = Some(settings),
         }
-        self.into.begun(&self.all_with(meta))
+        let all = self.all(Some(meta));
+        all.map_or(Ok(()), |all| self.into.begun(&all))
     }
 
     fn secure(&mut self) -> Result<(), SinkError> {
@@ -139,10 +152,9 @@ impl Sink for Series<'_> {
     }
 
     fn meta(&mut self, meta: Meta) -> Result<(), SinkError> {
-        let all = self.all_with(&meta);
         self.ended.push(meta);
-        self.into.meta(all)?;
-        // Whatever becomes of the next, this one is safe.
+        let all = self.all(None);
+        all.map_or(Ok(()), |all| self.into.begun(&all))?;
         self.into.secure()
     }
 }

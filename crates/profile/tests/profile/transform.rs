@@ -263,6 +263,7 @@ fn a_series_is_what_merging_makes() {
     unlike.meta.event = "cycles".to_owned();
     let refused = unlike.send_to(&mut series).unwrap_err();
     assert!(refused.to_string().contains("profile 4"), "{refused}");
+    series.end().unwrap();
     assert_eq!(out, merge(vec![first.clone(), second, first]).unwrap());
 }
 
