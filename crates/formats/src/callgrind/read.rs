@@ -334,7 +334,9 @@ impl Reader {
         let mut words = target.split_whitespace();
         let target = self.position(&mut words).unwrap_or_default();
         let object = called.object.or(self.object);
-        let callee = self.function_of(object, called.file.or(self.file), name)?;
+        // A call that names no file is into the file of the lines around it, not of the function.
+        let file = called.file.or(self.line_file).or(self.file);
+        let callee = self.function_of(object, file, name)?;
         self.calls = Some(Calls {
             count,
             callee,

@@ -145,6 +145,23 @@ fn=(3)
 totals: 166 3
 ";
 
+/// Valgrind names the file of a called function where it is another one than that of the lines
+/// around the call: what `main` has from a.h calls what stands in a.h.
+#[test]
+fn what_inlined_code_calls_lies_in_its_own_file() {
+    let text = "events: Ir\nfl=(1) a.c\nfn=(1) main\n5 10\nfi=(2) a.h\n7 5\ncfn=(2) grow\ncalls=1 3\n7 90\n\nfl=(2)\nfn=(2)\n3 90\n";
+    let p = read(text).profile;
+    let functions = p.functions.iter().map(|(_, row)| {
+        let file = row.file.map(|file| p.strings[file].to_owned());
+        (p.strings[row.name].to_owned(), file.unwrap_or_default())
+    });
+    let expected = [("main", "a.c"), ("grow", "a.h")];
+    let expected = expected.map(|(name, file)| (name.to_owned(), file.to_owned()));
+    assert_eq!(functions.collect::<Vec<_>>(), expected);
+    let rows = canonical::totals_by_name(&p, 0);
+    assert_eq!((rows["main"], rows["grow"]), ((15, 105), (90, 90)));
+}
+
 #[test]
 fn valgrinds_compressions_are_understood() {
     let Imported {
