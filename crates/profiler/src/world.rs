@@ -122,6 +122,10 @@ impl World {
             thread.name = name;
             sink.thread_named(thread.row, name)?;
         } else {
+            if task.tid == task.pid && !self.processes.contains_key(&task.pid) {
+                // Nobody saw it begin: its main thread's name is all that is known of it.
+                self.start_process(task, name, Rc::new(AddressSpace::empty()), sink)?;
+            }
             self.start_thread(task, name, sink)?;
         }
         Ok(())

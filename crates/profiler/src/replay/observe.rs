@@ -6,11 +6,11 @@ use hotproof_profile::{
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::alike::{Alike, AlikeChains, Place, Placer};
-use super::attr::Attr;
+use super::attr::{Attr, sample_type};
 use super::chains::{Chains, Fingerprint, Step, StepKind, Thread};
 use super::header::{BuildId, RecordHeader};
 use super::placed::{Gaps, Placed, PlacedMaps};
-use super::record::{self, Record};
+use super::record::{self, NOBODY, Record};
 use super::sample::{self, RawSample};
 use super::{Counted, ReplayError, SampleRows};
 use crate::batch::StackBytes;
@@ -220,6 +220,8 @@ impl<'a> Observer<'a> {
         let task = |pid, tid| Task { pid, tid, time_ns };
         let sink = &mut self.profile;
         match record {
+            // It ran before the recording, and its name comes next.
+            Record::Fork { parent_pid, .. } if parent_pid == NOBODY => Ok(()),
             Record::Fork {
                 pid,
                 tid,
@@ -336,7 +338,10 @@ impl<'a> Observer<'a> {
             tid: sample.tid,
             time_ns,
         };
-        if sample.pid == 0 && self.world.threads_seen == 0 {
+        if attr.sample_type & sample_type::TID != 0
+            && (sample.pid, sample.tid) == (0, 0)
+            && self.world.find_thread(0).is_none()
+        {
             self.name_idle_task(task)?;
         }
         let owner = self.world.owner(task, &self.binaries, &mut self.profile)?;

@@ -35,7 +35,7 @@ const MODES_OF_GUESTS: [u16; 2] = [4, 5];
 /// Mapped for execution (`PROT_EXEC`).
 const PROT_EXEC: u32 = 4;
 /// The parent whose mappings a task has that perf made up: the idle task, which has none.
-const NOBODY: u32 = 0;
+pub(super) const NOBODY: u32 = 0;
 
 /// What a record says.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -82,6 +82,38 @@ fn family() -> Recording {
     r
 }
 
+/// A recording of the whole machine begins with what ran before it; no record names the idle task.
+#[test]
+fn processes_that_ran_before_have_their_own_names() {
+    let mut r = Recording::default();
+    r.found(1, 0, "init")
+        .found(10, 1, "server")
+        .fork(20, 11, 10)
+        .sample(30, 1, 1, &[USER_MARKER, 0x40_0010])
+        .sample(31, 1, 10, &[USER_MARKER, 0x40_0010])
+        .sample(32, 1, 11, &[USER_MARKER, 0x40_0010])
+        .sample(33, 1, 0, &[KERNEL_MARKER, 0xffff_ffff_8100_0000])
+        .sample(34, 1, 12, &[USER_MARKER, 0x40_0010])
+        .round();
+    let profile = read(&r.bytes(Form::File)).profile;
+    let named = |row: usize| {
+        let thread = &profile.threads[profile.samples.thread[row]];
+        let process = &profile.processes[thread.process];
+        let name = |id| profile.strings[id].to_owned();
+        (process.pid, name(process.name), name(thread.name))
+    };
+    let expected = [
+        (1, "init", "init"),
+        (10, "server", "server"),
+        (11, "server", "server"),
+        (0, "swapper", "swapper"),
+        (12, "pid 12", "pid 12"),
+    ];
+    let expected = expected.map(|(pid, process, thread)| (pid, process.into(), thread.into()));
+    let told: Vec<_> = (0..profile.samples.len()).map(named).collect();
+    assert_eq!(told, expected);
+}
+
 /// Behind the trait of all samplers a recording sends what reading it gives, and says what cannot be
 /// read.
 #[test]

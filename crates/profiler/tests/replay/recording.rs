@@ -92,6 +92,12 @@ impl Recording {
         self.other(7, 0, time_ns, body)
     }
 
+    /// A process that ran before the recording, as perf tells of it.
+    pub(crate) fn found(&mut self, id: u32, parent: u32, name: &str) -> &mut Self {
+        let body = words(&[pair(id, parent), pair(id, parent), 0]);
+        self.other(7, 1 << 13, 0, body).comm(0, id, name, false)
+    }
+
     pub(crate) fn mmap(&mut self, time_ns: u64, id: u32, start: u64, path: &str) -> &mut Self {
         let mut body = words(&[pair(id, id), start, 0x1000, 0, 0, 7, 0, pair(5, 2)]);
         body.extend(padded(path));
