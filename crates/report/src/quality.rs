@@ -126,7 +126,7 @@ impl Quality {
         }
         if self.lost_records > 0 {
             list.push(format!(
-                "{} of mappings and forks lost: some frames may be named wrongly or not at all",
+                "{} could not be read: samples may be missing, and frames named wrongly or not at all",
                 counted(self.lost_records, "record")
             ));
         }

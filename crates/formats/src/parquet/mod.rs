@@ -5,7 +5,7 @@
 //! | `time_ns` | `INT64` | when, on the profile's clock |
 //! | `process`, `thread` | text | their names |
 //! | `pid`, `tid` | `INT64` | their numbers |
-//! | `cpu` | `INT32`, may be null | the CPU that it was taken on |
+//! | `cpu` | `INT64`, may be null | the CPU that it was taken on |
 //! | `stack_end` | text | `complete`, `truncated`, `failed`, `unknown`, `stitched` |
 //! | one for each weight | `INT64` | `samples`, `cpu_ns`: the name, with the unit where it counts no things; a name that is taken already gets a number (`samples_2`) |
 //! | `function`, `file`, `line`, `image` | text, text, `INT64`, text; all but `function` may be null | of the leaf: whose self weight it is |

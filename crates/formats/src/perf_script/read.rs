@@ -131,7 +131,7 @@ impl<'a> Reader<'a> {
                 .next()
                 .and_then(|count| count.parse().ok());
             let lost = &mut self.builder.profile.meta.lost;
-            lost.records = lost.records.saturating_add(count.unwrap_or(1));
+            lost.samples = lost.samples.saturating_add(count.unwrap_or(1));
             return;
         }
         if head.event.starts_with("PERF_RECORD_") {

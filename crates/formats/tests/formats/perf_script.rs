@@ -126,7 +126,7 @@ fn other_forms() {
     }
     let text = cases[3].0;
     let imported = read(text);
-    assert_eq!(imported.profile.meta.lost.records, 12);
+    assert_eq!(imported.profile.meta.lost.samples, 12);
     assert!(
         imported
             .dropped

@@ -178,8 +178,12 @@ fn confirmation(
 /// are callers. Formats that do not tell are taken at their word, as everywhere.
 fn cut_share(runs: &[&Profile], samples: u64) -> f64 {
     let is_cut = |end: &&StackEnd| matches!(end, StackEnd::Truncated | StackEnd::Failed);
-    let cut = |run: &&Profile| run.samples.end.iter().filter(is_cut).count();
-    runs.iter().map(cut).sum::<usize>() as f64 / samples.max(1) as f64
+    let cut = |run: &&Profile| {
+        let ends = run.samples.end.iter().enumerate();
+        let cut = ends.filter(|(_, end)| is_cut(end)).map(|(row, _)| row);
+        cut.map(run.row_samples()).fold(0, u64::saturating_add)
+    };
+    runs.iter().map(cut).fold(0, u64::saturating_add) as f64 / samples.max(1) as f64
 }
 
 fn decide(total: &Estimate, cut: f64, samples: u64, floor: f64) -> Decision {

@@ -128,6 +128,18 @@ fn cut_stacks_never_make_a_no() {
     assert_eq!(with(4_000, StackEnd::Unknown).decision, Decision::No);
 }
 
+/// A folded line stands for as many samples as it says.
+#[test]
+fn cut_stacks_count_as_the_samples_that_they_stand_for() {
+    let asked = |cut: &str| {
+        let text = format!("main;number 2\nmain 5998\nmain;{cut}other 4000\n");
+        let read = hotproof_formats::import::read(text.as_bytes(), Default::default()).unwrap();
+        confirmed(&[&read.profile], "number").decision
+    };
+    assert_eq!(asked("[truncated];"), Decision::Undecided);
+    assert_eq!(asked(""), Decision::No);
+}
+
 #[test]
 fn more_samples_decide_either_way() {
     let with = |hits: u64, all: u64| {
