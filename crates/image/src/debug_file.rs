@@ -137,7 +137,7 @@ impl DebugPlaces {
         let candidates = self.by_shared_link(debug_file, &name, &build_id);
         let mut refused = None;
         for path in candidates.iter().filter(|path| path.is_file()) {
-            match open_with_id(path, Some(&build_id)) {
+            match open_with_id(path, Some(&build_id), true) {
                 Ok(file) => return Some(DebugSearch::Found(file)),
                 Err(reason) => {
                     let path = path.clone();
@@ -193,10 +193,7 @@ fn shared_link(debug_file: &ImageFile) -> Option<(String, Vec<u8>)> {
 
 /// Opens a candidate; the error says why it is refused.
 fn accept(image: &ImageFile, path: &Path, link: Option<&DebugLink>) -> Result<ImageFile, String> {
-    let file = open_with_id(path, image.build_id())?;
-    if link.is_none() && file.build_id().is_none() {
-        return Err("it has no build-id, expected the one that its path spells".to_owned());
-    }
+    let file = open_with_id(path, image.build_id(), link.is_none())?;
     if let Some(link) = link {
         let found = file.checksum();
         if found != link.crc {
@@ -209,9 +206,17 @@ fn accept(image: &ImageFile, path: &Path, link: Option<&DebugLink>) -> Result<Im
     Ok(file)
 }
 
-fn open_with_id(path: &Path, expected: Option<&[u8]>) -> Result<ImageFile, String> {
+/// Opens a file whose build-id is not another one; `is_needed` when it must have one.
+fn open_with_id(
+    path: &Path,
+    expected: Option<&[u8]>,
+    is_needed: bool,
+) -> Result<ImageFile, String> {
     let file = ImageFile::open(path).map_err(|error| error.to_string())?;
     match (file.build_id(), expected) {
+        (None, Some(expected)) if is_needed => {
+            Err(format!("it has no build-id, expected {}", hex(expected)))
+        }
         (Some(found), Some(expected)) if found != expected => Err(format!(
             "its build-id is {}, expected {}",
             hex(found),

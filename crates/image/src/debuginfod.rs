@@ -263,8 +263,11 @@ impl Debuginfod {
     /// An empty file says that no server had it, as in the client library.
     fn remember_miss(&self, kept: &Path) -> Result<(), DebuginfodError> {
         let folder = kept.parent().unwrap_or(&self.cache);
-        let written = std::fs::create_dir_all(folder).and_then(|()| std::fs::write(kept, []));
-        written.map_err(|source| DebuginfodError::Cache {
+        // Another process may have mapped what lies there by now, so it is not truncated.
+        let written = std::fs::create_dir_all(folder)
+            .and_then(|()| tempfile::NamedTempFile::new_in(folder))
+            .and_then(|file| Ok(file.persist(kept)?));
+        written.map(drop).map_err(|source| DebuginfodError::Cache {
             path: kept.to_owned(),
             source,
         })
