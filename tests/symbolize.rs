@@ -152,6 +152,13 @@ fn addresses_come_from_files_pipes_and_sections() {
     let by_section = finish(by_section.arg(format!("{:x}", first - text)));
     let plain = hotproof(folder, &["symbolize", "-e", "inlined", "-f", &addresses[0]]);
     assert_eq!(by_section.ends_with(0).stdout, plain.ends_with(0).stdout);
+    let words = ["-a", "-j", ".text", "-e", "inlined", "10"];
+    let ours = hotproof(folder, &[&["symbolize"][..], &words].concat()).ends_with(0);
+    let theirs = finish(Command::new("addr2line").args(words).current_dir(folder)).ends_with(0);
+    assert_eq!(
+        ours.stdout, theirs.stdout,
+        "an address is shown as it was asked"
+    );
 }
 
 #[test]

@@ -96,11 +96,14 @@ pub(crate) fn run(arguments: &Ab, voice: Voice) -> Outcome {
     let comparison = measured.map_err(|error| failure(&error))?;
     let conclusion = conclude(&comparison);
     // Outside of a checkout there is nothing that could be compared later.
-    let place = match git::top(&directory) {
-        Ok(top) => Some(log::append_ab(&top, &comparison, &conclusion)?),
-        Err(_) => None,
-    };
-    show(&comparison, &conclusion, arguments.json, place.as_deref())
+    let logged = git::top(&directory)
+        .ok()
+        .map(|top| log::append_ab(&top, &comparison, &conclusion))
+        .transpose();
+    // What was measured is shown also when it cannot be logged.
+    let place = logged.as_ref().ok().and_then(Option::as_deref);
+    let shown = show(&comparison, &conclusion, arguments.json, place)?;
+    logged.and(Ok(shown))
 }
 
 /// Two words are two commands; more are one command with a choice in braces.

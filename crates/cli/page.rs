@@ -103,6 +103,8 @@ impl Places {
     /// Writes everything; several workloads are sections of one page, and have folders of their own,
     /// also where one alone could be measured (`are_several`).
     pub(crate) fn write(self, all: &[Measured], are_several: bool) -> Result<(), Failure> {
+        // There may be no profiles; the page says so, too.
+        let page = self.page.map_or(Ok(()), |page| write_page(page, all));
         for measured in all {
             let Some(folder) = &self.folder else {
                 continue;
@@ -114,10 +116,7 @@ impl Places {
             };
             write_profiles(&folder, measured)?;
         }
-        match self.page {
-            Some(page) => write_page(page, all),
-            None => Ok(()),
-        }
+        page
     }
 }
 

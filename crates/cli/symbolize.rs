@@ -211,7 +211,11 @@ impl Lookup {
                 aliases: symbol.aliases.clone(),
             });
             Address {
-                address: address.wrapping_add(self.section_svma),
+                address: match names {
+                    // addr2line repeats what it was asked.
+                    Names::Binutils => *address,
+                    Names::Ours => address.wrapping_add(self.section_svma),
+                },
                 symbol,
                 frames: frames.map(|named| frame(&named, &mut readable)).collect(),
             }
