@@ -154,7 +154,8 @@ pub(crate) struct CompareOptions {
     /// The smallest change that matters
     #[arg(long, value_name = "PERCENT", default_value_t = 1.0, value_parser = positive_percent)]
     pub(crate) min_effect: f64,
-    /// Go on until the interval is this narrow, up and down
+    /// Go on until the interval is this narrow, up and down, or a quarter of the change; 0: never
+    /// narrow enough
     #[arg(long, value_name = "POINTS", default_value_t = 0.5, value_parser = percent)]
     pub(crate) precision: f64,
     /// Seed of the coin that orders each pair

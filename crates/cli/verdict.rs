@@ -115,6 +115,8 @@ fn options_of(earlier: Comparison, top: &Path, arguments: &Verdict) -> Result<Op
         rule: Rule {
             max_pairs: earlier.pairs.len() + arguments.pairs,
             precision_pairs: earlier.pairs.len() + arguments.pairs,
+            // Whoever asks for more pairs gets them.
+            precision: 0.0,
             ..rule
         },
         policy: Policy {

@@ -341,8 +341,8 @@ pub struct Rule {
     pub max_pairs: usize,
     /// At most so many pairs for the sake of precision: further ones are for what is undecided.
     pub precision_pairs: usize,
-    /// Half width of the interval to go on for, in fractions (0.005), at most a quarter of the
-    /// estimate.
+    /// Half width of the interval to go on for, in fractions (0.005), or a quarter of the
+    /// estimate where that is more; 0 goes on for as many pairs as there may be.
     pub precision: f64,
     /// Floor of the total share above which a function is hot, a fraction (0.01).
     pub hot_floor: f64,

@@ -293,8 +293,12 @@ impl<'k> Observer<'k> {
             tid: sample.tid,
             time_ns,
         };
+        let leaves = self.is_of_switches(sample);
+        if leaves && waits::is_gone(sample.tid) {
+            return Ok(());
+        }
         let owner = self.world.owner(task, &self.knowledge.binaries, sink)?;
-        if self.is_of_switches(sample) {
+        if leaves {
             return self.leaves(sample, &owner, sink);
         }
         let end = self.fill_chain(sample, &owner);

@@ -250,7 +250,8 @@ impl Sequence {
         let interval = self.interval();
         let half_width = (interval.high.exp() - interval.low.exp()) / 2.0;
         let change = interval.value.exp_m1().abs();
-        interval.is_bounded() && half_width <= self.rule.precision.max(0.25 * change)
+        let wanted = self.rule.precision;
+        wanted > 0.0 && interval.is_bounded() && half_width <= wanted.max(0.25 * change)
     }
 
     /// How many further pairs would decide, if the evidence goes on growing as it has; `None` when
@@ -395,6 +396,21 @@ mod tests {
             .map(|i| if i % 2 == 0 { 0.3 } else { -0.3 })
             .collect();
         assert_eq!(sequence(rule, &wild).step(), Step::Continue);
+    }
+
+    /// `--precision 0`, and whoever resumes for more pairs.
+    #[test]
+    fn no_interval_is_narrow_enough_for_a_precision_of_zero() {
+        let even: Vec<f64> = values(60).iter().map(|x| x * 0.1 + 0.5).collect();
+        let rule = |precision| Rule {
+            precision,
+            precision_pairs: 60,
+            ..Rule::default()
+        };
+        let precise = Step::Stop(StopReason::Precise);
+        assert_eq!(sequence(rule(0.001), &even[..40]).step(), precise);
+        assert_eq!(sequence(rule(0.0), &even[..40]).step(), Step::Continue);
+        assert_eq!(sequence(rule(0.0), &even).step(), precise);
     }
 
     #[test]

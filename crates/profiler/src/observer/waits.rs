@@ -121,6 +121,9 @@ impl Observer<'_> {
         let (Some(waits), Some(thread)) = (&mut self.waits, self.world.find_thread(tid)) else {
             return Ok(());
         };
+        if is_gone(tid) {
+            return Ok(());
+        }
         // What was spent before is left out.
         let time_ns = time_ns.max(self.sampled_from_ns);
         let why = match to {
@@ -197,6 +200,12 @@ impl Observer<'_> {
         }
         Ok(())
     }
+}
+
+/// Whether the number is that of a thread which has none any more (`perf_event_pid_type` of the
+/// kernel): it is switched out for the last time, and waits for nothing.
+pub(super) fn is_gone(tid: u32) -> bool {
+    tid == u32::MAX
 }
 
 /// Whether a thread could run; one that cannot be looked at is taken to wait.

@@ -100,6 +100,11 @@ fn on_and_off_are_all_of_a_threads_time() {
             crate::assert_near(&format!("{} of {}", what, thread.name), share, 1.0, 0.01);
         }
     }
+    let is_gone = |&i: &usize| profile.threads[profile.samples.thread[i]].tid == u32::MAX;
+    let blocked = &profile.samples.weights[column(&profile, BLOCKED)];
+    let of_the_gone = (0..profile.samples.len()).filter(is_gone);
+    let waits: i64 = of_the_gone.map(|i| blocked[i]).sum();
+    assert_eq!(waits, 0, "threads that have ended wait for nothing");
     let by_name = |name: &str| told.iter().find(|thread| thread.name == name).unwrap();
     assert_eq!(by_name("burner").blocked_ns, 0.0);
     let sleeper = by_name("sleeper");
