@@ -6,6 +6,8 @@
 //! tail; no reference to the memory is ever made.
 #![allow(unsafe_code)]
 
+#[cfg(target_arch = "x86_64")]
+use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
 use std::io;
 use std::os::fd::BorrowedFd;
 use std::ptr::NonNull;
@@ -19,6 +21,12 @@ const HEAD_OFFSET: usize = 1024;
 const TAIL_OFFSET: usize = 1032;
 /// Size of `struct perf_event_header`: type (4 bytes), misc (2), size (2).
 pub(crate) const HEADER_BYTES: usize = 8;
+/// So much of a sample is read of most: its fields and the innermost frames of its stack.
+#[cfg(target_arch = "x86_64")]
+const FETCHED_BYTES: u64 = 512;
+/// What is fetched at once.
+#[cfg(target_arch = "x86_64")]
+const LINE_BYTES: usize = 64;
 
 /// A mapped ring: one control page and a power of two of data pages.
 #[derive(Debug)]
@@ -149,11 +157,32 @@ impl Ring {
                 position: tail + HEADER_BYTES as u64,
                 len: usize::from(header.size) - HEADER_BYTES,
             };
-            take(header, &body);
             tail += size;
+            self.prefetch(tail, size);
+            take(header, &body);
         }
         Ok(tail - start)
     }
+
+    /// Has the beginning and the end of a record that is about to be read fetched meanwhile: another CPU
+    /// wrote it, and its lines would be waited for one after the other. Its size is a guess.
+    #[cfg(target_arch = "x86_64")]
+    fn prefetch(&self, position: u64, size: u64) {
+        let lines = (0..FETCHED_BYTES).step_by(LINE_BYTES);
+        let last = size.saturating_sub(8);
+        for offset in lines.chain([last]) {
+            let start = (position.wrapping_add(offset) & (self.data_bytes as u64 - 1)) as usize;
+            // SAFETY: `start` lies within the data, which are mapped while `self` lives; a prefetch
+            // is a hint that reads nothing.
+            unsafe {
+                let data = self.base.as_ptr().add(self.data_offset);
+                _mm_prefetch::<_MM_HINT_T0>(data.add(start).cast());
+            }
+        }
+    }
+
+    #[cfg(not(target_arch = "x86_64"))]
+    fn prefetch(&self, _position: u64, _size: u64) {}
 
     /// Frees the space of everything that was handed out before `kept`, the position of the first
     /// record that is still needed; of all of it without one.
