@@ -212,6 +212,9 @@ impl Function {
     }
 }
 
+/// What an [`OutsideChange`] calls lines of a build file that say how code is compiled.
+pub const BUILD_FLAGS: &str = "build flags";
+
 /// Lines of the diff that belong to no function.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutsideChange {
@@ -219,7 +222,7 @@ pub struct OutsideChange {
     pub file: String,
     /// First changed line.
     pub line: u32,
-    /// What lies there: `constant`, `macro`, `build file`, `lock file`, `other code`.
+    /// What lies there: `constant`, `macro`, `build file`, [`BUILD_FLAGS`], `lock file`, `other code`.
     pub what: String,
 }
 

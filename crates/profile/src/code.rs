@@ -96,13 +96,14 @@ pub fn file_name(path: &str) -> &str {
 /// the system's headers.
 ///
 /// The rules are those of the tools that write the paths: rustc maps its library to
-/// `/rustc/<hash>/library`, cargo unpacks packages under `registry/src`, Debian keeps headers
-/// under `/usr/include` and `/usr/lib/gcc`.
+/// `/rustc/<hash>/library`, cargo unpacks packages under `registry/src`, go its modules under
+/// `pkg/mod`, Debian keeps headers under `/usr/include` and `/usr/lib/gcc`.
 pub fn is_library_path(path: &str) -> bool {
     path.starts_with("/rustc/")
         || path.contains("/lib/rustlib/src/")
         || path.contains("/registry/src/")
         || path.contains("/git/checkouts/")
+        || path.contains("/pkg/mod/")
         || path.starts_with("/usr/include/")
         || path.starts_with("/usr/lib/")
         || path.starts_with("/usr/src/")

@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::dependencies::{Dependency, changed_dependencies};
+use super::dependencies::{Dependency, Versions};
 use super::diff::{Content, FileDiff};
 use super::file_kind::FileKind;
+use super::flags;
 use super::outline::{Language, Outline, Piece};
 use super::pairing::{Pairing, likeness};
 use super::uses::{Definition, definitions_of};
-use crate::values::{Change, OutsideChange, Side};
+use crate::values::{BUILD_FLAGS, Change, OutsideChange, Side};
 
 /// One file of a diff with its text at both refs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -163,7 +164,9 @@ impl Found {
             self.renames.insert(base.clone(), head.clone());
         }
         self.files.extend(head.clone());
-        if path.rsplit('/').next() == Some("Cargo.lock") && self.dependencies_of(file, &path) {
+        if let Some(versions) = Versions::of_file(&path)
+            && self.dependencies_of(versions, file, &path)
+        {
             return;
         }
         let mut report = |line: u32, what: &str| {
@@ -197,23 +200,26 @@ impl Found {
                 self.source(file, language, base, head, Some("build file"));
             }
             FileKind::Build(_) | FileKind::Lock | FileKind::Other(_) | FileKind::Source(_) => {
-                let same = kind.ignores_comment_lines()
-                    && parsed
-                    && base == head
-                    && plain_lines(&file.base) == plain_lines(&file.head);
+                let [then, now] = [&file.base, &file.head].map(plain_lines);
+                let same = kind.ignores_comment_lines() && parsed && base == head && then == now;
                 let mode_only = file.diff.hunks.is_empty() && base == head;
                 if !same || (mode_only && file.diff.mode_changed) {
-                    report(first_line(&file.diff), kind.what());
+                    let is_build = matches!(kind, FileKind::Build(_));
+                    let what = match is_build && flags::differ(&then, &now) {
+                        true => BUILD_FLAGS,
+                        false => kind.what(),
+                    };
+                    report(first_line(&file.diff), what);
                 }
             }
             FileKind::Documentation => {}
         }
     }
 
-    /// Lists the dependencies whose versions changed in a `Cargo.lock`; whether there are any.
-    fn dependencies_of(&mut self, file: &FileSources, path: &str) -> bool {
-        let text = |text: &Option<Vec<u8>>| text.clone().unwrap_or_default();
-        let changed = changed_dependencies(&text(&file.base), &text(&file.head));
+    /// Lists the dependencies whose versions changed in a file; whether there are any, and that is all.
+    fn dependencies_of(&mut self, versions: Versions, file: &FileSources, path: &str) -> bool {
+        let [base, head] = [&file.base, &file.head].map(|text| text.as_deref().unwrap_or_default());
+        let changed = versions.changed(base, head);
         for dependency in &changed {
             self.outside.push(OutsideChange {
                 file: path.to_owned(),
@@ -221,9 +227,9 @@ impl Found {
                 what: format!("dependency {}", dependency.in_words()),
             });
         }
-        let any = !changed.is_empty();
+        let is_all = !changed.is_empty() && versions.tells_all(base, head);
         self.dependencies.extend(changed);
-        any
+        is_all
     }
 
     /// Compares a source piece by piece. With `whole`, every change counts as one of the file.

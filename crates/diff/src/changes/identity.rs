@@ -47,7 +47,7 @@ pub(crate) fn normal_path(path: &str) -> String {
 }
 
 /// The path of a library's file without the parts that differ between machines and toolchains:
-/// `library/core/src/num/mod.rs`, `serde-1.0.1/src/de.rs`, `serde-git/src/de.rs`.
+/// `library/core/src/num/mod.rs`, `serde-1.0.1/src/de.rs`, `serde-git/src/de.rs`, `x.org/y@v1.0.0/z.go`.
 pub(crate) fn library_path(path: &str) -> Cow<'_, str> {
     if let Some((_, rest)) = path.split_once("/git/checkouts/") {
         // The name of the repository with a hash, and the revision.
@@ -56,7 +56,26 @@ pub(crate) fn library_path(path: &str) -> Cow<'_, str> {
             return format!("{}-git/{file}", image_name(folder)).into();
         }
     }
+    if let Some((_, module)) = path.split_once("/pkg/mod/") {
+        return without_escapes(module);
+    }
     plain_library_path(path).into()
+}
+
+/// A module's path as it is written: its folder has `!a` for `A` ("Module cache" of the Go modules
+/// reference).
+fn without_escapes(module: &str) -> Cow<'_, str> {
+    if !module.contains('!') {
+        return module.into();
+    }
+    let mut parts = module.split('!');
+    let mut path = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let mut letters = part.chars();
+        path.extend(letters.next().map(|letter| letter.to_ascii_uppercase()));
+        path.push_str(letters.as_str());
+    }
+    path.into()
 }
 
 fn plain_library_path(path: &str) -> &str {

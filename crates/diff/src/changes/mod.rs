@@ -34,6 +34,7 @@ mod cpp;
 mod dependencies;
 mod diff;
 mod file_kind;
+mod flags;
 mod frames;
 mod go;
 mod grammar;

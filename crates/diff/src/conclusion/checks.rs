@@ -2,7 +2,9 @@
 
 use super::{Noise, SampleFacts};
 use crate::statistics::{hodges_lehmann, log_ratio, robust_sd, standard_deviation};
-use crate::values::{Comparison, CpuSource, Metric, Order, OutputCheck, Pair, Run, TestCheck};
+use crate::values::{
+    BUILD_FLAGS, Comparison, CpuSource, Metric, Order, OutputCheck, Pair, Run, TestCheck,
+};
 use crate::verdict::Facts;
 use crate::witness::Agreement;
 
@@ -46,6 +48,7 @@ pub(super) fn warnings(facts: &Facts<'_>, samples: &SampleFacts) -> Vec<String> 
     let found = [
         stolen(comparison),
         order_effect(comparison),
+        unlike_flags(comparison),
         placebo_shift(facts),
         disagreement(facts),
         wall_alone(facts),
@@ -119,6 +122,16 @@ fn order_effect(comparison: &Comparison) -> Option<String> {
             if effect > 0.0 { "slower" } else { "faster" }
         )
     })
+}
+
+/// Whether the diff holds flags, which move the time of functions that it does not touch.
+fn unlike_flags(comparison: &Comparison) -> Option<String> {
+    let mut flags = comparison.outside.iter();
+    let first = flags.find(|change| change.what == BUILD_FLAGS)?;
+    Some(format!(
+        "base and head are built by unlike flags ({}:{}): what moves may be their doing, whichever function changed",
+        first.file, first.line
+    ))
 }
 
 /// Whether two builds of the same base differ by more than the margin, beyond noise.

@@ -668,6 +668,31 @@ fn functions_of_a_changed_dependency_are_changed() {
     assert_eq!(tallies.map(|tally| tally.changed_own), [2, 2]);
 }
 
+/// Modules of Go are known by their folder in the cache, where capitals are written in small letters.
+#[test]
+fn functions_of_a_changed_module_are_changed() {
+    let module = |version: &str| format!("module x.org/app\n\nrequire x.org/Sort v{version}\n");
+    let (old, new) = (module("1.2.3"), module("1.3.0"));
+    let changed = changes_of_edit("go.mod", &old, &new);
+    let whats: Vec<&str> = changed.outside.iter().map(|it| it.what.as_str()).collect();
+    assert_eq!(whats, ["dependency x.org/Sort v1.2.3 -> v1.3.0"]);
+    let mut joiner = joiner(&changed, &[], &[]);
+    let at = |version: &str| format!("/home/u/go/pkg/mod/x.org/!sort@v{version}/heap.go");
+    let (then, now) = (at("1.2.3"), at("1.3.0"));
+    let own = [(Side::Base, then, 10), (Side::Head, now, 14)].map(|(side, file, line)| {
+        let leaves = Made::leaves(&[("x.org/Sort.Heap", Some((&file, line)))]);
+        joiner.tally(side, &leaves).changed_own
+    });
+    assert_eq!(own, [1, 1]);
+    let rows = joiner.functions();
+    let keys: Vec<&str> = rows.iter().map(|f| f.key.as_str()).collect();
+    assert_eq!(keys, ["x.org/Sort/heap.go::x.org/Sort.Heap"]);
+    assert_eq!(
+        rows[0].cause_in_words().as_deref(),
+        Some("dependency x.org/Sort v1.2.3 -> v1.3.0")
+    );
+}
+
 /// What a macro makes is declared in the macro: when that changes, all of it does.
 #[test]
 fn functions_that_a_changed_macro_makes_are_changed() {

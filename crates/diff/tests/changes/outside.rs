@@ -156,6 +156,24 @@ fn what_lies_outside_functions_is_listed() {
             "b\n",
             &[".cargo/config.toml:1 build file"],
         ),
+        (
+            "Cargo.toml",
+            "[profile.release]\n",
+            "[profile.release]\nopt-level = 2\n",
+            &["Cargo.toml:2 build flags"],
+        ),
+        (
+            "Makefile",
+            "# -O2\nCFLAGS = -O2\nall:\n\tcc -o a a.c\n",
+            "# -O3\nCFLAGS = -O2\nall:\n\tcc -o b a.c\n",
+            &["Makefile:1 build file"],
+        ),
+        (
+            "sub/meson.build",
+            "project('a', default_options: ['buildtype=release'])\n",
+            "",
+            &["sub/meson.build:1 build flags"],
+        ),
         ("Cargo.lock", "a\n", "b\n", &["Cargo.lock:1 lock file"]),
         (
             "src/a.java",

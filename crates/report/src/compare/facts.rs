@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 
 use hotproof_diff::{
-    Attribution, AttributionKind, Ceiling, Comparison, Conclusion, Decomposition, FunctionRow,
-    LEAST_CAPTURED, Metric, Outcome, Quantity, SharedTime,
+    Attribution, AttributionKind, BUILD_FLAGS, Ceiling, Comparison, Conclusion, Decomposition,
+    FunctionRow, LEAST_CAPTURED, Metric, Outcome, Quantity, SharedTime,
 };
 
 use super::page::Fact;
@@ -294,7 +294,7 @@ fn outside(comparison: &Comparison) -> Option<String> {
         .take(LISTED)
         .map(|change| {
             let reach = match change.what.as_str() {
-                "build file" => ", reaches every function",
+                "build file" | BUILD_FLAGS => ", reaches every function",
                 _ => "",
             };
             format!("{}:{} ({}{reach})", change.file, change.line, change.what)
