@@ -406,6 +406,9 @@ fn a_shorter_wait_is_seen_in_the_function_that_waits() {
     );
     let share = json["ceiling"]["share"]["pct"].as_f64().unwrap();
     assert!((50.0..100.0).contains(&share), "{share}");
+    // Of time on the CPU it would have been next to nothing, which is not told first.
+    let told = ran.stderr.matches("most that can be won here").count();
+    assert_eq!(told, 1, "{}", ran.stderr);
     nothing_is_left(here);
 }
 
@@ -859,4 +862,77 @@ fn a_page_and_the_profiles_of_both_sides_are_left_where_asked() {
         .ends_with(1)
         .says(&["/nowhere/r.html"]);
     nothing_is_left(folder.path());
+}
+
+/// What the machine tells of itself is read from files, which a mount namespace has of its own: a
+/// script that reports its times writes them while it is measured, and is slower every second time.
+#[test]
+fn what_could_make_a_verdict_wrong_is_told() {
+    const NAME: &str = "what_could_make_a_verdict_wrong_is_told";
+    let _machine = alone();
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let cache = tempfile::tempdir().unwrap();
+    let state = tempfile::tempdir().unwrap();
+    // Of a hundred ticks a run, eight are stolen; the governor changes at the thirtieth.
+    let times = "cd \"$STATE\"; n=$(($(cat runs) + 1)); echo $n > runs\n\
+        echo \"cpu  $((n * 92)) 0 0 0 0 0 0 $((n * 8)) 0 0\" > stat\n\
+        [ $n -lt 30 ] || echo powersave > governor\n\
+        echo \"{\\\"f\\\": $((104 - n % 2 * 4))e-3}\"\n";
+    let makefile = |flags: &str| format!("CFLAGS = {flags}\nall:\n\tcp times.sh made.sh\n");
+    commit(
+        here,
+        "base",
+        &[
+            ("times.sh", times),
+            ("Makefile", &makefile("-O2")),
+            (".gitignore", "/made.sh\n"),
+        ],
+    );
+    commit(here, "head", &[("Makefile", &makefile("-O3"))]);
+    let nothing = "cpu  0 0 0 0 0 0 0 0 0 0\n";
+    for (file, text) in [
+        ("runs", "0"),
+        ("stat", nothing),
+        ("governor", "performance\n"),
+    ] {
+        fs::write(state.path().join(file), text).unwrap();
+    }
+    let script = "cpus=/sys/devices/system/cpu; online=$(cat $cpus/online)\n\
+        mount --bind \"$STATE/stat\" /proc/stat && mount -t tmpfs none $cpus || exit 99\n\
+        echo $online > $cpus/online; mkdir -p $cpus/cpu0/cpufreq\n\
+        ln -s \"$STATE/governor\" $cpus/cpu0/cpufreq/scaling_governor\n\
+        exec \"$@\"";
+    let hotproof = env!("CARGO_BIN_EXE_hotproof");
+    let unshare = ["--mount", "sh", "-c", script, "sh", hotproof];
+    let words = ["compare", "main~1", "main", "--seed", "1", "--pairs", "20"];
+    let what = ["--script", "--build", "make", "--", "sh", "made.sh"];
+    let ran = Command::new("unshare")
+        .args([&unshare[..], &words, &what].concat())
+        .current_dir(here)
+        .env("STATE", state.path())
+        .env("HOTPROOF_CACHE", cache.path())
+        .output();
+    let ran = match ran {
+        Ok(output) => crate::run::ran(&output),
+        Err(error) => return skip(NAME, &error.to_string()),
+    };
+    if ran.status == 99 || ran.stderr.contains("unshare failed") {
+        return skip(NAME, &ran.stderr);
+    }
+    let words: Vec<&str> = ran.stdout.split_whitespace().collect();
+    let text = words.join(" ");
+    for warning in [
+        "other virtual machines took 8.0 % of the CPU time",
+        "the frequency governor changed during the measurement",
+        "the second run of a pair is 4.0 % slower than the first",
+        "base and head are built by unlike flags (Makefile:1)",
+    ] {
+        let Ran { stdout, stderr, .. } = &ran;
+        assert!(
+            text.contains(warning),
+            "{warning} is not in:\n{stdout}\n{stderr}"
+        );
+    }
+    nothing_is_left(here);
 }

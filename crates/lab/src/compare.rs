@@ -219,13 +219,13 @@ impl Question {
         let layouts = sites.each_ref().map(|site| site.layouts.clone());
         let mut pairs = Pairs::new(options, &scratch, joiner, seats, layouts);
         let ran = pairs.run(options, &mut self.comparison, observer);
+        self.comparison.machine.stolen_pct = before
+            .zip(facts::CpuTicks::now())
+            .and_then(|(before, after)| after.stolen_pct_since(before));
         if let Some(earlier) = earlier {
             earlier.restore(&mut self.comparison);
         }
         ran?;
-        self.comparison.machine.stolen_pct = before
-            .zip(facts::CpuTicks::now())
-            .and_then(|(before, after)| after.stolen_pct_since(before));
         if facts::governor() != governor {
             let text = "the frequency governor changed during the measurement".to_owned();
             self.notice(text, observer);

@@ -123,8 +123,17 @@ pub(crate) fn run<W: Workload>(
     // Pairs that go on where others ended have a coin of their own, which follows from the seed.
     let earlier = comparison.pairs.len() as u64;
     let mut coin = Coin::new(comparison.seed.wrapping_add(earlier));
+    let mut ceiling_waits = false;
     if comparison.base_runs.is_empty() && comparison.pairs.is_empty() {
-        look_at_base(workload, &plan, comparison, observer)?;
+        if plan.metric == Some(Metric::WallTime) {
+            workload.tell_waits();
+        }
+        let blocked_share = look_at_base(workload, &plan, comparison)?;
+        // Which time decides is fixed by the warm-up, and so is of what time the ceiling is a share.
+        ceiling_waits = plan.metric.is_none() && blocked_share > BLOCKED_SHARE;
+        if !ceiling_waits {
+            tell_ceiling(comparison, observer);
+        }
     }
     let (fixed, warm) = warm_up(workload, &plan, &mut coin)?;
     if let (Metric::PeakMemory, Some(bytes)) = (fixed.metric, plan.gain_bytes) {
@@ -135,7 +144,11 @@ pub(crate) fn run<W: Workload>(
     if fixed.metric == Metric::WallTime && workload.tell_waits() && comparison.pairs.is_empty() {
         // What was seen of base so far is time on the CPU, which does not decide.
         comparison.base_runs.clear();
-        look_at_base(workload, &plan, comparison, observer)?;
+        look_at_base(workload, &plan, comparison)?;
+        ceiling_waits = true;
+    }
+    if ceiling_waits {
+        tell_ceiling(comparison, observer);
     }
     comparison.metric = fixed.metric;
     comparison.metric_reason.clone_from(&fixed.metric_reason);
@@ -186,18 +199,18 @@ const LOOKS: usize = 4;
 const LOOKS_SHARE: f64 = 1.0 / 20.0;
 
 /// Runs of base alone, where functions changed: what they take is the most that can be won, and is
-/// told before head has run.
+/// told before head has run. Returns the smallest share of wall time that one of them blocks for.
 fn look_at_base<W: Workload>(
     workload: &mut W,
     plan: &Plan,
     comparison: &mut Comparison,
-    observer: &mut dyn Observer,
-) -> Result<(), LabError> {
+) -> Result<f64, LabError> {
     let changed = |functions: &[Function]| functions.iter().any(|it| it.change.is_some());
     if !plan.samples || !changed(&workload.functions()) {
-        return Ok(());
+        return Ok(0.0);
     }
     let mut rate_hz = plan.rate_hz;
+    let mut blocked_share = f64::INFINITY;
     let mut runs: Vec<Run> = Vec::new();
     let mut samples = 0;
     let end = plan.budget.mul_f64(LOOKS_SHARE);
@@ -209,10 +222,11 @@ fn look_at_base<W: Workload>(
         }
         let raw = workload.execute(Checkout::Base, 0, rate_hz)?;
         rate_hz = rate_for(workload.metrics(&raw).cpu_ns, plan.kernel_limit_hz);
+        blocked_share = blocked_share.min(share_blocked(workload, &raw));
         let run = workload.tally(Side::Base, raw);
         let Some(tally) = &run.tally else {
             // Nothing is sampled here: there is no share to be had.
-            return Ok(());
+            return Ok(0.0);
         };
         samples += tally.samples;
         runs.push(run);
@@ -222,13 +236,22 @@ fn look_at_base<W: Workload>(
     }
     comparison.base_runs = runs;
     comparison.functions = workload.functions();
+    Ok(blocked_share)
+}
+
+/// The share of wall time that a run blocks for.
+fn share_blocked<W: Workload>(workload: &W, raw: &W::Raw) -> f64 {
+    let wall = Duration::from_nanos(workload.metrics(raw).wall_ns);
+    workload.blocked(raw).as_secs_f64() / wall.as_secs_f64().max(1e-9)
+}
+
+fn tell_ceiling(comparison: &Comparison, observer: &mut dyn Observer) {
     if let Some(ceiling) = Ceiling::of(comparison) {
         observer.event(&Event::Ceiling {
             functions: &comparison.functions,
             ceiling: &ceiling,
         });
     }
-    Ok(())
 }
 
 /// One pair that is thrown away where there is time for others; a second one when the first seems to
@@ -359,8 +382,7 @@ fn one_warm_up<W: Workload>(
         warm.pair_time += wall;
         warm.peak_rss_bytes = warm.peak_rss_bytes.max(metrics.peak_rss_bytes);
         warm.counts_instructions &= metrics.instructions.is_some();
-        let share = workload.blocked(&raw).as_secs_f64() / wall.as_secs_f64().max(1e-9);
-        warm.blocked_share = warm.blocked_share.min(share);
+        warm.blocked_share = warm.blocked_share.min(share_blocked(workload, &raw));
         let run = workload.tally(side, raw);
         warm.reports &= !run.metrics.reported.is_empty();
         Ok(run)
