@@ -55,9 +55,10 @@ const REPEATED: &[(&str, usize)] = &[
     ("\\\n", 4_000),
 ];
 
+/// One language a thread: some of these take a grammar seconds.
 #[test]
 fn repetition_without_end_is_read() {
-    for (language, _) in ALL {
+    let read = |language| {
         for &(text, count) in REPEATED {
             let source = text.repeat(count);
             for f in functions(language, source.as_bytes()) {
@@ -66,7 +67,12 @@ fn repetition_without_end_is_read() {
                 assert!(f.name.len() <= 3_000, "{language:?}: {name}");
             }
         }
-    }
+    };
+    std::thread::scope(|scope| {
+        for (language, _) in ALL {
+            scope.spawn(move || read(language));
+        }
+    });
 }
 
 /// Many functions of one name, all of them changed: pairing must not try each with each.
