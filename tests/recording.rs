@@ -47,6 +47,41 @@ fn record_says_what_it_did_and_keeps_the_targets_output_apart() {
     assert_eq!(quiet.ends_with(0).stderr, "");
 }
 
+/// On a terminal a line tells how far a recording is; `-q` and a pipe have none.
+#[test]
+fn a_moving_line_is_for_terminals() {
+    if !perf_opens("recording on a terminal") {
+        return;
+    }
+    let _machine = alone();
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    compile(here, "spin", SPIN);
+    let shown = |flags: &str| {
+        let binary = env!("CARGO_BIN_EXE_hotproof");
+        let line = format!("'{binary}' {flags} record -- ./spin 500");
+        let mut script = Command::new("script");
+        script.args(["-q", "-e", "-c", &line, "/dev/null"]);
+        script.current_dir(here).env("HOTPROOF_CACHE", "off");
+        script.env("TERM", "xterm").stdin(Stdio::null());
+        script.output()
+    };
+    let Ok(loud) = shown("") else {
+        skip("recording on a terminal", "there is no script(1)");
+        return;
+    };
+    let text = |output: std::process::Output| String::from_utf8_lossy(&output.stdout).into_owned();
+    let loud = text(loud);
+    assert!(
+        loud.contains("00:00  ") && loud.contains(" lost  1 process"),
+        "{loud:?}"
+    );
+    let quiet = text(shown("-q").unwrap());
+    assert!(!quiet.contains(" a second"), "{quiet:?}");
+    let piped = hotproof(here, &["record", "--", "./spin", "500"]).ends_with(0);
+    assert!(!piped.stderr.contains(" a second  "), "{}", piped.stderr);
+}
+
 #[test]
 fn report_and_export_find_the_hot_function() {
     if !perf_opens("report and export") {

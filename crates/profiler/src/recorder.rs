@@ -19,6 +19,7 @@ use crate::opener::EventOpener;
 use crate::recording::{Progress, Recording, Sampled};
 use crate::refusal::Facts;
 use crate::request::{Attach, Request, StackMode, Tail, Unsampled, Whom};
+use crate::sys::Prompt;
 use crate::target::{Target, exit_of};
 use crate::watch::Watch;
 
@@ -72,6 +73,7 @@ impl Recorder {
     ) -> Result<Recording, RecordError> {
         let cpu_before_ns = clock_ns(ClockId::ThreadCPUTime);
         let child = HeldChild::fork(request, self.opener.group())?;
+        let _prompt = Prompt::ask();
         let counters = Counters::open(child.pid().as_raw_nonzero().get(), request.counters);
         let mut watch = self.opener.open(&child, request);
         if let (Sampled::No(refusal), Unsampled::Refuse) = (&watch.sampled, request.unsampled) {
@@ -173,6 +175,7 @@ impl Recorder {
         progress: &mut dyn FnMut(&Progress),
     ) -> Result<Recording, RecordError> {
         let cpu_before_ns = clock_ns(ClockId::ThreadCPUTime);
+        let _prompt = Prompt::ask();
         let mut processes = match attach.whom {
             Whom::Descendants => find_running(&attach.pids)?,
             Whom::Thread(tid) => one_thread(&attach.pids, tid)?,

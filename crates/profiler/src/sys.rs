@@ -1,9 +1,10 @@
 //! System calls that have no safe wrapper: fork with a child that waits, wait4, ptrace, a
-//! timer, two perf ioctls.
+//! timer, how a thread is scheduled, two perf ioctls.
 #![allow(unsafe_code)]
 
 mod fork;
 mod maps;
+mod prompt;
 pub(crate) mod ptrace;
 mod sigchld;
 mod tick;
@@ -15,6 +16,7 @@ use perf_event::Counter;
 use rustix::process::Pid;
 
 pub(crate) use fork::{ChildPlan, Numbers, Step, fork_held};
+pub(crate) use prompt::Prompt;
 pub use sigchld::keep_children_waitable;
 pub(crate) use tick::Tick;
 

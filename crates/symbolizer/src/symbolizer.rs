@@ -528,3 +528,33 @@ impl ImageState {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hotproof_profile::{AddressKind, Image, Location};
+
+    /// The kernel's list, which takes a while to read, is asked for when there is an address of the
+    /// kernel, and not before.
+    #[test]
+    fn the_kernels_list_is_read_for_its_addresses_alone() {
+        let own = std::env::current_exe().unwrap();
+        let named = |symbolizer: &mut Symbolizer, path: &str, kind| {
+            let mut profile = Profile::default();
+            let path = profile.strings.intern(path);
+            let image = profile.images.push(Image {
+                path,
+                build_id: Vec::new(),
+                kind,
+            });
+            let row = Location::unresolved(Some(image), 0x2000, AddressKind::Ip);
+            profile.locations.push(row);
+            symbolizer.symbolize(&mut profile);
+        };
+        let mut symbolizer = Symbolizer::new();
+        named(&mut symbolizer, own.to_str().unwrap(), ImageKind::Elf);
+        assert!(symbolizer.kernel.is_none());
+        named(&mut symbolizer, "[kernel]", ImageKind::Kernel);
+        assert!(symbolizer.kernel.is_some());
+    }
+}
