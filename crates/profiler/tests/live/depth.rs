@@ -297,12 +297,13 @@ fn sampled_between_stops(words: &[&str]) -> Sampled {
     let mut wanted = Attach::new([pid]);
     wanted.stacks = STITCHING;
     let mut profile = Profile::default();
-    // It is called by the recorder itself, which reads nothing until it returns, and several times
-    // before it calls again.
+    // It is called by the recorder itself, which reads nothing until it returns, and everything that
+    // is older than some milliseconds before it calls again.
     let mut go_on = |_: &Progress| {
         let signalled = Pid::from_raw(pid.cast_signed()).unwrap();
         let _ = rustix::process::kill_process(signalled, Signal::CONT);
         until_it_stands();
+        std::thread::sleep(Duration::from_millis(10));
     };
     let recording = Recorder::new().attach(&wanted, &mut profile, &mut go_on);
     profile.validate().unwrap();
