@@ -88,8 +88,8 @@ pub(crate) struct Namer<'a> {
     functions: FxHashMap<FunctionKey, Option<u32>>,
     /// Rows of symbols by address and size: one place has one answer.
     symbols: FxHashMap<(u64, u64), u32>,
-    /// Rows of functions and the numbers of their linkage names, not demangled yet.
-    mangled: Vec<(u32, u32)>,
+    /// Functions with a linkage name that is not demangled yet.
+    mangled: Vec<Mangled>,
     /// Rows of files by where the parts of their paths lie.
     files: FxHashMap<PathPlace, u32>,
     /// Places of nameless code, while a batch is named.
@@ -400,9 +400,16 @@ impl<'a> Namer<'a> {
     fn demangle_functions(&mut self) {
         let mangled = std::mem::take(&mut self.mangled);
         self.names
-            .demangle_all(mangled.iter().map(|&(_, name)| name));
-        for (row, name) in mangled {
-            self.rows.rename(row, self.names.demangled(name));
+            .demangle_all(mangled.iter().map(|function| function.linkage_name));
+        for function in mangled {
+            let mut name = self.names.demangled(function.linkage_name);
+            // What reads as itself could not be read.
+            if name.starts_with("_Z")
+                && let Some(known) = function.name
+            {
+                name = self.names.text(known).clone();
+            }
+            self.rows.rename(function.row, name);
         }
     }
 
@@ -438,7 +445,11 @@ impl<'a> Namer<'a> {
         let names = &mut self.names;
         let name = match (mangled, key.name, key.scope) {
             (Some(mangled), _, _) => {
-                self.mangled.push((self.rows.next_function(), mangled));
+                self.mangled.push(Mangled {
+                    row: self.rows.next_function(),
+                    linkage_name: mangled,
+                    name: key.name,
+                });
                 self.nothing.clone()
             }
             (None, Some(name), None) => names.text(name).clone(),
@@ -457,6 +468,14 @@ impl<'a> Namer<'a> {
             source: Source::Dwarf,
         }))
     }
+}
+
+/// A function whose name comes from its linkage name.
+struct Mangled {
+    row: u32,
+    /// Numbers of its names; what DWARF calls it has no parameters, and may have no scope.
+    linkage_name: u32,
+    name: Option<u32>,
 }
 
 /// A function of a unit, taken into the rows.

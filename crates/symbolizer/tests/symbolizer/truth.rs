@@ -119,6 +119,28 @@ fn cold_part_keeps_the_linkers_name_beside_the_functions() {
     );
 }
 
+/// gcc's `std::swap` has a linkage name that the demangler cannot read.
+#[test]
+fn a_linkage_name_that_cannot_be_read_leaves_the_name_of_dwarf() {
+    let scratch = Scratch::new();
+    let source = "#include <utility>\nint main(int count, char **) {\n    double a = count, b = 2;\n    std::swap(a, b);\n    return a > b;\n}\n";
+    scratch.write("main.cpp", source);
+    scratch.run("g++ -O0 -g main.cpp -o program");
+    let text = name_text(&scratch.path("program"), 1);
+    let swap = text.iter().flat_map(|(_, named)| &named.frames);
+    let swap = swap.filter(|frame| frame.function.linkage_name.starts_with("_ZSt4swapId"));
+    let names: std::collections::BTreeSet<&str> = swap.map(|frame| &*frame.function.name).collect();
+    assert!(!names.is_empty());
+    assert!(
+        names.iter().all(|name| name.contains("swap<double>")),
+        "{names:?}"
+    );
+    assert!(
+        names.iter().all(|name| !name.starts_with("_Z")),
+        "{names:?}"
+    );
+}
+
 #[test]
 fn paths_of_a_build_in_another_folder_are_those_of_the_sources() {
     let scratch = Scratch::new();
