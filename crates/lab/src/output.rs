@@ -1,10 +1,12 @@
 //! Whether both refs write the same on standard output.
 
-use std::fs::File;
+use std::collections::BTreeMap;
+use std::fs::{self, File};
 use std::hash::{DefaultHasher, Hasher};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use hotproof_diff::{OutputCheck, Side};
 
@@ -59,17 +61,21 @@ pub(crate) fn nothing() -> Digest {
     }
 }
 
-/// A digest that counts files as well; one that is not there is unlike an empty one.
-pub(crate) fn with_files(digest: Digest, files: &[PathBuf], worktree: &Path) -> io::Result<Digest> {
+/// A digest that counts files as well; `None` stands for one that was not written, which is unlike
+/// an empty one.
+pub(crate) fn with_files(
+    digest: Digest,
+    files: &[Option<PathBuf>],
+    worktree: &Path,
+) -> io::Result<Digest> {
     let mut whole = digest;
     for path in files {
-        let part = match File::open(path) {
-            Ok(mut file) => self::digest(&mut file, worktree)?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Digest {
+        let part = match path {
+            Some(path) => self::digest(&mut File::open(path)?, worktree)?,
+            None => Digest {
                 length: u64::MAX,
                 halves: [0; 2],
             },
-            Err(error) => return Err(error),
         };
         whole.length = whole.length.wrapping_add(part.length);
         for (half, other) in whole.halves.iter_mut().zip(part.halves) {
@@ -81,6 +87,84 @@ pub(crate) fn with_files(digest: Digest, files: &[PathBuf], worktree: &Path) -> 
         }
     }
     Ok(whole)
+}
+
+/// Files that runs write and that are compared. What lies there before a run says nothing of that
+/// run, so that one that writes nothing would otherwise be taken for one that writes the same.
+///
+/// A file that was not there before the first run is an output alone, and goes before each of the
+/// next ones. One that was there, because it is tracked or the build made it, may be an input too:
+/// it stays, and a run has written it when its time of modification is another one afterwards.
+#[derive(Debug, Default)]
+pub(crate) struct Files {
+    /// By path, whether it was there before the first run.
+    given: BTreeMap<PathBuf, bool>,
+}
+
+/// No file system rounds it, and no program writes it by chance.
+const MARK: Duration = Duration::from_secs(1_000_000_006);
+
+/// A file before a run.
+pub(crate) struct Awaited {
+    path: PathBuf,
+    /// When it was modified, where the mark stands in the place of that.
+    marked: Option<SystemTime>,
+}
+
+impl Files {
+    /// Makes the files such that it can be told which ones the next run writes.
+    ///
+    /// # Errors
+    /// When a file cannot be removed or marked.
+    pub(crate) fn await_run(&mut self, paths: &[PathBuf]) -> io::Result<Vec<Awaited>> {
+        let one = |path: &PathBuf| {
+            let facts = match fs::metadata(path) {
+                Ok(facts) => Some(facts),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+                Err(error) => return Err(error),
+            };
+            let given = *self.given.entry(path.clone()).or_insert(facts.is_some());
+            let mut marked = None;
+            // A pipe or a device has no content of an earlier run.
+            if let Some(facts) = facts.filter(fs::Metadata::is_file) {
+                if given {
+                    marked = Some(facts.modified()?);
+                    set_modified(path, SystemTime::UNIX_EPOCH + MARK)?;
+                } else {
+                    fs::remove_file(path)?;
+                }
+            }
+            let path = path.clone();
+            Ok(Awaited { path, marked })
+        };
+        paths.iter().map(one).collect()
+    }
+}
+
+impl Awaited {
+    /// Its path when the run wrote it. Otherwise it has its old time again.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub(crate) fn written(self) -> io::Result<Option<PathBuf>> {
+        let facts = match fs::metadata(&self.path) {
+            Ok(facts) => facts,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        match self.marked {
+            Some(before) if facts.modified()? == SystemTime::UNIX_EPOCH + MARK => {
+                set_modified(&self.path, before)?;
+                Ok(None)
+            }
+            _ => Ok(Some(self.path)),
+        }
+    }
+}
+
+/// The owner may, even where the file is read-only.
+fn set_modified(path: &Path, time: SystemTime) -> io::Result<()> {
+    File::open(path)?.set_modified(time)
 }
 
 /// Two hash functions that differ by what they have seen before.
@@ -110,6 +194,8 @@ fn without(bytes: &[u8], wanted: &[u8]) -> Vec<u8> {
 pub(crate) struct Outputs {
     base: Written,
     head: Written,
+    /// By place among the files that are compared, whether any run wrote it.
+    files: Vec<bool>,
 }
 
 /// What the runs of one side wrote.
@@ -138,6 +224,19 @@ impl Written {
 }
 
 impl Outputs {
+    /// Takes notice of which files one run wrote.
+    pub(crate) fn see_files(&mut self, written: &[Option<PathBuf>]) {
+        self.files.resize(written.len(), false);
+        for (any, one) in self.files.iter_mut().zip(written) {
+            *any |= one.is_some();
+        }
+    }
+
+    /// Whether runs of both sides left a file of that place unwritten, all of them.
+    pub(crate) fn is_unwritten(&self, file: usize) -> bool {
+        self.files.get(file) == Some(&false)
+    }
+
     /// Takes notice of what one run wrote.
     pub(crate) fn see(&mut self, side: Side, digest: Digest) {
         match side {
@@ -188,6 +287,36 @@ mod tests {
         assert_eq!(base, digest_of("in /t/head/x\n", "/t/head"));
         assert_ne!(base, digest_of("in /t/head/y\n", "/t/head"));
         assert_ne!(digest_of("", "/t"), digest_of("\0", "/t"));
+    }
+
+    /// A file of the checkout or of an earlier run was taken for what the run had written, so that a
+    /// head that writes nothing was as good as one that writes the same, and much faster.
+    #[test]
+    fn a_file_that_a_run_did_not_write_is_not_its_output() {
+        let folder = tempfile::tempdir().unwrap();
+        let [tracked, made] = ["tracked", "made"].map(|name| folder.path().join(name));
+        fs::write(&tracked, "same").unwrap();
+        let before = fs::metadata(&tracked).unwrap().modified().unwrap();
+        let paths = [tracked.clone(), made.clone()];
+        let mut files = Files::default();
+        let mut run = |writes: &[&Path]| -> Vec<bool> {
+            let awaited = files.await_run(&paths).unwrap();
+            for path in writes {
+                fs::write(path, "same").unwrap();
+            }
+            let written = awaited.into_iter().map(Awaited::written);
+            written.map(|file| file.unwrap().is_some()).collect()
+        };
+        assert_eq!(run(&[&made]), [false, true]);
+        assert_eq!(fs::metadata(&tracked).unwrap().modified().unwrap(), before);
+        assert_eq!(run(&[&tracked]), [true, false], "left by the run before");
+        assert_eq!(run(&[&tracked, &made]), [true, true], "the same again");
+        assert_eq!(run(&[]), [false, false]);
+        assert!(tracked.exists(), "it may be an input as well");
+        let nothing = nothing();
+        let top = folder.path();
+        let with = |files: [Option<PathBuf>; 1]| with_files(nothing, &files, top).unwrap();
+        assert_ne!(with([None]), with([Some(tracked)]));
     }
 
     #[test]

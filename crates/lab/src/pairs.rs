@@ -199,13 +199,10 @@ impl<'a> Pairs<'a> {
 
     /// Files that were to be compared and that no side has written.
     fn unwritten(&self, options: &Options) -> Vec<String> {
-        let [base, head, _] = &self.seats;
-        let files = base.task.outputs.iter().zip(&head.task.outputs);
-        let names = options.workload.outputs.iter();
+        let names = options.workload.outputs.iter().enumerate();
         names
-            .zip(files)
-            .filter(|(_, (base, head))| !base.exists() && !head.exists())
-            .map(|(name, _)| {
+            .filter(|&(file, _)| self.outputs.is_unwritten(file))
+            .map(|(_, name)| {
                 format!(
                     "{} was to be compared, and neither base nor head wrote it",
                     name.display()
@@ -284,6 +281,7 @@ impl<'a> Pairs<'a> {
             )?;
             if counting.alone {
                 self.outputs.see(side, outcome.output);
+                self.outputs.see_files(&outcome.written);
             }
             both.push(count);
         }
@@ -389,6 +387,7 @@ impl Workload for Pairs<'_> {
             Checkout::Base | Checkout::Copy => Side::Base,
         };
         self.outputs.see(side, outcome.output);
+        self.outputs.see_files(&outcome.written);
         if self.sampled.is_none() {
             self.sampled = Some(outcome.recording.sampled.clone());
             self.fallback.clone_from(&outcome.recording.fallback);

@@ -17,7 +17,7 @@ use hotproof_profiler::{
 use crate::child;
 use crate::error::LabError;
 use crate::harness::{self, Harness};
-use crate::output::{self, Digest};
+use crate::output::{self, Awaited, Digest};
 use crate::scratch::Folder;
 
 /// Lines of a failed run's standard error that are shown.
@@ -99,6 +99,8 @@ pub(crate) struct Outcome {
     /// What the symbolizer needs to name it.
     pub(crate) held: HeldFiles,
     pub(crate) output: Digest,
+    /// The files to be compared, in their order; `None` for one that it did not write.
+    pub(crate) written: Vec<Option<PathBuf>>,
 }
 
 /// Runs tasks one after another.
@@ -108,6 +110,7 @@ pub(crate) struct Runner {
     /// Whether what runs wait for is told.
     pub(crate) off_cpu: OffCpu,
     pub(crate) limit: Limit,
+    files: output::Files,
     stop: Arc<AtomicBool>,
 }
 
@@ -118,6 +121,7 @@ impl Runner {
             sampling,
             off_cpu: OffCpu::Leave,
             limit,
+            files: output::Files::default(),
             stop,
         }
     }
@@ -154,11 +158,17 @@ impl Runner {
             stop: Arc::clone(&self.stop),
             ..Request::new(task.command.iter().cloned())
         };
+        let of_outputs = |source| LabError::File {
+            action: "look at the files to be compared in",
+            path: task.directory.clone(),
+            source,
+        };
+        let awaited = self.files.await_run(&task.outputs).map_err(of_outputs)?;
         let mut profile = Profile::default();
-        let recording = self
-            .recorder
-            .record(&request, &mut profile, &mut |_| {})
-            .map_err(|error| record_error(error, task))?;
+        let recorded = self.recorder.record(&request, &mut profile, &mut |_| {});
+        let written: io::Result<Vec<_>> = awaited.into_iter().map(Awaited::written).collect();
+        let recording = recorded.map_err(|error| record_error(error, task))?;
+        let written = written.map_err(of_outputs)?;
         self.judge(task, &recording, &mut stderr)?;
         let reported = reported(task, &mut stdout, folder)?;
         let output = match task.harness {
@@ -166,13 +176,14 @@ impl Runner {
             Some(_) => output::nothing(),
             None => output::digest(&mut stdout, &task.worktree).map_err(failed)?,
         };
-        let output = output::with_files(output, &task.outputs, &task.worktree).map_err(failed)?;
+        let output = output::with_files(output, &written, &task.worktree).map_err(of_outputs)?;
         Ok(Outcome {
             metrics: Metrics {
                 reported,
                 ..metrics(&recording.counts)
             },
             output,
+            written,
             recording,
             profile,
             held: self.recorder.take_held_files(),
