@@ -66,11 +66,11 @@ impl Changed {
     /// local ones only in their file, and none in a file that defines the name itself.
     pub fn add_uses(&mut self, sources: &mut SourceSearch<'_>) -> UsesLeftOut {
         let mut left_out = UsesLeftOut::default();
-        let mut known: BTreeSet<(String, String)> = BTreeSet::new();
+        let mut known: BTreeSet<(String, Option<String>, String)> = BTreeSet::new();
         let mut wanted = self.definitions.clone();
         let mut found: BTreeMap<String, User> = BTreeMap::new();
         for _ in 0..MOST_ROUNDS {
-            wanted.retain(|d| known.insert((d.file.clone(), d.name.clone())));
+            wanted.retain(|d| known.insert((d.file.clone(), d.owner.clone(), d.name.clone())));
             let room = MOST_DEFINITIONS.saturating_sub(known.len() - wanted.len());
             left_out.definitions += wanted.len().saturating_sub(room);
             wanted.truncate(room);
@@ -195,10 +195,7 @@ pub(crate) fn definitions_of(
         _ => return Vec::new(),
     };
     let parent = &outline.pieces[piece.parent];
-    let owner = match parent.kind {
-        PieceKind::Scope("impl header" | "trait" | "type") => Some(owner_name(&parent.name)),
-        _ => None,
-    };
+    let owner = is_type(parent).then(|| owner_name(&parent.name));
     let is_static = piece
         .tokens
         .iter()
@@ -222,6 +219,55 @@ pub(crate) fn definitions_of(
             is_local: in_c && !is_header && (is_static || what == "macro"),
         })
         .collect()
+}
+
+/// Whether a piece is a type, or an `impl` of one.
+fn is_type(piece: &Piece) -> bool {
+    matches!(
+        piece.kind,
+        PieceKind::Scope("impl header" | "trait" | "type")
+    )
+}
+
+/// The type that a piece is a member of, innermost.
+fn type_around(language: Language, outline: &Outline, piece: &Piece) -> Option<String> {
+    if language == Language::Cpp && piece.name.contains("::") {
+        // It may be defined outside of its type.
+        let end = piece.name.len() - last_part(&piece.name).len();
+        return Some(owner_name(piece.name[..end].trim_end_matches("::")));
+    }
+    let mut at = piece.parent;
+    while at != 0 && !is_type(&outline.pieces[at]) {
+        at = outline.pieces[at].parent;
+    }
+    (at != 0).then(|| owner_name(&outline.pieces[at].name))
+}
+
+/// The type itself, and those of a file that derive from it, implement it or name it otherwise, but
+/// for those that have a member of that name themselves.
+fn heirs(outline: &Outline, owner: &str, name: &str) -> BTreeSet<String> {
+    let types = || outline.pieces.iter().filter(|piece| is_type(piece));
+    let mut heirs = BTreeSet::from([owner.to_owned()]);
+    loop {
+        let known: BTreeSet<u64> = heirs.iter().map(|it| hash_of(it.as_bytes())).collect();
+        let before = heirs.len();
+        heirs.extend(
+            types()
+                .filter(|piece| piece.tokens.iter().any(|token| known.contains(&token.hash)))
+                .map(|piece| owner_name(&piece.name)),
+        );
+        if heirs.len() == before {
+            break;
+        }
+    }
+    for piece in &outline.pieces {
+        let own = last_part(&piece.name).split(", ").any(|own| own == name);
+        let parent = &outline.pieces[piece.parent];
+        if own && is_type(parent) && owner_name(&parent.name) != owner {
+            heirs.remove(&owner_name(&parent.name));
+        }
+    }
+    heirs
 }
 
 /// `T` of `a::T`, of `T<u8>`, and of `<T as Trait>`.
@@ -254,7 +300,12 @@ struct Wanted<'d> {
     hash: u64,
     /// What may stand before `::` or `.`.
     qualifiers: Vec<u64>,
+    /// The types in which `Self` and the like may stand there as well.
+    heirs: BTreeSet<String>,
 }
+
+/// What stands for the type around it.
+const SELF: [&[u8]; 4] = [b"Self", b"self", b"cls", b"this"];
 
 impl<'d> Uses<'d> {
     fn of(path: &str, text: &[u8], definitions: &'d [Definition]) -> Uses<'d> {
@@ -285,7 +336,7 @@ impl<'d> Uses<'d> {
         let wanted: Vec<Wanted<'d>> = definitions
             .iter()
             .filter(visible)
-            .map(|definition| Wanted::new(definition, language))
+            .map(|definition| Wanted::new(definition, language, &outline))
             .collect();
         for piece in &outline.pieces {
             for wanted in wanted
@@ -337,10 +388,10 @@ fn is_visible(language: Language, definition: &Definition, path: &str) -> bool {
 }
 
 impl<'d> Wanted<'d> {
-    fn new(definition: &'d Definition, language: Language) -> Wanted<'d> {
+    fn new(definition: &'d Definition, language: Language, outline: &Outline) -> Wanted<'d> {
         let mut words: Vec<&str> = Vec::new();
         match &definition.owner {
-            Some(owner) => words.extend([owner, "Self", "self", "cls", "this"]),
+            Some(owner) => words.push(owner),
             None => {
                 let mut parts = definition.file.rsplit('/');
                 let file = parts.next().unwrap_or_default();
@@ -351,10 +402,17 @@ impl<'d> Wanted<'d> {
                 }
             }
         }
+        let hash = hash_of(definition.name.as_bytes());
+        let mut tokens = outline.pieces.iter().flat_map(|piece| &piece.tokens);
+        let owner = definition.owner.as_deref();
+        let owner = owner.filter(|_| tokens.any(|token| token.hash == hash));
         Wanted {
             definition,
-            hash: hash_of(definition.name.as_bytes()),
+            hash,
             qualifiers: words.iter().map(|word| hash_of(word.as_bytes())).collect(),
+            heirs: owner
+                .map(|owner| heirs(outline, owner, &definition.name))
+                .unwrap_or_default(),
         }
     }
 
@@ -372,13 +430,10 @@ impl<'d> Wanted<'d> {
             // The grammar hands over the replacement of a macro as one text.
             return has_word(text, piece, &self.definition.name);
         }
-        let at_home = self.definition.owner.as_deref().is_some_and(|owner| {
-            let mut at = piece.parent;
-            while at != 0 && !matches!(outline.pieces[at].kind, PieceKind::Scope(_)) {
-                at = outline.pieces[at].parent;
-            }
-            language == Language::Cpp && owner_name(&outline.pieces[at].name) == owner
-        });
+        let around = type_around(language, outline, piece);
+        let at_home = language == Language::Cpp && around == self.definition.owner;
+        let is_own = around.is_none_or(|around| self.heirs.contains(&around));
+        let by_self = is_own && self.definition.owner.is_some();
         let positions = || {
             let all = piece.tokens.iter().enumerate();
             all.filter(|(_, token)| token.hash == self.hash)
@@ -387,7 +442,7 @@ impl<'d> Wanted<'d> {
         if self.is_shadowed(piece, positions().next()) {
             return false;
         }
-        positions().any(|at| self.is_use(language, &piece.tokens, at, at_home))
+        positions().any(|at| self.is_use(language, &piece.tokens, at, (at_home, by_self)))
     }
 
     /// Whether a parameter has the name.
@@ -409,7 +464,15 @@ impl<'d> Wanted<'d> {
             && in_signature
     }
 
-    fn is_use(&self, language: Language, tokens: &[Token], at: usize, at_home: bool) -> bool {
+    /// Whether a token means the definition: by its name alone `at_home`, behind `Self` and the like
+    /// where that is its type.
+    fn is_use(
+        &self,
+        language: Language,
+        tokens: &[Token],
+        at: usize,
+        (at_home, by_self): (bool, bool),
+    ) -> bool {
         let hash = |index: Option<usize>| index.and_then(|i| tokens.get(i)).map(|t| t.hash);
         let is = |index: Option<usize>, sign: &[u8]| hash(index) == Some(hash_of(sign));
         let (next, before) = (Some(at + 1), at.checked_sub(1));
@@ -423,7 +486,10 @@ impl<'d> Wanted<'d> {
         };
         let is_qualified = is(before, b"::") || is(before, b".") || is(before, b"->");
         let qualifier = hash(at.checked_sub(2));
-        let fits = qualifier.is_some_and(|hash| self.qualifiers.contains(&hash));
+        let fits = qualifier.is_some_and(|hash| {
+            let is_self = || SELF.into_iter().any(|word| hash == hash_of(word));
+            self.qualifiers.contains(&hash) || (by_self && is_self())
+        });
         match (&self.definition.owner, is_qualified) {
             _ if is_key && !is_qualified => false,
             (_, true) => fits,

@@ -138,6 +138,68 @@ fn users_of_constants_statics_and_macros_are_marked() {
     }
 }
 
+/// `Self::N` of one type counted as a use of another type's constant of that name, so that time of
+/// functions that did not change was taken for that of the change.
+#[test]
+fn self_means_the_type_around_it() {
+    let cases: &[(&str, &str, &str, &[&str])] = &[
+        (
+            "src/a.rs",
+            "impl A {\n const N: u8 = 1;\n fn f() -> u8 { Self::N }\n}\nimpl B {\n const N: u8 = 3;\n fn g() -> u8 { Self::N }\n}\nimpl C {\n fn h() -> u8 { Self::N }\n}\n",
+            "const N: u8 = 1",
+            &["src/a.rs::A::f: UsesConstant constant N"],
+        ),
+        (
+            "src/a.rs",
+            "trait T {\n const N: u8 = 1;\n fn f() -> u8 { Self::N }\n}\nimpl T for B {\n fn g() -> u8 { Self::N }\n}\nimpl B {\n fn h() -> u8 { Self::N }\n}\nimpl T for C {\n const N: u8 = 3;\n fn i() -> u8 { Self::N }\n}\n",
+            "const N: u8 = 1",
+            &[
+                "src/a.rs::<B as T>::g: UsesConstant constant N",
+                "src/a.rs::B::h: UsesConstant constant N",
+                "src/a.rs::T::f: UsesConstant constant N",
+            ],
+        ),
+        (
+            "a.py",
+            "class A:\n    N = 1\n    def f(self): return self.N\nclass B(A):\n    def g(self): return self.N\nclass C(B):\n    N = 3\n    def h(self): return self.N\nclass D:\n    def i(self): return self.N\n",
+            "N = 1",
+            &[
+                "a.py::A::f: UsesConstant constant N",
+                "a.py::B::g: UsesConstant constant N",
+            ],
+        ),
+        (
+            "a.cpp",
+            "struct S { static constexpr int N = 1; int f(); };\nstruct R { static constexpr int N = 3; int g(); };\nint S::f() { return this->N; }\nint R::g() { return this->N + N; }\n",
+            "int N = 1",
+            &["a.cpp::S::f: UsesConstant constant N"],
+        ),
+    ];
+    for (path, base, line, expected) in cases {
+        let head = base.replace(line, &line.replace('1', "2"));
+        let changed = with_uses(&[edited(path, base, &head)], &[]);
+        let mut found = causes(&changed);
+        found.sort();
+        assert_eq!(found, *expected, "{path}: {head}");
+    }
+}
+
+/// Of two changed constants of one name in one file, the users of the second were not marked.
+#[test]
+fn constants_of_one_name_are_told_apart_by_their_types() {
+    let text = |value: u8| {
+        format!(
+            "impl A {{\n const N: u8 = {value};\n fn f() -> u8 {{ Self::N }}\n}}\nimpl B {{\n const N: u8 = {value};\n fn g() -> u8 {{ Self::N }}\n}}\n"
+        )
+    };
+    let changed = with_uses(&[edited("src/a.rs", &text(1), &text(2))], &[]);
+    let expected = [
+        "src/a.rs::A::f: UsesConstant constant N",
+        "src/a.rs::B::g: UsesConstant constant N",
+    ];
+    assert_eq!(causes(&changed), expected);
+}
+
 #[test]
 fn users_in_other_files_are_found_where_the_language_lets_them() {
     let rust = edited(
