@@ -140,8 +140,7 @@ pub(crate) fn count(
         })?;
         code.add(&imported);
     }
-    let summary = checkout.symbolizer.symbolize(&mut code.profile);
-    naming.see(&task.worktree, &code.profile, &summary);
+    naming.name(&task.worktree, &mut code.profile, checkout.symbolizer);
     if let Some(scope) = checkout.scope {
         code.keep_under(scope)?;
     }

@@ -6,6 +6,8 @@ use std::path::Path;
 use hotproof_profile::{ImageKind, LocationState, Profile, Source};
 use hotproof_symbolizer::{Cache, DebugPlaces, Problem, Summary, Symbolizer, examine};
 
+use crate::layouts::program_of;
+
 /// A symbolizer for many runs, whose names are kept in a folder from one comparison to the next.
 pub(crate) fn symbolizer(cache: Option<&Path>) -> Symbolizer {
     match cache {
@@ -25,6 +27,25 @@ pub(crate) struct Naming {
 }
 
 impl Naming {
+    /// Symbolizes the profile of a program in `worktree`, takes notice of it, and gives all layouts
+    /// of a program its name: code without a source file is told apart by its image.
+    pub(crate) fn name(
+        &mut self,
+        worktree: &Path,
+        profile: &mut Profile,
+        symbolizer: &mut Symbolizer,
+    ) {
+        let summary = symbolizer.symbolize(profile);
+        self.see(worktree, profile, &summary);
+        for id in profile.images.ids() {
+            let path = Path::new(&profile.strings[profile.images[id].path]);
+            if let Some(program) = program_of(path) {
+                let program = program.to_string_lossy().into_owned();
+                profile.images[id].path = profile.strings.intern(&program);
+            }
+        }
+    }
+
     /// Takes notice of one symbolized profile of a program in `worktree`.
     pub(crate) fn see(&mut self, worktree: &Path, profile: &Profile, summary: &Summary) {
         for (image, problem) in summary.problems() {
@@ -112,4 +133,38 @@ fn without_debug_information(worktree: &Path, profile: &Profile) -> BTreeSet<Str
 pub(crate) fn is_called(name: &str, wanted: &str) -> bool {
     let before = name.strip_suffix(wanted);
     before.is_some_and(|it| it.is_empty() || it.ends_with("::") || it.ends_with('.'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hotproof_profile::Image;
+
+    /// Code without a source file stood once for each layout in pictures, and in the comparison as
+    /// so many functions, each with a part of the time and too small to be seen to move.
+    #[test]
+    fn layouts_have_the_name_of_their_program() {
+        let mut profile = Profile::default();
+        for path in [
+            "/w/bench.layout-00",
+            "/w/bench.layout-01",
+            "/w/lib.so.6",
+            "layout-1",
+        ] {
+            let path = profile.strings.intern(path);
+            profile.images.push(Image {
+                path,
+                build_id: Vec::new(),
+                kind: ImageKind::Elf,
+            });
+        }
+        let mut symbolizer = symbolizer(None);
+        Naming::default().name(Path::new("/w"), &mut profile, &mut symbolizer);
+        let names: Vec<&str> = profile
+            .images
+            .iter()
+            .map(|(_, image)| &profile.strings[image.path])
+            .collect();
+        assert_eq!(names, ["/w/bench", "/w/bench", "/w/lib.so.6", "layout-1"]);
+    }
 }

@@ -417,8 +417,8 @@ impl Workload for Pairs<'_> {
             let worktree = task.worktree.clone();
             let harness = task.harness;
             self.symbolizer.hold(held);
-            let summary = self.symbolizer.symbolize(&mut profile);
-            self.naming.see(&worktree, &profile, &summary);
+            let symbolizer = &mut self.symbolizer;
+            self.naming.name(&worktree, &mut profile, symbolizer);
             profile = match harness {
                 Some(harness) => without_upkeep(harness, profile),
                 None => profile,

@@ -1,13 +1,10 @@
 //! What the counted runs sampled, kept for whoever wants to look at it.
 
-use std::path::Path;
-
 use hotproof_diff::Side;
 use hotproof_profile::Profile;
 use hotproof_profile::transform::merge;
 
 use crate::event::{Event, Observer};
-use crate::layouts::program_of;
 
 /// So many profiles are held before they become one: merging each time would read the whole again
 /// for every run.
@@ -31,7 +28,6 @@ impl Profiles {
             Side::Base => &mut self.base,
             Side::Head => &mut self.head,
         };
-        name_by_program(&mut profile);
         // Rate and period are jittered from pair to pair; what a sample stands for is in its
         // weights, so that they add up all the same.
         if let Some(first) = held.first() {
@@ -65,17 +61,6 @@ impl Profiles {
     }
 }
 
-/// Gives all layouts of a program its name: what has no source file is told apart by the image.
-fn name_by_program(profile: &mut Profile) {
-    for id in profile.images.ids() {
-        let path = Path::new(&profile.strings[profile.images[id].path]);
-        if let Some(program) = program_of(path) {
-            let program = program.to_string_lossy().into_owned();
-            profile.images[id].path = profile.strings.intern(&program);
-        }
-    }
-}
-
 /// Makes several profiles one; none is left when they do not add up.
 fn fold(held: &mut Vec<Profile>) -> Result<(), String> {
     if held.len() > 1 {
@@ -83,36 +68,4 @@ fn fold(held: &mut Vec<Profile>) -> Result<(), String> {
         held.push(whole);
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use hotproof_profile::{Image, ImageKind};
-
-    /// The start of a program has no source file, and stood once for each layout in a picture.
-    #[test]
-    fn layouts_have_the_name_of_their_program() {
-        let mut profile = Profile::default();
-        for path in [
-            "/w/bench.layout-00",
-            "/w/bench.layout-01",
-            "/w/lib.so.6",
-            "layout-1",
-        ] {
-            let path = profile.strings.intern(path);
-            profile.images.push(Image {
-                path,
-                build_id: Vec::new(),
-                kind: ImageKind::Elf,
-            });
-        }
-        name_by_program(&mut profile);
-        let names: Vec<&str> = profile
-            .images
-            .iter()
-            .map(|(_, image)| &profile.strings[image.path])
-            .collect();
-        assert_eq!(names, ["/w/bench", "/w/bench", "/w/lib.so.6", "layout-1"]);
-    }
 }
