@@ -265,6 +265,8 @@ struct GoogleRow {
     #[serde(default)]
     cpu_time: Option<f64>,
     #[serde(default)]
+    real_time: Option<f64>,
+    #[serde(default)]
     time_unit: Option<String>,
 }
 
@@ -278,12 +280,26 @@ fn google(stdout: &str) -> Result<Vec<ReportedTime>, String> {
             return None;
         }
         let unit = row.time_unit.unwrap_or_else(|| "ns".to_owned());
+        let time = if is_by_real_time(&row.name) {
+            row.real_time?
+        } else {
+            row.cpu_time?
+        };
         Some(ReportedTime {
+            time_ns: duration_ns(&format!("{time} {unit}"))?,
             name: row.name,
-            time_ns: duration_ns(&format!("{} {unit}", row.cpu_time?))?,
         })
     };
     Ok(report.benchmarks.into_iter().filter_map(row).collect())
+}
+
+/// Whether a benchmark of Google Benchmark asked for the time on the clock (`UseRealTime`), or
+/// measures it by itself (`UseManualTime`). The library appends that to its name, before the number
+/// of threads; CPU time then is that of the calling thread alone, or none of the work's.
+fn is_by_real_time(name: &str) -> bool {
+    name.split('/')
+        .skip(1)
+        .any(|part| matches!(part, "real_time" | "manual_time"))
 }
 
 /// The last line of the output that is an object of names and seconds, or the whole of it.
@@ -406,6 +422,22 @@ div         fastest       │ slowest       │ median        │ mean          
             pairs(&read(Harness::Google, text).unwrap()),
             [("a/8", 2500.0)]
         );
+        // Waits and the work of other threads are no CPU time of the one that reports.
+        let row = |name: &str| {
+            format!(
+                "{{\"name\": \"{name}\", \"cpu_time\": 2.5, \"real_time\": 7, \"time_unit\": \"us\"}}"
+            )
+        };
+        for (name, time_ns) in [
+            ("wait/8/real_time", 7000.0),
+            ("gpu/manual_time", 7000.0),
+            ("pool/real_time/threads:4", 7000.0),
+            ("pool/process_time", 2500.0),
+            ("real_time", 2500.0),
+        ] {
+            let text = format!("{{\"benchmarks\": [{}]}}", row(name));
+            assert_eq!(pairs(&google(&text).unwrap()), [(name, time_ns)]);
+        }
         let text = "warming up\n{\"parse\": 0.5, \"write\": 1}\ndone\n";
         let times = read(Harness::Script, text).unwrap();
         assert_eq!(pairs(&times), [("parse", 5e8), ("write", 1e9)]);
