@@ -63,7 +63,9 @@ link() {
 }
 
 folder=$(mktemp -d "$HOTPROOF_LINKS/XXXXXXXX") || exit 0
-[ "$first" = 0 ] || cp "$output" "$folder/0"
+# What is changed after linking, as by strip, differs from it.
+[ "$first" = 0 ] && same=linked || same=0
+cp "$output" "$folder/$same"
 layout=$first
 while [ "$layout" -lt "$HOTPROOF_LAYOUTS" ]; do
     order=

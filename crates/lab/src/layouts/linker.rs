@@ -217,6 +217,14 @@ pub(crate) fn cannot_shuffle(text: &str) -> String {
     )
 }
 
+/// Why the layouts of a program are not those of the program that runs.
+pub(crate) fn changed_later(program: &Path) -> String {
+    format!(
+        "{} was changed after it was linked (stripped, patched?), and its other layouts would not be; leave that step out of the build",
+        program.display()
+    )
+}
+
 /// Why shuffling did nothing.
 pub(crate) fn all_the_same() -> String {
     "shuffling its sections changed nothing: each function needs a section of its own (compile C and C++ with -ffunction-sections)".to_owned()

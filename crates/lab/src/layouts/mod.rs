@@ -15,6 +15,7 @@ use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use crate::build::Place;
 use crate::error::LabError;
@@ -41,6 +42,7 @@ struct Linked {
     folder: PathBuf,
     /// What the build asked for.
     output: PathBuf,
+    ended: SystemTime,
 }
 
 /// Where the script leaves its links.
@@ -80,19 +82,20 @@ pub(crate) fn arrange(place: &Place, count: u32) -> Result<Layouts, LabError> {
         if let Ok(text) = fs::read_to_string(one.folder.join("error")) {
             return Err(refused(linker::cannot_shuffle(&text)));
         }
-        programs.extend(one.place(place, count).map_err(|source| LabError::File {
+        let failed = |source| LabError::File {
             action: "place the layouts of",
             path: one.output.clone(),
             source,
-        })?);
+        };
+        if one.was_changed().map_err(failed)? {
+            return Err(refused(linker::changed_later(&one.output)));
+        }
+        programs.extend(one.place(place, count).map_err(failed)?);
     }
     programs.sort();
     programs.dedup();
     if programs.is_empty() {
-        return Err(refused(
-            "what was linked is not there any more, or was changed after linking (stripped?)"
-                .to_owned(),
-        ));
+        return Err(refused("what was linked is not there any more".to_owned()));
     }
     let layouts = Layouts {
         top: place.top.clone(),
@@ -110,8 +113,8 @@ pub(crate) fn arrange(place: &Place, count: u32) -> Result<Layouts, LabError> {
     Ok(layouts)
 }
 
-/// What the links of a build are, in the order of their outputs; those whose output is gone are
-/// left out.
+/// The last link of each output of a build, in the order of the outputs: a build that trains a
+/// program before it optimizes it links it twice.
 fn linked(place: &Place) -> io::Result<Vec<Linked>> {
     let mut all = Vec::new();
     for entry in fs::read_dir(links_of(place))? {
@@ -121,15 +124,31 @@ fn linked(place: &Place) -> io::Result<Vec<Linked>> {
             continue;
         };
         all.push(Linked {
+            ended: fs::metadata(folder.join("output"))?.modified()?,
             folder,
             output: PathBuf::from(std::ffi::OsString::from_vec(output)),
         });
     }
-    all.sort_by(|a, b| a.output.cmp(&b.output));
+    all.sort_by(|a, b| (&a.output, b.ended).cmp(&(&b.output, a.ended)));
+    all.dedup_by(|later, first| later.output == first.output);
     Ok(all)
 }
 
 impl Linked {
+    /// Whether the program that the build left is not what was linked; `false` when it is gone.
+    fn was_changed(&self) -> io::Result<bool> {
+        let Ok(now) = fs::read(&self.output) else {
+            return Ok(false);
+        };
+        let apart = self.folder.join("linked");
+        let linked = if apart.exists() {
+            apart
+        } else {
+            self.folder.join("0")
+        };
+        Ok(fs::read(linked)? != now)
+    }
+
     /// Lays the layouts beside each copy of the program, which becomes a link that turns. Returns
     /// the copies, relative to the top.
     fn place(&self, place: &Place, count: u32) -> io::Result<Vec<PathBuf>> {
@@ -277,4 +296,65 @@ fn replace_link(to: &Path, at: &Path) -> io::Result<()> {
     let _ = fs::remove_file(&new);
     symlink(to, &new)?;
     fs::rename(&new, at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::Checkout;
+    use std::time::Duration;
+
+    /// A checkout whose build linked `prog`, each time into two layouts; the program is what the last
+    /// word says.
+    fn built(top: &Path, links: &[(&str, u64)], program: &str) -> Place {
+        let place = Place {
+            checkout: Checkout::Base,
+            name: "main".to_owned(),
+            top: top.to_owned(),
+            directory: top.to_owned(),
+        };
+        prepare(&place).unwrap();
+        fs::write(top.join("prog"), program).unwrap();
+        for (index, (content, at_s)) in links.iter().enumerate() {
+            let folder = links_of(&place).join(index.to_string());
+            fs::create_dir(&folder).unwrap();
+            fs::write(folder.join("0"), content).unwrap();
+            fs::write(folder.join("1"), format!("{content} shuffled")).unwrap();
+            let output = folder.join("output");
+            fs::write(&output, top.join("prog").as_os_str().as_bytes()).unwrap();
+            let ended = SystemTime::UNIX_EPOCH + Duration::from_secs(*at_s);
+            fs::File::open(&output)
+                .unwrap()
+                .set_modified(ended)
+                .unwrap();
+        }
+        place
+    }
+
+    /// Builds that train a program before they optimize it link it twice: which of both was measured
+    /// was left to the order of a folder.
+    #[test]
+    fn the_last_link_of_a_program_is_the_one_that_counts() {
+        for links in [
+            [("trained", 1), ("final", 2)],
+            [("final", 2), ("trained", 1)],
+        ] {
+            let folder = tempfile::tempdir().unwrap();
+            let place = built(folder.path(), &links, "final");
+            arrange(&place, 2).unwrap();
+            let read = |name| fs::read_to_string(folder.path().join(name)).unwrap();
+            assert_eq!(read("prog"), "final");
+            assert_eq!(read("prog.layout-01"), "final shuffled");
+        }
+    }
+
+    /// A program that was stripped after linking was replaced by one that was not.
+    #[test]
+    fn a_program_that_was_changed_after_linking_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = built(folder.path(), &[("whole", 1)], "stripped");
+        let error = arrange(&place, 2).unwrap_err().to_string();
+        assert!(error.contains("changed after it was linked"), "{error}");
+        assert_eq!(fs::read(folder.path().join("prog")).unwrap(), b"stripped");
+    }
 }
