@@ -58,26 +58,52 @@ fn is_flag(name: &str) -> bool {
 /// What answers for a build, to be read by people and compared with that of another day: the first
 /// line that each compiler says of itself, and the flags of the environment.
 pub(crate) fn tools(user: &Path) -> Vec<String> {
-    let versions = VERSIONS.into_iter().filter_map(|(program, argument)| {
-        let answer = version(program, argument, user);
-        let line = answer.split(|byte| *byte == b'\n').next()?;
-        (!line.is_empty()).then(|| String::from_utf8_lossy(line).into_owned())
-    });
+    let mut versions: Vec<String> = Vec::new();
+    for question in questions(|name| std::env::var(name).ok()) {
+        let answer = version(&question, user);
+        let line = answer.split(|byte| *byte == b'\n').next();
+        let line = String::from_utf8_lossy(line.unwrap_or_default()).into_owned();
+        if !line.is_empty() && !versions.contains(&line) {
+            versions.push(line);
+        }
+    }
     let mut flags: Vec<String> = variables(is_flag)
         .into_iter()
         .map(|(name, value)| format!("{}={}", name.to_string_lossy(), value.to_string_lossy()))
         .collect();
     flags.sort();
-    versions.chain(flags).collect()
+    versions.extend(flags);
+    versions
 }
 
-const VERSIONS: [(&str, &str); 3] = [("rustc", "-vV"), ("cc", "--version"), ("go", "version")];
+/// What asks each compiler for its version: those that builds find by themselves, and those that
+/// the environment names, maybe behind a wrapper (`ccache clang`).
+fn questions(variable: impl Fn(&str) -> Option<String>) -> Vec<Vec<String>> {
+    let of_words = |words: &str, argument: &str| -> Vec<String> {
+        let words = words.split_whitespace().chain([argument]);
+        words.map(str::to_owned).collect()
+    };
+    let known = [
+        of_words("rustc", "-vV"),
+        of_words("cc", "--version"),
+        of_words("go", "version"),
+        of_words("c++", "--version"),
+        of_words("clang", "--version"),
+    ];
+    let named = ["CC", "CXX"].into_iter().filter_map(variable);
+    let named = named.filter(|words| !words.trim().is_empty());
+    let named = named.map(|words| of_words(&words, "--version"));
+    known.into_iter().chain(named).collect()
+}
 
 /// What a tool says of itself; nothing where there is none, since no build could use it.
-fn version(program: &str, argument: &str, user: &Path) -> Vec<u8> {
+fn version(question: &[String], user: &Path) -> Vec<u8> {
+    let Some((program, arguments)) = question.split_first() else {
+        return Vec::new();
+    };
     let mut command = Command::new(program);
     crate::cargo::clean(&mut command);
-    let answer = command.arg(argument).current_dir(user).output();
+    let answer = command.args(arguments).current_dir(user).output();
     answer.map(|output| output.stdout).unwrap_or_default()
 }
 
@@ -93,8 +119,8 @@ fn variables(is_one: impl Fn(&str) -> bool) -> Vec<(OsString, OsString)> {
 /// cargo's own settings, and a `Cargo.lock` of the user that a ref may lack.
 pub(crate) fn of_builds(user: &Path) -> Vec<u8> {
     let mut text = Vec::new();
-    for (program, argument) in VERSIONS {
-        text.extend(version(program, argument, user));
+    for question in questions(|name| std::env::var(name).ok()) {
+        text.extend(version(&question, user));
         text.push(0);
     }
     let mut variables = variables(|name| VARIABLES.iter().any(|start| name.starts_with(start)));
@@ -131,6 +157,26 @@ pub(crate) fn of_builds(user: &Path) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Another version of `$CXX` or of clang was the same to kept builds and to `--resume`.
+    #[test]
+    fn compilers_that_the_environment_names_are_asked_too() {
+        let asked = |name: &str| match name {
+            "CC" => Some("ccache gcc-14 -m64".to_owned()),
+            "CXX" => Some(" ".to_owned()),
+            _ => None,
+        };
+        let lines: Vec<String> = questions(asked).iter().map(|it| it.join(" ")).collect();
+        let expected = [
+            "rustc -vV",
+            "cc --version",
+            "go version",
+            "c++ --version",
+            "clang --version",
+            "ccache gcc-14 -m64 --version",
+        ];
+        assert_eq!(lines, expected);
+    }
 
     /// What is logged holds no secret by accident of its name.
     #[test]
