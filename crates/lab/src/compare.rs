@@ -23,7 +23,7 @@ use crate::resume::Earlier;
 use crate::run::Task;
 use crate::scratch::Scratch;
 use crate::sites::{self, Site};
-use crate::{changes, coin, command, facts, git, identity, leftovers, submodules};
+use crate::{changes, coin, command, facts, git, identity, leftovers, resume, submodules};
 
 /// Checks out both refs, builds them, runs them in pairs, and returns everything that was
 /// measured.
@@ -38,7 +38,7 @@ pub fn compare(options: &Options, observer: &mut dyn Observer) -> Result<Compari
 }
 
 /// As [`compare`]; what was measured before a failure or an interruption is left in `partial`,
-/// which is `None` when no pair was.
+/// which is `None` when no pair was added to the earlier ones.
 ///
 /// # Errors
 /// As [`compare`].
@@ -66,8 +66,7 @@ pub fn compare_into(
     if changed.code_changed || options.force {
         let measured = question.measure(options, &changed, observer);
         if let Err(error) = measured {
-            let comparison = question.comparison;
-            *partial = Some(comparison).filter(|it| !it.pairs.is_empty());
+            *partial = resume::worth_keeping(question.comparison, options.earlier.as_ref());
             return Err(error);
         }
     } else {

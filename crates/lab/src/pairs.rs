@@ -165,9 +165,16 @@ impl<'a> Pairs<'a> {
         // What was measured before a failure is worth keeping, so it is completed all the same.
         let alone = options.counting.is_some_and(|counting| counting.alone);
         let mut ran = if alone {
-            Ok(())
+            check_earlier(options, comparison)
         } else {
-            schedule::run(self, plan, comparison, observer, &mut tell_machine)
+            let mut warmed_up = |pairs: &Self,
+                                 fixed: &Fixed,
+                                 comparison: &mut Comparison,
+                                 observer: &mut dyn Observer| {
+                tell_machine(pairs, fixed, comparison, observer);
+                check_earlier(options, comparison)
+            };
+            schedule::run(self, plan, comparison, observer, &mut warmed_up)
         };
         if let (Some(counting), Ok(())) = (options.counting, &ran) {
             ran = self.count(options, counting, comparison, observer);
@@ -187,14 +194,7 @@ impl<'a> Pairs<'a> {
         }
         comparison.functions = self.joiner.functions();
         drop_unseen(comparison);
-        ran?;
-        match &options.earlier {
-            Some(earlier) if earlier.shared_time != comparison.shared_time => {
-                Err(resume::other_time())
-            }
-            Some(earlier) => resume::check_sampling(&earlier.machine, &comparison.machine),
-            None => Ok(()),
-        }
+        ran
     }
 
     /// Files that were to be compared and that no side has written.
@@ -312,6 +312,15 @@ impl<'a> Pairs<'a> {
             Checkout::Head => head,
             Checkout::Copy => copy,
         }
+    }
+}
+
+/// That what is measured now can be added to what was measured earlier.
+fn check_earlier(options: &Options, comparison: &Comparison) -> Result<(), LabError> {
+    match &options.earlier {
+        Some(earlier) if earlier.shared_time != comparison.shared_time => Err(resume::other_time()),
+        Some(earlier) => resume::check_sampling(&earlier.machine, &comparison.machine),
+        None => Ok(()),
     }
 }
 

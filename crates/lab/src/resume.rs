@@ -174,6 +174,15 @@ fn unlike_tools(then: &[String], now: &[String]) -> Option<String> {
     ))
 }
 
+/// What was measured before a failure, where any pair of it is new.
+pub(crate) fn worth_keeping(
+    measured: Comparison,
+    earlier: Option<&Comparison>,
+) -> Option<Comparison> {
+    let before = earlier.map_or(0, |earlier| earlier.pairs.len());
+    (measured.pairs.len() > before).then_some(measured)
+}
+
 /// That the same is sampled as then, known after the warm-up pair.
 ///
 /// # Errors
@@ -339,6 +348,18 @@ mod tests {
             assert_eq!(now.tests, TestCheck::Passed);
             assert_eq!(now.machine.stolen_pct, Some(7.0));
         }
+    }
+
+    /// A resumed comparison that failed before its first new pair was logged once more, as if it were
+    /// another one.
+    #[test]
+    fn a_failure_without_new_pairs_leaves_nothing_to_keep() {
+        let of_pairs = |count| comparison(&[], vec![pair(&[], 7); count]);
+        let kept = |count, earlier: Option<usize>| {
+            worth_keeping(of_pairs(count), earlier.map(of_pairs).as_ref()).is_some()
+        };
+        assert_eq!([kept(0, None), kept(1, None)], [false, true]);
+        assert_eq!([kept(2, Some(2)), kept(3, Some(2))], [false, true]);
     }
 
     #[test]

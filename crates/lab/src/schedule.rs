@@ -110,15 +110,20 @@ pub(crate) struct Fixed {
     pub(crate) peak_rss_bytes: u64,
 }
 
+/// What is to be done, and to be checked, once the warm-up pair has shown how is measured.
+pub(crate) type WarmedUp<'f, W> =
+    dyn FnMut(&W, &Fixed, &mut Comparison, &mut dyn Observer) -> Result<(), LabError> + 'f;
+
 /// Runs everything and fills in `comparison`: metric, A/A pairs, pairs, warnings. The observer
-/// hears of each pair; `warmed_up` is called once the warm-up pair is done. There are no counted
+/// hears of each pair; `warmed_up` is called once the warm-up pair is done, and its error ends all
+/// before any pair. There are no counted
 /// pairs when the A/A block shows that the machine is too noisy for any verdict.
 pub(crate) fn run<W: Workload>(
     workload: &mut W,
     plan: Plan,
     comparison: &mut Comparison,
     observer: &mut dyn Observer,
-    warmed_up: &mut dyn FnMut(&W, &Fixed, &mut Comparison, &mut dyn Observer),
+    warmed_up: &mut WarmedUp<'_, W>,
 ) -> Result<(), LabError> {
     // Pairs that go on where others ended have a coin of their own, which follows from the seed.
     let earlier = comparison.pairs.len() as u64;
@@ -156,7 +161,7 @@ pub(crate) fn run<W: Workload>(
     if comparison.pairs.is_empty() {
         warned(comparison, observer, room.warning(&plan, &fixed));
     }
-    warmed_up(workload, &fixed, comparison, observer);
+    warmed_up(workload, &fixed, comparison, observer)?;
     let wanted = plan.placebo;
     let is_over = workload.elapsed() + fixed.pair_time > plan.budget;
     if is_over && wanted == Placebo::LeftOut {
@@ -728,7 +733,7 @@ mod tests {
     fn scheduled(workload: &mut Invented, budget_s: u64) -> (Comparison, Result<(), LabError>) {
         let mut comparison = comparison(5);
         let plan = plan(budget_s);
-        let mut ignore = |_: &Invented, _: &Fixed, _: &mut Comparison, _: &mut dyn Observer| {};
+        let mut ignore = |_: &Invented, _: &Fixed, _: &mut Comparison, _: &mut dyn Observer| Ok(());
         let result = run(workload, plan, &mut comparison, &mut Silent, &mut ignore);
         (comparison, result)
     }
@@ -775,6 +780,28 @@ mod tests {
             assert_eq!(two, expected, "pair {index}");
         }
         assert!(workload.limit.unwrap() >= Duration::from_millis(199));
+    }
+
+    /// A resumed comparison that is sampled in another way than before used its whole budget, and then
+    /// left a mixture of both.
+    #[test]
+    fn what_the_warm_up_shows_can_end_all_before_any_pair() {
+        let mut workload = Invented::new([200.0, 100.0, 200.0], 0.01);
+        let mut comparison = comparison(5);
+        let mut refuse = |_: &Invented, _: &Fixed, _: &mut Comparison, _: &mut dyn Observer| {
+            Err(LabError::Interrupted)
+        };
+        let plan = plan(300);
+        let result = run(
+            &mut workload,
+            plan,
+            &mut comparison,
+            &mut Silent,
+            &mut refuse,
+        );
+        assert!(matches!(result, Err(LabError::Interrupted)));
+        assert_eq!((workload.ran.len(), comparison.pairs.len()), (2, 0));
+        assert!(comparison.placebo.is_empty());
     }
 
     #[test]
@@ -880,7 +907,8 @@ mod tests {
                 ..plan(10)
             };
             let mut comparison = comparison(5);
-            let mut ignore = |_: &Invented, _: &Fixed, _: &mut Comparison, _: &mut dyn Observer| {};
+            let mut ignore =
+                |_: &Invented, _: &Fixed, _: &mut Comparison, _: &mut dyn Observer| Ok(());
             run(
                 &mut workload,
                 plan,
