@@ -78,6 +78,20 @@ const DOCUMENTATION_STEMS: &[&str] = &[
     "CODEOWNERS",
 ];
 
+const DOCUMENTATION_FOLDERS: &[&str] = &[
+    "doc",
+    "docs",
+    "documentation",
+    "book",
+    "guide",
+    "man",
+    "rfcs",
+    "website",
+    ".github",
+    ".changeset",
+    ".changes",
+];
+
 const DOT_FILES: &[&str] = &[".gitignore", ".gitattributes", ".editorconfig", ".mailmap"];
 
 impl FileKind {
@@ -95,7 +109,7 @@ impl FileKind {
             FileKind::Build(Some(Language::Rust))
         } else if BUILDS.contains(&name) || cargo || matches!(extension, "mk" | "cmake" | "ninja") {
             FileKind::Build(None)
-        } else if is_documentation(name, stem, extension) {
+        } else if is_documentation(path, name, stem, extension) {
             FileKind::Documentation
         } else if let Some(language) = Language::of_file(path, text) {
             FileKind::Source(language)
@@ -123,13 +137,26 @@ impl FileKind {
     }
 }
 
-fn is_documentation(name: &str, stem: &str, extension: &str) -> bool {
+fn is_documentation(path: &str, name: &str, stem: &str, extension: &str) -> bool {
     let known = |text: &str| DOCUMENTATION_STEMS.contains(&text);
-    matches!(extension, "md" | "markdown" | "rst" | "adoc")
+    (matches!(extension, "md" | "markdown" | "rst" | "adoc") && is_for_people(path, stem))
         || DOT_FILES.contains(&name)
         || (matches!(extension, "" | "txt") && known(stem))
         || (stem.starts_with("LICENSE-") && !stem.contains('.'))
         || name.starts_with("LICENSE-")
+}
+
+/// Whether a text is one for people by its place or its name; others may be an input of a benchmark,
+/// or a part of a program (`include_str!`).
+fn is_for_people(path: &str, stem: &str) -> bool {
+    let mut folders: Vec<&str> = path.split('/').collect();
+    folders.pop();
+    folders.is_empty()
+        || folders
+            .iter()
+            .any(|folder| DOCUMENTATION_FOLDERS.contains(&folder.to_ascii_lowercase().as_str()))
+        || (stem.chars().any(char::is_alphabetic) && !stem.chars().any(char::is_lowercase))
+        || DOCUMENTATION_STEMS.contains(&stem.to_ascii_uppercase().as_str())
 }
 
 /// Whether the extension is that of a language that is built or run.

@@ -188,6 +188,19 @@ fn what_lies_outside_functions_is_listed() {
             &["bench.rb:2 unparsed file"],
         ),
         ("data.json", "1\n", "2\n", &["data.json:1 other file"]),
+        // What a program includes, or a benchmark reads, was taken for documentation.
+        (
+            "benches/input.md",
+            "a\n",
+            "b\n",
+            &["benches/input.md:1 other file"],
+        ),
+        (
+            "crates/x/src/template.rst",
+            "a\n",
+            "b\n",
+            &["crates/x/src/template.rst:1 other file"],
+        ),
     ];
     for (path, base, head, expected) in cases {
         let changed = changes_of_edit(path, base, head);
@@ -204,6 +217,9 @@ fn what_is_no_code_changes_nothing() {
     let cases = [
         ("README.md", "a\n", "b\n"),
         ("docs/x.rst", "a\n", "b\n"),
+        ("notes.md", "a\n", "b\n"),
+        ("crates/x/DESIGN.md", "a\n", "b\n"),
+        ("crates/x/readme.md", "a\n", "b\n"),
         ("LICENSE", "a\n", "b\n"),
         ("LICENSE-MIT", "a\n", "b\n"),
         (".gitignore", "a\n", "b\n"),
