@@ -18,7 +18,7 @@ use crate::program::{self, Program};
 use crate::schedule::Placebo;
 use crate::scratch::Scratch;
 use crate::sites::Site;
-use crate::{coin, command, facts, git};
+use crate::{coin, command, facts, git, leftovers};
 
 /// Runs two commands in pairs and returns what was measured: the first one stands for base, the
 /// second one for head, with the same coin, test and thresholds as a comparison of refs. Nothing is
@@ -51,6 +51,7 @@ pub fn ab(
     let mut comparison = empty(options, named.to_vec(), seed);
     comparison.command = commands.each_ref().map(|words| words_of(words)).to_vec();
     comparison.code_changed = true;
+    leftovers::remove_folders(&std::env::temp_dir());
     let scratch = Scratch::new()?;
     let [first, second] = commands;
     let seats = [

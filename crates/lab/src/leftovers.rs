@@ -1,11 +1,13 @@
 //! What comparisons that were killed left behind: worktrees, and the temporary folders around them.
 //!
 //! Each folder names its owner, the process that made it. Only worktrees of the repository at hand
-//! are removed, only such as lie in a temporary folder of ours, and only when the owner has ended.
-//! What cannot be told for certain stays.
+//! are removed, only such as lie in a temporary folder of ours, and only when the owner has ended;
+//! folders without any worktree go as soon as their owner has ended. What cannot be told for certain
+//! stays.
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use crate::error::LabError;
@@ -64,6 +66,36 @@ pub(crate) fn remove(top: &Path) {
         tracing::info!("removing {}, whose comparison was killed", folder.display());
         git::remove_tree(&folder);
     }
+    remove_folders(&temporary);
+}
+
+/// Removes temporary folders of ours whose owners were killed and that hold no worktree: those of
+/// other repositories go when these are compared, whose git knows of them.
+pub(crate) fn remove_folders(temporary: &Path) {
+    let Some(ours) = Owner::ours() else { return };
+    let user = rustix::process::geteuid().as_raw();
+    for entry in fs::read_dir(temporary).into_iter().flatten().flatten() {
+        let folder = entry.path();
+        // Not through a symbolic link, and nothing of another user's.
+        let is_own = entry
+            .metadata()
+            .is_ok_and(|facts| facts.is_dir() && facts.uid() == user);
+        if is_own
+            && is_of_ours(&folder, temporary)
+            && is_abandoned(&folder, &ours)
+            && !holds_worktree(&folder)
+        {
+            tracing::info!("removing {}, whose owner was killed", folder.display());
+            git::remove_tree(&folder);
+        }
+    }
+}
+
+fn holds_worktree(folder: &Path) -> bool {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries
+        .into_iter()
+        .any(|entry| entry.path().join(".git").exists())
 }
 
 fn is_of_ours(folder: &Path, temporary: &Path) -> bool {
@@ -160,6 +192,44 @@ mod tests {
             namespace: "pid:[1]".to_owned(),
             ..reused
         }));
+    }
+
+    /// What a quick look or a counting run left behind when it was killed stayed for ever.
+    #[test]
+    fn folders_of_processes_that_ended_go_but_for_those_with_a_worktree() {
+        let temporary = tempfile::tempdir().unwrap();
+        let ended = Owner {
+            start_ticks: 1,
+            ..Owner::ours().unwrap()
+        };
+        let make = |name: &str, owner: &str| {
+            let folder = temporary.path().join(name);
+            fs::create_dir(&folder).unwrap();
+            fs::write(folder.join(OWNER_FILE), owner).unwrap();
+            folder
+        };
+        let lives = Owner::ours().unwrap().text();
+        let gone = make("hotproof-a", &ended.text());
+        let stay = [
+            make("hotproof-b", &lives),
+            make("hotproof-c", ""),
+            make("other-d", &ended.text()),
+            make("hotproof-e", &ended.text()),
+        ];
+        fs::create_dir(stay[3].join("base")).unwrap();
+        fs::write(stay[3].join("base/.git"), "gitdir: /elsewhere\n").unwrap();
+        remove_folders(temporary.path());
+        assert!(!gone.exists());
+        for folder in stay {
+            assert!(folder.exists(), "{}", folder.display());
+        }
+    }
+
+    #[test]
+    fn every_temporary_folder_is_signed() {
+        let folder = crate::scratch::Folder::new().unwrap();
+        let text = fs::read_to_string(folder.path().join(OWNER_FILE)).unwrap();
+        assert_eq!(Owner::parse(&text), Owner::ours());
     }
 
     #[test]

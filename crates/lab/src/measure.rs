@@ -15,8 +15,8 @@ use crate::event::{Event, Observer};
 use crate::naming::{self, Naming};
 use crate::options::Measurement;
 use crate::run::{Limit, Outcome, Runner, Task, jittered, rate_for};
-use crate::schedule;
 use crate::scratch::Folder;
+use crate::{leftovers, schedule};
 
 /// One run and its profile, symbolized.
 #[derive(Debug, Clone, PartialEq)]
@@ -52,6 +52,7 @@ pub fn measure(
     if measurement.command.is_empty() {
         return Err(LabError::NoCommand);
     }
+    leftovers::remove_folders(&std::env::temp_dir());
     let folder = Folder::new()?;
     let task = task(measurement);
     let limit = Limit::asked(measurement.timeout);

@@ -23,7 +23,8 @@ pub(crate) struct Scratch {
 pub(crate) struct Folder(PathBuf);
 
 impl Folder {
-    /// Makes a new one where the system keeps temporary files.
+    /// Makes a new one where the system keeps temporary files; it names its owner, so that it can be
+    /// removed when that was killed.
     pub(crate) fn new() -> Result<Folder, LabError> {
         let place = std::env::temp_dir();
         let failed = |source| LabError::File {
@@ -35,12 +36,14 @@ impl Folder {
         let folder = Folder(made.map_err(failed)?.keep());
         // Debug information and /proc spell paths without symbolic links, so this one has none.
         let real = fs::canonicalize(&folder.0).map_err(failed)?;
-        Ok(if real == folder.0 {
+        let folder = if real == folder.0 {
             folder
         } else {
             std::mem::forget(folder);
             Folder(real)
-        })
+        };
+        leftovers::sign(folder.path())?;
+        Ok(folder)
     }
 
     /// Its path.
@@ -78,9 +81,7 @@ impl Drop for Folder {
 impl Scratch {
     /// A folder that holds nothing but the name of its owner.
     pub(crate) fn new() -> Result<Scratch, LabError> {
-        let folder = Folder::new()?;
-        leftovers::sign(folder.path())?;
-        Ok(Scratch { folder })
+        Folder::new().map(|folder| Scratch { folder })
     }
 
     /// The folder itself.
