@@ -29,6 +29,9 @@ use crate::run::{Limit, Outcome, Runner, Task};
 use crate::schedule::{self, Fixed, Placebo, Plan, Workload};
 use crate::scratch::{Folder, Scratch};
 
+/// The weight of samples that is CPU time.
+const CPU: &str = "cpu";
+
 /// One checkout, ready to run.
 struct Seat {
     task: Task,
@@ -455,7 +458,19 @@ impl Workload for Pairs<'_> {
                     profile = with_weight(profile, ELAPSED);
                     tally
                 }
-                None => self.joiner.tally(side, &profile),
+                None => {
+                    let stands_for_time = matches!(
+                        recording.sampled,
+                        Sampled::Yes {
+                            rung: Rung::Stops,
+                            ..
+                        }
+                    );
+                    let weighted = stands_for_time
+                        .then(|| self.joiner.tally_weighted(side, &profile, CPU))
+                        .flatten();
+                    weighted.unwrap_or_else(|| self.joiner.tally(side, &profile))
+                }
             };
             if let (true, Some(profiles)) = (self.counting, &mut self.profiles) {
                 profiles.add(side, profile);
@@ -536,7 +551,6 @@ fn with_weight(profile: Profile, name: &str) -> Profile {
 /// The samples under a function, and the share of the run's CPU time, in nanoseconds, that they
 /// stand for; `None` when there are none.
 fn scoped(scope: &str, profile: Profile, cpu_ns: u64) -> (Profile, Option<f64>) {
-    let all = profile.samples.len();
     let is_it = |name: &str| naming::is_called(name, scope);
     let transform = Transform {
         focus: Some(&is_it),
@@ -545,10 +559,21 @@ fn scoped(scope: &str, profile: Profile, cpu_ns: u64) -> (Profile, Option<f64>) 
     let Some(mask) = transform.in_focus(&profile) else {
         return (profile, None);
     };
-    let under = mask.iter().filter(|&&inside| inside).count();
-    let time_ns = cpu_ns as f64 * under as f64 / all as f64;
-    let is_any = under > 0;
+    let time_ns = cpu_ns as f64 * share(&profile, &mask);
+    let is_any = mask.contains(&true);
     (keep(profile, &mask, "scope"), is_any.then_some(time_ns))
+}
+
+/// The share of some samples in all, by the CPU time that they stand for where that is known.
+fn share(profile: &Profile, mask: &[bool]) -> f64 {
+    let column = profile.weights.iter().position(|row| row.name == CPU);
+    let weight = |row: usize| match column {
+        Some(column) => profile.samples.weights[column][row].max(0) as f64,
+        None => 1.0,
+    };
+    let all: f64 = (0..mask.len()).map(weight).sum();
+    let inside = (0..mask.len()).filter(|&row| mask[row]);
+    inside.map(weight).sum::<f64>() / all.max(1.0)
 }
 
 /// The samples that are none of the harness's own upkeep, which no iteration's time holds.
@@ -615,4 +640,28 @@ fn drop_unseen(comparison: &mut Comparison) {
         }
     }
     comparison.functions = kept;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hotproof_profile::{Unit, Weight};
+
+    /// Where threads are stopped for samples, one after a long system call stands for more time.
+    #[test]
+    fn the_time_under_a_function_is_that_of_its_samples() {
+        let weight = |name: &str, unit| Weight {
+            name: name.to_owned(),
+            unit,
+        };
+        let mut profile = Profile {
+            weights: vec![weight("samples", Unit::Count)],
+            ..Profile::default()
+        };
+        profile.samples.weights = vec![vec![1; 4], vec![10, 10, 10, 90]];
+        let under = [false, true, false, true];
+        assert!((share(&profile, &under) - 0.5).abs() < 1e-9);
+        profile.weights.push(weight(CPU, Unit::Nanoseconds));
+        assert!((share(&profile, &under) - 100.0 / 120.0).abs() < 1e-9);
+    }
 }

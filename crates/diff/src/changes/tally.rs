@@ -102,6 +102,49 @@ impl Joiner<'_> {
         counter.finish()
     }
 
+    /// As [`Joiner::tally`], with each sample counted as much as it stands for: where a sample may
+    /// stand for more time than another one, rows alone would give its functions too little. All
+    /// together count as many as there are samples; rounding takes or gives a stack less than one.
+    /// `None` when the profile has no such weight, or nothing of it.
+    pub fn tally_weighted(&mut self, side: Side, profile: &Profile, weight: &str) -> Option<Tally> {
+        let profile = &*profile.without_stitched_callers();
+        let rows = &profile.samples;
+        let column = profile.weights.iter().position(|row| row.name == weight)?;
+        let weight = |row: usize| rows.weights[column][row].max(0) as f64;
+        let all: f64 = (0..rows.len()).map(weight).sum();
+        if all <= 0.0 {
+            return None;
+        }
+        let samples = rows.len() as u64;
+        let counts = |weight: f64| (weight * samples as f64 / all).round() as u64;
+        let mut stacks = vec![0.0; profile.stacks.len() + 1];
+        let mut complete = 0.0;
+        for row in 0..rows.len() {
+            stacks[rows.stack[row].map_or(0, |id| id.index() + 1)] += weight(row);
+            if rows.end[row] == StackEnd::Complete {
+                complete += weight(row);
+            }
+        }
+        let mut counter = Counter::new(self, side, profile);
+        counter.tally = Tally {
+            samples,
+            complete: counts(complete),
+            lost: profile.meta.lost.samples,
+            ..Tally::default()
+        };
+        let (mut so_far, mut counted) = (0.0, 0);
+        for (slot, &weight) in stacks.iter().enumerate() {
+            so_far += weight;
+            let count = counts(so_far).min(samples) - counted;
+            if count > 0 {
+                counted += count;
+                let stack = slot.checked_sub(1).map(StackId::from_index);
+                counter.stack(slot + 1, stack, count, Spent::Running);
+            }
+        }
+        Some(counter.finish())
+    }
+
     /// Counts the wall time of one run of `side` by row, as [`Joiner::tally`] counts samples; `None`
     /// when the profile does not tell time off the CPU.
     ///

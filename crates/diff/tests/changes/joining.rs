@@ -242,6 +242,41 @@ fn waits_are_counted_where_the_user_waits() {
     assert_eq!(tally(&mut joiner, profile, 100), None);
 }
 
+/// Where threads are stopped for samples, one may stand for the time of several, as after a long
+/// system call: counted like any other one, it gave its functions too small a share.
+#[test]
+fn samples_count_as_much_as_they_stand_for() {
+    let text = "fn reads() { 1 }\nfn main() { 2 }\n";
+    let changed = changes_of_edit("src/a.rs", text, &text.replace('1', "3"));
+    let files: Files<'_> = &[("src/a.rs", text)];
+    let mut made = Made::new();
+    let file = "/tmp/w/base/src/a.rs";
+    let [main, reads] = [("x::main", 2), ("x::reads", 1)].map(|(name, line)| {
+        let function = made.function(name, Some((file, line)));
+        made.location(&[function])
+    });
+    made.samples(&[main], 3);
+    made.samples(&[main, reads], 1);
+    let profile = &mut made.profile;
+    profile.weights.push(Weight {
+        name: "cpu".into(),
+        unit: Unit::Nanoseconds,
+    });
+    profile.samples.weights = vec![vec![1; 4], vec![10, 10, 10, 90]];
+    let mut joiner = joiner(&changed, files, files);
+    let by_time = joiner.tally_weighted(Side::Base, profile, "cpu").unwrap();
+    assert_eq!(
+        (by_time.samples, by_time.complete, by_time.changed_own),
+        (4, 4, 3)
+    );
+    assert_eq!(
+        rows(&joiner, &by_time),
+        ["src/a.rs::reads: 3 3 3", "src/a.rs::main: 4 1 1"]
+    );
+    assert_eq!(joiner.tally(Side::Base, profile).changed_own, 1);
+    assert_eq!(joiner.tally_weighted(Side::Base, profile, "cycles"), None);
+}
+
 /// Of a sample whose outer callers are only likely, its leaf counts and no caller does.
 #[test]
 fn callers_of_stitched_samples_are_not_counted() {
