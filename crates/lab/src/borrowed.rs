@@ -12,7 +12,8 @@ use crate::error::LabError;
 use crate::git;
 use crate::options::Product;
 
-/// Whether a ref has a benchmark where cargo looks for one of that name, or names it in a manifest.
+/// Whether a ref has a benchmark's source where cargo looks for one of that name. That tells kept
+/// builds apart before anything is checked out; what cargo makes of it, only its manifests say.
 pub(crate) fn has(
     top: &Path,
     facts: &RefFacts,

@@ -31,6 +31,8 @@ pub(crate) struct Site {
     slot: Option<Slot>,
     /// Git's record of the checkout, as long as it is not built.
     worktree: Option<Worktree>,
+    /// Whether the slot's name tells of everything that the build is made of.
+    is_keyed: bool,
 }
 
 impl Site {
@@ -42,6 +44,7 @@ impl Site {
             layouts: None,
             slot: None,
             worktree: None,
+            is_keyed: true,
         }
     }
 
@@ -54,6 +57,26 @@ impl Site {
                 ..self.place.clone()
             })
         }
+    }
+
+    /// Gives a built checkout to the cache.
+    fn keep(&mut self, took: Duration) -> Result<(), LabError> {
+        let Some(slot) = self.slot.as_mut().filter(|_| self.is_keyed) else {
+            return Ok(());
+        };
+        if let Some(worktree) = self.worktree.take() {
+            worktree.release();
+        }
+        let relative = |path: &PathBuf| path.strip_prefix(slot.path()).ok().map(Path::to_owned);
+        let executable = self.executable.as_ref().and_then(relative);
+        if self.executable.is_some() && executable.is_none() {
+            // A program outside of the checkout is not kept with it.
+            return Ok(());
+        }
+        slot.finish(Finished {
+            executable,
+            seconds: took.as_secs(),
+        })
     }
 
     fn is_finished(&self) -> bool {
@@ -226,6 +249,7 @@ impl Order<'_> {
             place,
             slot,
             worktree,
+            is_keyed: true,
         };
         if !site.is_finished() {
             submodules::check_out(self.top, &site.place, &facts.commit, scratch, self.stop())?;
@@ -312,6 +336,11 @@ impl Order<'_> {
                 continue;
             }
             let text = borrowed::lend(product, &lender, &own, &site.place)?;
+            // A file of that name that is no benchmark of base's looks like one in the key.
+            let facts = self.facts(site.place.checkout);
+            if text.is_some() && borrowed::has(self.top, facts, product, self.stop())? {
+                site.is_keyed = false;
+            }
             notices.extend(text.filter(|text| !notices.contains(text)));
         }
         Ok(())
@@ -359,27 +388,7 @@ impl Order<'_> {
         {
             *donor = Some(Donor { workspace });
         }
-        self.keep(site, took)
-    }
-
-    /// Gives a built checkout to the cache.
-    fn keep(&self, site: &mut Site, took: Duration) -> Result<(), LabError> {
-        let Some(slot) = &mut site.slot else {
-            return Ok(());
-        };
-        if let Some(worktree) = site.worktree.take() {
-            worktree.release();
-        }
-        let relative = |path: &PathBuf| path.strip_prefix(slot.path()).ok().map(Path::to_owned);
-        let executable = site.executable.as_ref().and_then(relative);
-        if site.executable.is_some() && executable.is_none() {
-            // A program outside of the checkout is not kept with it.
-            return Ok(());
-        }
-        slot.finish(Finished {
-            executable,
-            seconds: took.as_secs(),
-        })
+        site.keep(took)
     }
 
     /// Base as the giver of built dependencies, when the cache had it and it took long to build.
@@ -428,6 +437,39 @@ pub(crate) fn forget_abandoned(top: &Path, root: &Path) {
     for worktree in git::registered(top) {
         if cache.is_abandoned(&worktree) {
             drop(Worktree::adopt(top, worktree));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A base whose stray `benches/X.rs` is no benchmark borrows head's, and was kept as if it were
+    /// its own: another head's comparison found it.
+    #[test]
+    fn a_build_with_more_in_it_than_its_key_says_is_not_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = Cache::open(folder.path()).unwrap();
+        let key = Key::of(&[&"tree"]);
+        for is_keyed in [false, true] {
+            let slot = cache.slot(&key).unwrap().unwrap();
+            fs::create_dir_all(slot.path()).unwrap();
+            let top = slot.path().to_owned();
+            let mut site = Site {
+                slot: Some(slot),
+                is_keyed,
+                ..Site::standing(Place {
+                    checkout: Checkout::Base,
+                    name: "main".to_owned(),
+                    directory: top.clone(),
+                    top,
+                })
+            };
+            site.keep(Duration::from_secs(1)).unwrap();
+            drop(site);
+            let slot = cache.slot(&key).unwrap().unwrap();
+            assert_eq!(slot.finished().is_some(), is_keyed);
         }
     }
 }
