@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Read};
+use std::mem::ManuallyDrop;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
@@ -38,14 +39,15 @@ pub(crate) enum Addresses {
 }
 
 /// Names the recordings that one command reads: what it has named of one, it does not look up again
-/// for the next.
+/// for the next. It is never dropped: the command ends soon, and the system takes the memory back
+/// faster than text by text.
 #[derive(Default)]
-pub(crate) struct Namer(Option<Symbolizer>);
+pub(crate) struct Namer(Option<ManuallyDrop<Symbolizer>>);
 
 impl Namer {
     /// The symbolizer; all who ask one namer want the same detail.
     fn symbolizer(&mut self, detail: Detail) -> &mut Symbolizer {
-        let new = || crate::cache::symbolizer().with_detail(detail);
+        let new = || ManuallyDrop::new(crate::cache::symbolizer().with_detail(detail));
         self.0.get_or_insert_with(new)
     }
 }
@@ -152,7 +154,7 @@ fn replayed(
     let symbolizer = namer.symbolizer(wanted.detail);
     let names = wanted.addresses == Addresses::OfNames && wanted.rows == SampleRows::Summed;
     let imported = match recording {
-        _ if names && is_large(recording) => {
+        _ if names => {
             let mut alike =
                 |profile: &Profile, image, address| symbolizer.alike(profile, image, address);
             replay::read_names(recording, &options, &mut alike)
@@ -175,17 +177,6 @@ fn replayed(
     }
     crate::cache::name(symbolizer, &mut profile);
     Ok(profile)
-}
-
-/// Whether it pays to ask for names address by address: the cache is faster to ask for all of an
-/// image in order, and its pages are then no longer needed beside the records.
-fn is_large(recording: Recording<'_>) -> bool {
-    const LARGE_BYTES: u64 = 32 << 20;
-    let size = match recording {
-        Recording::Bytes(bytes) => bytes.len() as u64,
-        Recording::File(file) => file.metadata().map_or(0, |facts| facts.len()),
-    };
-    size >= LARGE_BYTES
 }
 
 fn unreadable(name: &str, error: &io::Error) -> Failure {

@@ -23,6 +23,28 @@ pub(crate) struct Wanted {
     pub(crate) has_stacks: bool,
 }
 
+impl Wanted {
+    /// The image itself; the error says why it cannot be opened.
+    fn image(&self) -> Result<ImageFile, Problem> {
+        let unreadable = |detail: String| Problem::Unreadable { detail };
+        match (self.kind, &self.held) {
+            (_, Some(held)) => Ok(held.clone()),
+            (ImageKind::Vdso, None) => hotproof_image::vdso()
+                .ok_or_else(|| unreadable("this process has no vdso".to_owned())),
+            _ => ImageFile::open(&self.path).map_err(|error| unreadable(error.to_string())),
+        }
+    }
+
+    /// The error of an image whose file is not there, which is cheap to find out.
+    pub(crate) fn check_is_there(&self) -> Result<(), Problem> {
+        let is_file = self.held.is_none() && self.kind != ImageKind::Vdso;
+        match is_file && !self.path.exists() {
+            true => self.image().map(drop),
+            false => Ok(()),
+        }
+    }
+}
+
 /// What is to be known of an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Detail {
@@ -61,17 +83,7 @@ impl Files {
     ///
     /// The error says why the image cannot name anything.
     pub(crate) fn open(wanted: &Wanted) -> Result<Files, Problem> {
-        let image = match (wanted.kind, &wanted.held) {
-            (_, Some(held)) => held.clone(),
-            (ImageKind::Vdso, None) => {
-                hotproof_image::vdso().ok_or_else(|| Problem::Unreadable {
-                    detail: "this process has no vdso".to_owned(),
-                })?
-            }
-            _ => ImageFile::open(&wanted.path).map_err(|error| Problem::Unreadable {
-                detail: error.to_string(),
-            })?,
-        };
+        let image = wanted.image()?;
         check_build(&image, &wanted.path, &wanted.build_id)?;
         let mut files = Files {
             image,

@@ -1,6 +1,7 @@
 //! Answers of one image from an earlier run, and for a later one.
 
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::time::SystemTime;
 
 use hotproof_image::DebugPlaces;
@@ -72,8 +73,8 @@ impl Recall {
 
     /// The row of the innermost frame at an address plus one, 0 for no name; `None` when the entry
     /// does not know it.
-    pub(crate) fn frame_of(&self, address: u64) -> Option<u32> {
-        self.entry.as_ref()?.frame_of(address)
+    pub(crate) fn frame_of(&mut self, address: u64) -> Option<u32> {
+        self.entry.as_mut()?.frame_of(address)
     }
 
     /// The rows of the functions of a frame, innermost first.
@@ -128,6 +129,9 @@ fn read(cache: &Cache, name: &str, head: &Head) -> Option<Entry> {
 /// This program: its size and the time it was built, in seconds and nanoseconds.
 fn program() -> Option<(u64, i64, i64)> {
     use std::os::unix::fs::MetadataExt;
-    let facts = std::fs::metadata("/proc/self/exe").ok()?;
-    Some((facts.size(), facts.mtime(), facts.mtime_nsec()))
+    static PROGRAM: OnceLock<Option<(u64, i64, i64)>> = OnceLock::new();
+    *PROGRAM.get_or_init(|| {
+        let facts = std::fs::metadata("/proc/self/exe").ok()?;
+        Some((facts.size(), facts.mtime(), facts.mtime_nsec()))
+    })
 }

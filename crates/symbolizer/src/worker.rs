@@ -39,8 +39,9 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    /// Starts the thread, which begins to read at once.
+    /// Starts the thread, which begins to read at once; none for a file that is not there.
     pub(crate) fn start(wanted: Wanted) -> Result<Worker, Problem> {
+        wanted.check_is_there()?;
         let (addresses, requests) = channel();
         let (replies, batches) = channel();
         let thread = std::thread::Builder::new()

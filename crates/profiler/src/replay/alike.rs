@@ -7,157 +7,227 @@
 //! is known stay apart.
 
 use hotproof_profile::{
-    AddressKind, ImageId, LocationId, Profile, SinkError, StackId, ThreadId, mix,
+    AddressKind, ImageId, LocationId, Profile, Sample as Row, Sink, SinkError, StackEnd, StackId,
+    ThreadId, mix,
 };
 use rustc_hash::FxHashMap;
 
-use super::chains::{Fingerprint, Interned, Known, Step, Thread, number_of, stack_of};
+use super::chains::{Fingerprint, Interned, Known, Thread, number_of, stack_of};
 
 /// Tells for an address of an image, which lies in an instruction, another one that has the same
 /// names and stands for all that have; `None` when nothing is known of it.
 pub type Alike<'a> = dyn FnMut(&Profile, ImageId, u64) -> Option<u64> + 'a;
 
-/// Where a step lies.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Where a step lies, in as little as can be.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Place {
-    pub(super) image: Option<ImageId>,
-    pub(super) address: u64,
-    pub(super) kind: AddressKind,
+    address: u64,
+    /// Image and kind; 0 for what lies in no mapping.
+    rest: u32,
 }
 
 impl Place {
-    /// Image and kind in one number, which is never 0.
-    fn rest(self) -> u32 {
+    /// That of all steps which lie in no mapping.
+    pub(super) const NOWHERE: Place = Place {
+        address: 0,
+        rest: 0,
+    };
+
+    /// An address that counts from an image's base, or lies in none.
+    pub(super) fn new(image: Option<ImageId>, address: u64, kind: AddressKind) -> Place {
         // A profile has fewer images than mappings, of which there are at most 2^23.
-        let image = self.image.map_or(0, |image| image.0 + 1);
-        (image << 2) | (self.kind as u32 + 1)
+        let image = image.map_or(0, |image| image.0 + 1);
+        let rest = (image << 2) | (kind as u32 + 1);
+        Place { address, rest }
+    }
+
+    fn image(self) -> Option<ImageId> {
+        (self.rest >> 2).checked_sub(1).map(ImageId)
+    }
+
+    fn kind(self) -> AddressKind {
+        let kinds = [
+            AddressKind::Ip,
+            AddressKind::ReturnAddress,
+            AddressKind::Adjusted,
+        ];
+        let kind = kinds
+            .into_iter()
+            .find(|&kind| kind as u32 + 1 == self.rest & 3);
+        kind.unwrap_or(AddressKind::Adjusted)
     }
 
     /// As [`hotproof_profile::Location::lookup_address`].
     fn lookup_address(self) -> u64 {
-        match self.kind {
+        match self.kind() {
             AddressKind::ReturnAddress => self.address.saturating_sub(1),
             AddressKind::Ip | AddressKind::Adjusted => self.address,
         }
     }
+
+    fn hash(self) -> usize {
+        let rest = u64::from(self.rest).rotate_left(44);
+        mix(self.address ^ rest, 0x9e37_79b9_7f4a_7c15) as usize
+    }
 }
 
-/// Says where steps lie.
-pub(super) trait Placer {
-    /// Whether a step lies in no mapping, so that [`Placer::place`] would find no image.
-    fn is_nowhere(&mut self, step: Step) -> bool;
-
-    /// The image and the place in it.
-    fn place(&mut self, step: Step, profile: &mut Profile) -> Result<Place, SinkError>;
+/// A sample whose chain is not a stack yet.
+pub(super) struct Pending {
+    pub(super) thread: Thread,
+    pub(super) time_ns: u64,
+    pub(super) weights: [i64; 2],
+    pub(super) end: StackEnd,
 }
 
-/// Everything interned so far.
+/// Everything interned so far, and samples that wait.
+///
+/// The tables are larger than the processor's cache, and hardly a look into them finds it warm. So
+/// samples wait until there are some: all that they will look at is then loaded at once, which takes
+/// little longer than loading one.
 #[derive(Default)]
 pub(super) struct AlikeChains {
     located: LocatedPlaces,
-    threads: FxHashMap<u32, ThreadPaths>,
+    threads: FxHashMap<u32, ThreadRows>,
     /// Stacks by print.
     stacks: Known,
+    /// With where its steps end in `steps`.
+    pending: Vec<(Pending, usize)>,
+    /// The steps of the samples that wait, root first, one chain after the other.
+    steps: Vec<Place>,
+    /// Kept for its memory.
+    found: Vec<LocationId>,
 }
 
-/// What one thread has shown.
-struct ThreadPaths {
+/// Rows of samples of one thread by print.
+struct ThreadRows {
     thread: ThreadId,
-    /// Rows of samples by print.
     rows: Known,
-    /// The chain that came last and where its steps lie, root first: the next one shares some of it.
-    last: Vec<(Step, LocationId)>,
-    /// The version of the address space that it was seen in.
-    space: u64,
 }
+
+/// So many samples wait: what they look at fits into the processor's second cache.
+const MOST_PENDING: usize = 256;
 
 impl AlikeChains {
-    /// The thread of this number has ended.
+    /// Adds a step, after those that are nearer to the root, to the sample that comes next.
+    pub(super) fn push_step(&mut self, place: Place) {
+        self.steps.push(place);
+    }
+
+    /// Adds the sample of the steps that were added; whether so many wait that they have to be
+    /// settled.
+    #[must_use]
+    pub(super) fn push_sample(&mut self, sample: Pending) -> bool {
+        self.pending.push((sample, self.steps.len()));
+        self.pending.len() >= MOST_PENDING
+    }
+
+    /// The thread of this number has ended; its samples must be settled.
     pub(super) fn forget(&mut self, tid: u32) {
         self.threads.remove(&tid);
     }
 
-    /// Takes a thread's chain, leaf first, in the address space of this version; the print of its
-    /// locations.
-    pub(super) fn locate(
+    /// Makes the samples that wait rows of the profile, or adds them to the rows that there are.
+    pub(super) fn settle(
         &mut self,
-        thread: Thread,
-        space: u64,
-        chain: &[Step],
         profile: &mut Profile,
         mut alike: Option<&mut Alike<'_>>,
-        placer: &mut impl Placer,
-    ) -> Result<Fingerprint, SinkError> {
-        let paths = self.threads.entry(thread.tid);
-        let paths = paths.or_insert_with(|| ThreadPaths::of(thread));
-        if paths.thread != thread.row {
-            // The number was another's before.
-            *paths = ThreadPaths::of(thread);
+    ) -> Result<(), SinkError> {
+        let mut pending = std::mem::take(&mut self.pending);
+        let mut found = std::mem::take(&mut self.found);
+        self.located.load(&self.steps);
+        found.clear();
+        for &place in &self.steps {
+            let alike = alike.as_deref_mut();
+            found.push(self.located.location(place, profile, alike));
         }
-        let pairs = chain.iter().rev().zip(&paths.last);
-        let shared = match paths.space == space {
-            true => pairs.take_while(|(step, (old, _))| *step == old).count(),
-            false => 0,
-        };
-        paths.last.truncate(shared);
-        paths.space = space;
-        for &step in chain.iter().rev().skip(shared) {
-            let location = match placer.is_nowhere(step) {
-                true => self.located.nowhere(profile),
-                false => {
-                    let place = placer.place(step, profile)?;
-                    let alike = alike.as_deref_mut();
-                    self.located.location(place, profile, alike)
-                }
-            };
-            paths.last.push((step, location));
+        self.steps.clear();
+        let prints = self.prints(&pending, &found);
+        let mut start = 0;
+        for ((sample, end), print) in pending.drain(..).zip(prints) {
+            self.add(&sample, &found[start..end], print, profile)?;
+            start = end;
         }
-        let locations = paths.last.iter().map(|&(_, location)| location);
-        Ok(Fingerprint::of_locations(locations))
+        (self.pending, self.found) = (pending, found);
+        Ok(())
     }
 
-    /// The row that a thread's samples of this print have; when there is none, `number` is it now.
-    pub(super) fn row_or_claim(
+    /// The print of each chain; what will be looked at of it is loaded.
+    fn prints(&mut self, pending: &[(Pending, usize)], found: &[LocationId]) -> Vec<Fingerprint> {
+        let (mut start, mut loaded) = (0, 0);
+        let prints = pending.iter().map(|(sample, end)| {
+            let print = Fingerprint::of_locations(&found[start..*end]);
+            start = *end;
+            let rows = ThreadRows::of(&mut self.threads, sample.thread);
+            let row_print = print.with(sample.end as u64);
+            loaded ^= rows.load(row_print) ^ self.stacks.load(print);
+            print
+        });
+        let prints = prints.collect();
+        std::hint::black_box(loaded);
+        prints
+    }
+
+    fn add(
         &mut self,
-        thread: Thread,
+        sample: &Pending,
+        path: &[LocationId],
         print: Fingerprint,
-        number: u32,
-    ) -> Option<u32> {
-        let rows = &mut self.threads.get_mut(&thread.tid)?.rows;
-        let found = rows.find(print);
-        if found.is_none() {
-            rows.insert(print, number);
+        profile: &mut Profile,
+    ) -> Result<(), SinkError> {
+        let row_print = print.with(sample.end as u64);
+        let rows = ThreadRows::of(&mut self.threads, sample.thread);
+        if let Some(row) = rows.find(row_print) {
+            let columns = &mut profile.samples.weights;
+            for (column, weight) in columns.iter_mut().zip(sample.weights) {
+                column[row as usize] += weight;
+            }
+            return Ok(());
         }
-        found
+        let number = u32::try_from(profile.samples.len());
+        rows.insert(row_print, number.expect("fewer rows than numbers of rows"));
+        let row = Row {
+            thread: sample.thread.row,
+            time_ns: sample.time_ns,
+            stack: self.stack(path, print, profile),
+            weights: &sample.weights,
+            cpu: None,
+            end: sample.end,
+            labels: None,
+        };
+        profile.sample(&row)
     }
 
-    /// The stack of the chain of this print, which the thread has shown last.
-    pub(super) fn stack(
+    /// The stack of locations, root first, of this print.
+    fn stack(
         &mut self,
-        thread: Thread,
+        path: &[LocationId],
         print: Fingerprint,
         profile: &mut Profile,
     ) -> Option<StackId> {
         if let Some(number) = self.stacks.find(print) {
             return stack_of(number);
         }
-        let mut stack = None;
-        for &(_, location) in &self.threads.get(&thread.tid)?.last {
-            stack = Some(self.located.interned.stack(stack, location, profile));
-        }
+        let interned = &mut self.located.interned;
+        let stack = path.iter().fold(None, |parent, &location| {
+            Some(interned.stack(parent, location, profile))
+        });
         self.stacks.insert(print, number_of(stack));
         stack
     }
 }
 
-impl ThreadPaths {
-    fn of(thread: Thread) -> ThreadPaths {
-        ThreadPaths {
+impl ThreadRows {
+    /// Those of a thread, whose number may have been another's before.
+    fn of(threads: &mut FxHashMap<u32, ThreadRows>, thread: Thread) -> &mut Known {
+        let new = || ThreadRows {
             thread: thread.row,
             rows: Known::default(),
-            last: Vec::new(),
-            space: 0,
+        };
+        let rows = threads.entry(thread.tid).or_insert_with(new);
+        if rows.thread != thread.row {
+            *rows = new();
         }
+        &mut rows.rows
     }
 }
 
@@ -170,12 +240,11 @@ struct LocatedPlaces {
 }
 
 impl LocatedPlaces {
-    /// The one location of all that lies in no mapping.
-    fn nowhere(&mut self, profile: &mut Profile) -> LocationId {
-        *self.nowhere.get_or_insert_with(|| {
-            let kind = AddressKind::Adjusted;
-            self.interned.location(None, 0, kind, profile)
-        })
+    /// Loads what [`LocatedPlaces::location`] will look at.
+    fn load(&self, places: &[Place]) {
+        let of_images = places.iter().filter(|&&place| place != Place::NOWHERE);
+        let loaded = of_images.fold(0, |loaded, &place| loaded ^ self.by_place.load(place));
+        std::hint::black_box(loaded);
     }
 
     fn location(
@@ -184,49 +253,72 @@ impl LocatedPlaces {
         profile: &mut Profile,
         alike: Option<&mut Alike<'_>>,
     ) -> LocationId {
+        if place == Place::NOWHERE {
+            return self.nowhere(profile);
+        }
         if let Some(known) = self.by_place.find(place) {
             return known;
         }
-        let same = match (place.image, alike) {
+        let image = place.image();
+        let same = match (image, alike) {
             (Some(image), Some(alike)) => alike(profile, image, place.lookup_address()),
             _ => None,
         };
         let (address, kind) = match same {
             Some(address) => (address, AddressKind::Adjusted),
-            None => (place.address, place.kind),
+            None => (place.address, place.kind()),
         };
-        let location = self.interned.location(place.image, address, kind, profile);
+        let location = self.interned.location(image, address, kind, profile);
         self.by_place.insert(place, location);
         location
     }
+
+    /// The one location of all that lies in no mapping.
+    fn nowhere(&mut self, profile: &mut Profile) -> LocationId {
+        *self.nowhere.get_or_insert_with(|| {
+            let kind = AddressKind::Adjusted;
+            self.interned.location(None, 0, kind, profile)
+        })
+    }
 }
 
-/// Finds the locations of places: an open table of small slots, since hardly a look into it finds the
-/// processor's cache warm.
+/// Finds the locations of places: an open table of small slots.
 #[derive(Default)]
 struct KnownPlaces {
     slots: Vec<KnownPlace>,
     used: usize,
 }
 
+/// As two fields, place and location would be padded.
 #[derive(Clone, Copy, Default)]
 struct KnownPlace {
     address: u64,
-    /// Image and kind; 0 when the slot is free.
+    /// As [`Place::rest`]; 0 when the slot is free.
     rest: u32,
     location: LocationId,
 }
 
 impl KnownPlace {
-    fn is(&self, address: u64, rest: u32) -> bool {
-        (self.address, self.rest) == (address, rest)
+    fn place(self) -> Place {
+        Place {
+            address: self.address,
+            rest: self.rest,
+        }
     }
 }
 
 impl KnownPlaces {
     fn find(&self, place: Place) -> Option<LocationId> {
-        let found = &self.slots[self.slot(place.address, place.rest())?];
+        let found = &self.slots[self.slot(place)?];
         (found.rest != 0).then_some(found.location)
+    }
+
+    /// Some of the first slot that is looked at for a place.
+    fn load(&self, place: Place) -> u32 {
+        let mask = self.slots.len().wrapping_sub(1);
+        self.slots
+            .get(place.hash() & mask)
+            .map_or(0, |slot| slot.rest)
     }
 
     fn insert(&mut self, place: Place, location: LocationId) {
@@ -240,28 +332,24 @@ impl KnownPlaces {
         self.used += 1;
         self.put(KnownPlace {
             address: place.address,
-            rest: place.rest(),
+            rest: place.rest,
             location,
         });
     }
 
     fn put(&mut self, known: KnownPlace) {
-        if let Some(slot) = self.slot(known.address, known.rest) {
+        if let Some(slot) = self.slot(known.place()) {
             self.slots[slot] = known;
         }
     }
 
     /// Where a place is, or where it belongs; `None` while there is no table.
-    fn slot(&self, address: u64, rest: u32) -> Option<usize> {
+    fn slot(&self, place: Place) -> Option<usize> {
         let mask = self.slots.len().checked_sub(1)?;
-        let hash = mix(
-            address ^ u64::from(rest).rotate_left(44),
-            0x9e37_79b9_7f4a_7c15,
-        );
-        let mut slot = hash as usize & mask;
+        let mut slot = place.hash() & mask;
         loop {
             let known = &self.slots[slot];
-            if known.rest == 0 || known.is(address, rest) {
+            if known.rest == 0 || known.place() == place {
                 return Some(slot);
             }
             slot = (slot + 1) & mask;

@@ -129,9 +129,7 @@ impl Fingerprint {
     }
 
     /// Of a chain as the numbers of its locations.
-    pub(super) fn of_locations(
-        locations: impl ExactSizeIterator<Item = LocationId>,
-    ) -> Fingerprint {
+    pub(super) fn of_locations(locations: &[LocationId]) -> Fingerprint {
         let (mut a, mut b) = (0x9e37_79b9_7f4a_7c15, locations.len() as u64);
         for location in locations {
             let word = location.index() as u64;
@@ -174,6 +172,13 @@ impl Known {
     /// The number of a fingerprint.
     pub(super) fn find(&self, print: Fingerprint) -> Option<u32> {
         self.slots.get(self.slot(print)?)?.held.checked_sub(1)
+    }
+
+    /// Some of the first slot that is looked at for a fingerprint.
+    pub(super) fn load(&self, print: Fingerprint) -> u32 {
+        let mask = self.slots.len().wrapping_sub(1);
+        let slot = self.slots.get(print.0 as usize & mask);
+        slot.map_or(0, |slot| slot.held)
     }
 
     /// Gives a fingerprint its number, which is less than `u32::MAX`.

@@ -5,7 +5,7 @@ use hotproof_profile::{
 };
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::alike::{Alike, AlikeChains, Place, Placer};
+use super::alike::{Alike, AlikeChains, Pending, Place};
 use super::attr::{Attr, sample_type};
 use super::chains::{Chains, Fingerprint, Step, StepKind, Thread};
 use super::header::{BuildId, RecordHeader};
@@ -218,6 +218,10 @@ impl<'a> Observer<'a> {
         counted: &mut Counted,
     ) -> Result<(), SinkError> {
         let task = |pid, tid| Task { pid, tid, time_ns };
+        if record.is_of_tasks() {
+            // What is remembered by a task's number holds as long as the number is one task's.
+            self.settle()?;
+        }
         let sink = &mut self.profile;
         match record {
             // It ran before the recording, and its name comes next.
@@ -351,6 +355,19 @@ impl<'a> Observer<'a> {
             None => (time_ns, time_ns),
         });
         let weights = [1, weight];
+        let thread = Thread {
+            tid: sample.tid,
+            row: owner.thread,
+        };
+        if self.alike.is_some() {
+            let sample = Pending {
+                thread,
+                time_ns,
+                weights,
+                end,
+            };
+            return self.alike_sample(&owner, sample);
+        }
         let row = Row {
             thread: owner.thread,
             time_ns,
@@ -360,22 +377,20 @@ impl<'a> Observer<'a> {
             end,
             labels: None,
         };
-        match self.alike {
-            Some(_) => self.alike_sample(sample.tid, &owner, row),
-            None => self.exact_sample(sample.tid, &owner, row),
-        }
+        self.exact_sample(thread, &owner, row)
     }
 
     /// Adds the sample of the chain in `self.steps`, whose addresses are kept apart.
-    fn exact_sample(&mut self, tid: u32, owner: &Owner, mut row: Row<'_>) -> Result<(), SinkError> {
+    fn exact_sample(
+        &mut self,
+        thread: Thread,
+        owner: &Owner,
+        mut row: Row<'_>,
+    ) -> Result<(), SinkError> {
         self.forget_unmapped_roots(&owner.space);
         let user = self.steps.iter().any(|step| step.kind.is_user());
         let space = if user { owner.space.version } else { 0 };
         let print = Fingerprint::of(space, &self.steps);
-        let thread = Thread {
-            tid,
-            row: owner.thread,
-        };
         match self.rows {
             SampleRows::Each => {
                 row.stack = match self.chains.find_stack(thread, print) {
@@ -403,40 +418,35 @@ impl<'a> Observer<'a> {
     }
 
     /// Adds the sample of the chain in `self.steps`, whose addresses of one name are one.
-    fn alike_sample(&mut self, tid: u32, owner: &Owner, mut row: Row<'_>) -> Result<(), SinkError> {
-        let thread = Thread {
-            tid,
-            row: owner.thread,
-        };
-        let path = self.locate(thread, owner)?;
-        let print = path.with(row.end as u64);
-        let number = self.next_row();
-        let known = self.alike_chains.row_or_claim(thread, print, number);
-        if let Some(known) = known {
-            self.add(known as usize, row.weights);
-            return Ok(());
+    fn alike_sample(&mut self, owner: &Owner, sample: Pending) -> Result<(), SinkError> {
+        let mut images = images!(self, owner);
+        for &step in self.steps.iter().rev() {
+            let place = match images.is_nowhere(step) {
+                true => Place::NOWHERE,
+                false => {
+                    let (image, address) = images.place(step, &mut self.profile)?;
+                    Place::new(image, address, step.kind.address_kind())
+                }
+            };
+            self.alike_chains.push_step(place);
         }
-        let profile = &mut self.profile;
-        row.stack = self.alike_chains.stack(thread, path, profile);
-        row.cpu = None;
-        self.profile.sample(&row)
+        match self.alike_chains.push_sample(sample) {
+            true => self.settle(),
+            false => Ok(()),
+        }
+    }
+
+    /// Makes rows of the samples that wait for it.
+    pub(super) fn settle(&mut self) -> Result<(), SinkError> {
+        let alike = self.alike.as_mut();
+        let alike = alike.map(|alike| &mut **alike as &mut Alike<'_>);
+        self.alike_chains.settle(&mut self.profile, alike)
     }
 
     /// The number of the row of samples that comes next.
     fn next_row(&self) -> u32 {
         let number = u32::try_from(self.profile.samples.len());
         number.expect("fewer rows than numbers of rows")
-    }
-
-    /// Finds the locations of the chain in `self.steps`; their print.
-    fn locate(&mut self, thread: Thread, owner: &Owner) -> Result<Fingerprint, SinkError> {
-        let mut images = images!(self, owner);
-        let alike = self.alike.as_mut();
-        let alike = alike.map(|alike| &mut **alike as &mut Alike<'_>);
-        let (steps, profile) = (&mut self.steps, &mut self.profile);
-        let space = owner.space.version;
-        let chains = &mut self.alike_chains;
-        chains.locate(thread, space, steps, profile, alike, &mut images)
     }
 
     /// The stack of the chain in `self.steps`, which the thread has not shown yet.
@@ -664,22 +674,16 @@ struct Images<'a> {
     gaps: &'a mut Gaps,
 }
 
-impl Placer for Images<'_> {
-    fn is_nowhere(&mut self, step: Step) -> bool {
-        step.kind.is_user() && self.gaps.hold(&self.owner.space, step.lookup_address())
-    }
-
-    fn place(&mut self, step: Step, profile: &mut Profile) -> Result<Place, SinkError> {
-        let (image, address) = Images::place(self, step, profile)?;
-        Ok(Place {
-            image,
-            address,
-            kind: step.kind.address_kind(),
-        })
-    }
-}
-
 impl Images<'_> {
+    /// Whether a step lies in no mapping, so that [`Images::place`] would find no image.
+    fn is_nowhere(&mut self, step: Step) -> bool {
+        let (space, address) = (&self.owner.space, step.lookup_address());
+        step.kind.is_user()
+            && (self.gaps.last_holds(space, address)
+                || self.placed.find(space.version, address).is_none()
+                    && self.gaps.hold(space, address))
+    }
+
     fn place(
         &mut self,
         step: Step,

@@ -23,6 +23,9 @@ pub(super) struct Waiting {
 /// More than all rings of a large machine hold: what waits longer is a file without rounds.
 const MOST_BYTES: usize = 1 << 30;
 
+/// A sample with a chain has hardly fewer.
+const FEWEST_BYTES: usize = 64;
+
 /// One record.
 #[derive(Debug, Clone, Copy)]
 struct Entry {
@@ -32,6 +35,19 @@ struct Entry {
 }
 
 impl Waiting {
+    /// Room for the records of a file of this size, which may have one round alone: memory that is
+    /// not used costs nothing, and to move what has outgrown its place does.
+    pub(super) fn with_room(file_bytes: u64) -> Waiting {
+        /// What more rounds than one hold has been handed out in between.
+        const MOST_ROOM: u64 = 64 << 20;
+        let bytes = file_bytes.min(MOST_ROOM) as usize;
+        Waiting {
+            bytes: Vec::with_capacity(bytes),
+            entries: Vec::with_capacity(bytes / FEWEST_BYTES),
+            ..Waiting::default()
+        }
+    }
+
     /// Keeps a copy of a record's body.
     pub(super) fn push(&mut self, time_ns: u64, header: RecordHeader, body: &[u8]) {
         self.newest_ns = self.newest_ns.max(time_ns);

@@ -67,17 +67,19 @@ impl Default for Gaps {
 }
 
 impl Gaps {
-    /// Whether an address lies in no mapping.
+    /// Whether an address lies where the one before did. If not, it may lie in no mapping all the
+    /// same.
     #[inline]
-    pub(super) fn hold(&mut self, space: &AddressSpace, address: u64) -> bool {
+    pub(super) fn last_holds(&self, space: &AddressSpace, address: u64) -> bool {
         let known = &self.0[space.version as usize % SPACES];
-        if known.version == space.version && known.gaps[0].contains(&address) {
-            return true;
-        }
-        self.look(space, address)
+        known.version == space.version && known.gaps[0].contains(&address)
     }
 
-    fn look(&mut self, space: &AddressSpace, address: u64) -> bool {
+    /// Whether an address lies in no mapping.
+    pub(super) fn hold(&mut self, space: &AddressSpace, address: u64) -> bool {
+        if self.last_holds(space, address) {
+            return true;
+        }
         let known = &mut self.0[space.version as usize % SPACES];
         if known.version != space.version {
             *known = SpaceGaps {
@@ -90,10 +92,14 @@ impl Gaps {
             std::mem::swap(last, other);
             return true;
         }
-        if let Some(gap) = space.gap(address) {
-            *other = std::mem::replace(last, gap);
+        match space.gap(address) {
+            Some(gap) => {
+                *other = std::mem::replace(last, gap);
+                true
+            }
+            // No gap holds the last address of all.
+            None => space.find(address).is_none(),
         }
-        space.find(address).is_none()
     }
 }
 

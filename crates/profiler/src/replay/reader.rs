@@ -67,11 +67,11 @@ impl<'o> Reader<'o> {
         let unwinding = unwinding(&header.attrs);
         let mut reader = Reader {
             options,
+            waiting: Waiting::with_room(source.len()),
             header,
             by_id: FxHashMap::default(),
             chosen: None,
             observer: Observer::new(unwinding, options.rows, alike),
-            waiting: Waiting::default(),
             inflate: None,
             counted: Counted::default(),
             skipped: Vec::new(),
@@ -381,6 +381,7 @@ impl<'o> Reader<'o> {
 
     fn finish(mut self) -> Result<Imported, ReplayError> {
         self.deliver(Some(u64::MAX))?;
+        self.observer.settle().map_err(refused)?;
         if self.chosen.is_none() {
             self.choose()?;
         }

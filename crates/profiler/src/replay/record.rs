@@ -75,6 +75,17 @@ pub(super) enum Record {
     NotNeeded,
 }
 
+impl Record {
+    /// Whether a task is another one from here on.
+    pub(super) fn is_of_tasks(&self) -> bool {
+        match self {
+            Record::Fork { .. } | Record::Exit { .. } => true,
+            Record::Comm { exec, .. } => *exec,
+            _ => false,
+        }
+    }
+}
+
 /// Code that was loaded into the kernel.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct KernelSymbol {

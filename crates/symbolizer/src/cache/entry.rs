@@ -26,7 +26,12 @@ pub(crate) struct Entry {
     parts: Parts,
     /// What the rows became in the tables of the one who asks.
     known: KnownRows,
+    /// The first address of each stretch of [`STRETCH`]; empty until one address alone is asked for.
+    landmarks: Vec<u64>,
 }
+
+/// So many addresses lie from one landmark to the next: a few lines of the processor's cache.
+const STRETCH: usize = 64;
 
 #[derive(Debug, Clone, Default)]
 struct Parts {
@@ -61,6 +66,7 @@ impl Entry {
             opened,
             parts,
             known: KnownRows::default(),
+            landmarks: Vec::new(),
         })
     }
 
@@ -84,7 +90,7 @@ impl Entry {
         let mut found = Vec::new();
         let mut from = 0;
         addresses.retain(|&address| {
-            let answer = self.row_from(from, address).and_then(|row| {
+            let answer = self.row_within(from..self.len(), address).and_then(|row| {
                 from = row;
                 self.answer_at(row, tables)
             });
@@ -107,8 +113,16 @@ impl Entry {
 
     /// The row of the innermost frame at an address plus one, 0 for no name; `None` when there is no
     /// answer.
-    pub(crate) fn frame_of(&self, address: u64) -> Option<u32> {
-        let row = self.row_from(0, address)?;
+    pub(crate) fn frame_of(&mut self, address: u64) -> Option<u32> {
+        if self.landmarks.is_empty() {
+            let column = self.part(&self.parts.addresses);
+            let firsts = (0..self.len()).step_by(STRETCH);
+            self.landmarks = firsts.filter_map(|row| wide_at(column, row)).collect();
+        }
+        let after = self.landmarks.partition_point(|&first| first <= address);
+        let end = self.len().min(after * STRETCH);
+        let start = after.checked_sub(1)? * STRETCH;
+        let row = self.row_within(start..end, address)?;
         number_at(self.part(&self.parts.answer_frames), row)
     }
 
@@ -132,10 +146,10 @@ impl Entry {
         &self.opened.body()[range.clone()]
     }
 
-    /// The row of an address, at or after another row.
-    fn row_from(&self, from: usize, address: u64) -> Option<usize> {
+    /// The row of an address among some of them.
+    fn row_within(&self, rows: Range, address: u64) -> Option<usize> {
         let column = self.part(&self.parts.addresses);
-        let (mut low, mut high) = (from, self.len());
+        let (mut low, mut high) = (rows.start, rows.end);
         while low < high {
             let middle = low + (high - low) / 2;
             if wide_at(column, middle)? < address {
