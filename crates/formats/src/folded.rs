@@ -168,17 +168,19 @@ fn escape_into(name: &str, text: &mut String) {
         text.push_str(r"\e");
         return;
     }
-    // 0xc2 begins the control characters beyond ASCII, among others.
-    let is_plain = |byte: &u8| *byte > b' ' && !b";\\\x7f\xc2".contains(byte);
-    if name.as_bytes().iter().all(is_plain) {
-        text.push_str(name);
-        return;
-    }
     let last_space = name.rfind(' ').filter(|&at| {
         let word = &name[at + 1..];
         word.bytes()
             .all(|byte| byte.is_ascii_digit() || byte == b'.' || byte == b'-')
     });
+    // 0xc2 begins the control characters beyond ASCII, among others. All bytes are looked at,
+    // because that is faster than to stop at one.
+    let is_plain = |byte: u8| byte >= b' ' && !matches!(byte, b';' | b'\\' | 0x7f | 0xc2);
+    let are_plain = name.bytes().fold(true, |all, byte| all & is_plain(byte));
+    if are_plain && last_space.is_none() && !name.starts_with(' ') {
+        text.push_str(name);
+        return;
+    }
     for (at, character) in name.char_indices() {
         match character {
             ';' => text.push_str(r"\:"),

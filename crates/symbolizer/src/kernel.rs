@@ -46,8 +46,7 @@ impl KernelNames {
             return None;
         };
         // The list may cover a function and not where it starts.
-        let same = list.lookup(symbol.start) == Listed::Known(Some(symbol));
-        same.then_some(symbol.start)
+        list.covers(symbol.start).then_some(symbol.start)
     }
 
     /// Names run-time addresses.

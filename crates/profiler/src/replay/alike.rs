@@ -7,8 +7,8 @@
 //! is known stay apart.
 
 use hotproof_profile::{
-    AddressKind, ImageId, LocationId, Profile, Sample as Row, Sink, SinkError, StackEnd, StackId,
-    ThreadId, mix,
+    AddressKind, Id, ImageId, LocationId, Profile, Sample as Row, Sink, SinkError, StackEnd,
+    StackId, ThreadId, mix,
 };
 use rustc_hash::FxHashMap;
 
@@ -18,18 +18,19 @@ use super::chains::{Fingerprint, Interned, Known, Thread, number_of, stack_of};
 /// names and stands for all that have; `None` when nothing is known of it.
 pub type Alike<'a> = dyn FnMut(&Profile, ImageId, u64) -> Option<u64> + 'a;
 
-/// Where a step lies, in as little as can be.
+/// Where a step lies, or several in a row that lie in no mapping; in as little as can be.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Place {
+    /// In no mapping: how many steps.
     address: u64,
     /// Image and kind; 0 for what lies in no mapping.
     rest: u32,
 }
 
 impl Place {
-    /// That of all steps which lie in no mapping.
+    /// That of a step which lies in no mapping.
     pub(super) const NOWHERE: Place = Place {
-        address: 0,
+        address: 1,
         rest: 0,
     };
 
@@ -39,6 +40,10 @@ impl Place {
         let image = image.map_or(0, |image| image.0 + 1);
         let rest = (image << 2) | (kind as u32 + 1);
         Place { address, rest }
+    }
+
+    fn is_nowhere(self) -> bool {
+        self.rest == 0
     }
 
     fn image(self) -> Option<ImageId> {
@@ -95,7 +100,21 @@ pub(super) struct AlikeChains {
     /// The steps of the samples that wait, root first, one chain after the other.
     steps: Vec<Place>,
     /// Kept for its memory.
-    found: Vec<LocationId>,
+    found: Vec<Located>,
+}
+
+/// The location of a place.
+#[derive(Debug, Clone, Copy)]
+struct Located {
+    location: LocationId,
+    /// How many steps in a row are there.
+    steps: u32,
+}
+
+impl Located {
+    fn word(self) -> u64 {
+        self.location.index() as u64 | u64::from(self.steps) << 32
+    }
 }
 
 /// Rows of samples of one thread by print.
@@ -110,7 +129,12 @@ const MOST_PENDING: usize = 256;
 impl AlikeChains {
     /// Adds a step, after those that are nearer to the root, to the sample that comes next.
     pub(super) fn push_step(&mut self, place: Place) {
-        self.steps.push(place);
+        let start = self.pending.last().map_or(0, |&(_, end)| end);
+        match self.steps[start..].last_mut() {
+            // Of garbage there are many in a row.
+            Some(last) if last.is_nowhere() && place.is_nowhere() => last.address += 1,
+            _ => self.steps.push(place),
+        }
     }
 
     /// Adds the sample of the steps that were added; whether so many wait that they have to be
@@ -138,7 +162,7 @@ impl AlikeChains {
         found.clear();
         for &place in &self.steps {
             let alike = alike.as_deref_mut();
-            found.push(self.located.location(place, profile, alike));
+            found.push(self.located.located(place, profile, alike));
         }
         self.steps.clear();
         let prints = self.prints(&pending, &found);
@@ -152,10 +176,11 @@ impl AlikeChains {
     }
 
     /// The print of each chain; what will be looked at of it is loaded.
-    fn prints(&mut self, pending: &[(Pending, usize)], found: &[LocationId]) -> Vec<Fingerprint> {
+    fn prints(&mut self, pending: &[(Pending, usize)], found: &[Located]) -> Vec<Fingerprint> {
         let (mut start, mut loaded) = (0, 0);
         let prints = pending.iter().map(|(sample, end)| {
-            let print = Fingerprint::of_locations(&found[start..*end]);
+            let words = found[start..*end].iter().map(|found| found.word());
+            let print = Fingerprint::of_words(words);
             start = *end;
             let rows = ThreadRows::of(&mut self.threads, sample.thread);
             let row_print = print.with(sample.end as u64);
@@ -170,7 +195,7 @@ impl AlikeChains {
     fn add(
         &mut self,
         sample: &Pending,
-        path: &[LocationId],
+        path: &[Located],
         print: Fingerprint,
         profile: &mut Profile,
     ) -> Result<(), SinkError> {
@@ -200,7 +225,7 @@ impl AlikeChains {
     /// The stack of locations, root first, of this print.
     fn stack(
         &mut self,
-        path: &[LocationId],
+        path: &[Located],
         print: Fingerprint,
         profile: &mut Profile,
     ) -> Option<StackId> {
@@ -208,7 +233,11 @@ impl AlikeChains {
             return stack_of(number);
         }
         let interned = &mut self.located.interned;
-        let stack = path.iter().fold(None, |parent, &location| {
+        let steps = path.iter().flat_map(|found| {
+            let steps = found.steps as usize;
+            std::iter::repeat_n(found.location, steps)
+        });
+        let stack = steps.fold(None, |parent, location| {
             Some(interned.stack(parent, location, profile))
         });
         self.stacks.insert(print, number_of(stack));
@@ -240,11 +269,30 @@ struct LocatedPlaces {
 }
 
 impl LocatedPlaces {
-    /// Loads what [`LocatedPlaces::location`] will look at.
+    /// Loads what [`LocatedPlaces::located`] will look at.
     fn load(&self, places: &[Place]) {
-        let of_images = places.iter().filter(|&&place| place != Place::NOWHERE);
+        let of_images = places.iter().filter(|place| !place.is_nowhere());
         let loaded = of_images.fold(0, |loaded, &place| loaded ^ self.by_place.load(place));
         std::hint::black_box(loaded);
+    }
+
+    fn located(
+        &mut self,
+        place: Place,
+        profile: &mut Profile,
+        alike: Option<&mut Alike<'_>>,
+    ) -> Located {
+        match place.is_nowhere() {
+            true => Located {
+                location: self.nowhere(profile),
+                // A record has fewer bytes.
+                steps: place.address as u32,
+            },
+            false => Located {
+                location: self.location(place, profile, alike),
+                steps: 1,
+            },
+        }
     }
 
     fn location(
@@ -253,9 +301,6 @@ impl LocatedPlaces {
         profile: &mut Profile,
         alike: Option<&mut Alike<'_>>,
     ) -> LocationId {
-        if place == Place::NOWHERE {
-            return self.nowhere(profile);
-        }
         if let Some(known) = self.by_place.find(place) {
             return known;
         }

@@ -128,11 +128,10 @@ impl Fingerprint {
         Fingerprint(a, (b >> 16) as u32)
     }
 
-    /// Of a chain as the numbers of its locations.
-    pub(super) fn of_locations(locations: &[LocationId]) -> Fingerprint {
-        let (mut a, mut b) = (0x9e37_79b9_7f4a_7c15, locations.len() as u64);
-        for location in locations {
-            let word = location.index() as u64;
+    /// Of a chain as words that tell its locations.
+    pub(super) fn of_words(words: impl ExactSizeIterator<Item = u64>) -> Fingerprint {
+        let (mut a, mut b) = (0x9e37_79b9_7f4a_7c15, words.len() as u64);
+        for word in words {
             a = mix(a ^ word, 0xd6e8_feb8_6659_fd93);
             b = mix(b ^ word ^ 0xa076_1d64_78bd_642f, 0xe703_7ed1_a0b4_28db ^ a);
         }

@@ -89,15 +89,17 @@ impl KernelList {
         })
     }
 
+    /// Whether the list says all there is of an address at run time.
+    pub(crate) fn covers(&self, address: u64) -> bool {
+        let before = self.covered.partition_point(|&(start, _)| start <= address);
+        let range = before.checked_sub(1).map(|index| self.covered[index]);
+        range.is_some_and(|(_, end)| address < end)
+    }
+
     /// The function that covers an address at run time.
     pub(crate) fn lookup(&self, address: u64) -> Listed<'_> {
-        let before = self.covered.partition_point(|&(start, _)| start <= address);
-        match before.checked_sub(1).map(|index| self.covered[index]) {
-            Some((_, end)) if address < end => self
-                .covering(address)
-                .map_or(Listed::Unlisted, Listed::Known),
-            _ => Listed::Unlisted,
-        }
+        let symbol = self.covers(address).then(|| self.covering(address));
+        symbol.flatten().map_or(Listed::Unlisted, Listed::Known)
     }
 
     /// `None` when the list is damaged.
