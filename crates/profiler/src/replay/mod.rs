@@ -46,6 +46,10 @@ pub struct Options {
     pub event: Option<String>,
     /// Compressed records may grow to this many bytes in all.
     pub most_inflated_bytes: u64,
+    /// Records that wait for older ones may take this many bytes: the older half of more is taken
+    /// as it is, and what comes later than it should have is counted. The rings of a large machine
+    /// hold less; what waits longer is a file without rounds.
+    pub most_waiting_bytes: u64,
     /// The rows of the profile may take this many bytes, about.
     pub most_row_bytes: u64,
     /// What becomes a row of the profile's samples.
@@ -69,6 +73,7 @@ impl Default for Options {
         Options {
             event: None,
             most_inflated_bytes: 16 << 30,
+            most_waiting_bytes: 1 << 30,
             most_row_bytes: 4 << 30,
             rows: SampleRows::Each,
         }

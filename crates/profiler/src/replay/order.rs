@@ -16,12 +16,10 @@ pub(super) struct Waiting {
     newest_ns: u64,
     flush_ns: u64,
     handed_ns: u64,
+    most_bytes: u64,
     /// Records that came after younger ones had been handed out.
     pub(super) late: u64,
 }
-
-/// More than all rings of a large machine hold: what waits longer is a file without rounds.
-const MOST_BYTES: usize = 1 << 30;
 
 /// A sample with a chain has hardly fewer.
 const FEWEST_BYTES: usize = 64;
@@ -36,12 +34,14 @@ struct Entry {
 
 impl Waiting {
     /// Room for the records of a file of this size, which may have one round alone: memory that is
-    /// not used costs nothing, and to move what has outgrown its place does.
-    pub(super) fn with_room(file_bytes: u64) -> Waiting {
+    /// not used costs nothing, and to move what has outgrown its place does. All that waits may take
+    /// `most_bytes`.
+    pub(super) fn with_room(file_bytes: u64, most_bytes: u64) -> Waiting {
         /// What more rounds than one hold has been handed out in between.
         const MOST_ROOM: u64 = 64 << 20;
-        let bytes = file_bytes.min(MOST_ROOM) as usize;
+        let bytes = file_bytes.min(MOST_ROOM).min(most_bytes) as usize;
         Waiting {
+            most_bytes,
             bytes: Vec::with_capacity(bytes),
             entries: Vec::with_capacity(bytes / FEWEST_BYTES),
             ..Waiting::default()
@@ -62,7 +62,8 @@ impl Waiting {
 
     /// Whether so much waits that some of it has to go.
     pub(super) fn is_full(&self) -> bool {
-        self.bytes.len() + self.entries.len() * size_of::<Entry>() >= MOST_BYTES
+        let bytes = self.bytes.len() + self.entries.len() * size_of::<Entry>();
+        bytes as u64 >= self.most_bytes
     }
 
     /// A time up to which at least half of the records lie.
@@ -159,7 +160,7 @@ mod tests {
     /// Half of what waits can always go, whatever the times are.
     #[test]
     fn half_lies_before_the_middle() {
-        let mut waiting = Waiting::default();
+        let mut waiting = Waiting::with_room(0, 1 << 10);
         for (tag, time_ns) in [1, 900, 2, 900, 3, 1_000].into_iter().enumerate() {
             push(&mut waiting, time_ns, tag as u8);
         }

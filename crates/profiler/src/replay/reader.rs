@@ -67,7 +67,7 @@ impl<'o> Reader<'o> {
         let unwinding = unwinding(&header.attrs);
         let mut reader = Reader {
             options,
-            waiting: Waiting::with_room(source.len()),
+            waiting: Waiting::with_room(source.len(), options.most_waiting_bytes),
             header,
             by_id: FxHashMap::default(),
             chosen: None,

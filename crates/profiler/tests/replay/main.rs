@@ -478,6 +478,60 @@ fn a_cut_file_gives_what_is_whole() {
     assert_eq!(most, whole);
 }
 
+/// Records of a file without rounds wait for the end of it, up to a limit: in the order of time they
+/// are the same then, and what comes after younger records is counted and not lost.
+#[test]
+fn waiting_is_bounded() {
+    let mut r = Recording::default();
+    r.comm(0, 10, "main", false)
+        .mmap(0, 10, 0x40_0000, "/none/main");
+    let sample = |r: &mut Recording, i: u64| {
+        r.sample(100 + i, 1, 10, &[USER_MARKER, 0x40_0000 + i % 7]);
+    };
+    (0..2_000).for_each(|i| sample(&mut r, i));
+    let options = Options {
+        most_waiting_bytes: 4096,
+        ..Options::default()
+    };
+    let bytes = r.bytes(Form::File);
+    assert_eq!(replay::read(&bytes, &options).unwrap(), read(&bytes));
+    // The ring of another CPU, which was read after the first one.
+    (0..300).for_each(|i| sample(&mut r, i));
+    let bytes = r.bytes(Form::File);
+    let whole = read(&bytes);
+    assert_eq!(whole.counted.late, 0);
+    let bounded = replay::read(&bytes, &options).unwrap();
+    assert_eq!(bounded.counted.late, 300);
+    assert_eq!(sums(&bounded.profile), sums(&whole.profile));
+    assert!(bounded.profile.meta.notes.len() > whole.profile.meta.notes.len());
+}
+
+/// Each chain of a hostile file can be a new one: rows are refused beyond their limit, whatever
+/// becomes a row.
+#[test]
+fn rows_are_bounded() {
+    let mut r = Recording::default();
+    r.comm(0, 10, "main", false)
+        .mmap(0, 10, 0x40_0000, "/none/main");
+    for i in 0..4_000 {
+        let step = |depth: u64| 0x40_0000 + (i * 31 + depth * 97) % 0x1000;
+        let chain: Vec<u64> = [USER_MARKER].into_iter().chain((0..20).map(step)).collect();
+        r.sample(100 + i, 1, 10, &chain);
+    }
+    let bytes = r.bytes(Form::File);
+    let options = Options {
+        most_row_bytes: 100_000,
+        ..Options::default()
+    };
+    let mut nothing = |_: &Profile, _: ImageId, _: u64| None;
+    let names = replay::read_names(Input::Bytes(&bytes), &options, &mut nothing);
+    for refused in [replay::read(&bytes, &options), names] {
+        let error = refused.unwrap_err().to_string();
+        assert!(error.contains("the bytes of the profile's rows"), "{error}");
+    }
+    assert_eq!(read(&bytes).profile.samples.len(), 4_000);
+}
+
 /// 64 MiB of zeros compress to little; they do not get the memory.
 #[test]
 fn decompression_is_bounded() {
