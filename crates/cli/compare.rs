@@ -28,6 +28,7 @@ pub(crate) fn run(arguments: &Compare, voice: Voice) -> Outcome {
     let top = git::top(&directory).map_err(|error| failure(&error))?;
     let all = questions(arguments, &directory, &top, voice)?;
     let places = arguments.options.leave.prepare()?;
+    arguments.keep.check()?;
     let mut whole = Several::new(all.len(), arguments.options.json);
     for options in &all {
         let name = options.workload.name.as_deref().unwrap_or_default();

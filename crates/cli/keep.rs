@@ -24,6 +24,14 @@ pub(crate) struct Keep {
 }
 
 impl Keep {
+    /// Makes sure that the files can be written, before anything is measured.
+    pub(crate) fn check(&self) -> Result<(), Failure> {
+        for path in [&self.tsv, &self.handoff].into_iter().flatten() {
+            PendingFile::create(path)?;
+        }
+        Ok(())
+    }
+
     /// Writes the row of `--tsv` and the block of `--handoff`; `record` is where the log has it.
     pub(crate) fn write(
         &self,

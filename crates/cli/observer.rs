@@ -110,7 +110,8 @@ fn resolved(side: Side, facts: &RefFacts) -> String {
 
 fn changed(functions: &[Function], outside: &[OutsideChange], code_changed: bool) -> String {
     if !code_changed {
-        return "  changed  no code: comments, white space and documentation alone".to_owned();
+        return "  changed  no code: comments, white space and documentation alone, if anything"
+            .to_owned();
     }
     let mut parts = Vec::new();
     let names: Vec<&str> = functions
@@ -155,13 +156,22 @@ fn ceiling_lines(functions: &[Function], ceiling: &Ceiling) -> String {
         (hot, 1) => ["not known to be, ", ""][hot.min(1)].to_owned(),
         (hot, all) => format!("{hot} of {all} changed functions: "),
     };
-    let (low, high) = (ceiling.share.low, ceiling.share.high);
+    let interval = format!(
+        "99 % interval {:.1} to {:.1}",
+        ceiling.share.low * 100.0,
+        ceiling.share.high * 100.0
+    );
+    let seen = share(ceiling.share.value);
+    let most = match ceiling.is_hidden() {
+        true => format!(
+            "unknown, up to {} ({seen} seen, {interval}; the rest could not be joined to the diff)",
+            share(ceiling.most())
+        ),
+        false => format!("{seen} ({interval})"),
+    };
     format!(
-        "  hot      {hot}{} of base\n           most that can be won here: {} (99 % interval {:.1} to {:.1})",
-        names.join(", "),
-        share(ceiling.share.value),
-        low * 100.0,
-        high * 100.0
+        "  hot      {hot}{} of base\n           most that can be won here: {most}",
+        names.join(", ")
     )
 }
 

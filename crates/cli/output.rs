@@ -36,7 +36,7 @@ impl PendingFile {
         let place = match fs::metadata(path) {
             Ok(facts) if facts.is_dir() => {
                 let what = format!("cannot write {}: it is a folder", path.display());
-                return Err(Failure::new(Code::Usage, what).remedy("name a file with -o"));
+                return Err(Failure::new(Code::Usage, what).remedy("name a file"));
             }
             // A link stays a link, and what it leads to keeps its mode.
             Ok(facts) if facts.is_file() => {
@@ -224,13 +224,20 @@ fn without_path(error: &io::Error) -> io::Error {
 }
 
 fn cannot_write(path: &Path, error: &(dyn Error + 'static)) -> Failure {
-    let what = format!("cannot write {}: {error}", path.display());
+    let missing = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty() && !folder.exists());
+    let why = match missing {
+        Some(folder) => format!("the folder {} does not exist", folder.display()),
+        None => error.to_string(),
+    };
+    let what = format!("cannot write {}: {why}", path.display());
     let failure = Failure::new(Code::Failure, what);
     match first_io_error(error) {
         Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => {
-            failure.remedy("make room there, or name another place with -o")
+            failure.remedy("make room there, or name another place")
         }
-        Some(_) => failure.remedy("name another place with -o"),
+        Some(_) => failure.remedy("name another place"),
         // The contents cannot be made: no other place helps.
         None => failure,
     }

@@ -32,7 +32,9 @@ pub(crate) fn run(arguments: &Verdict, voice: Voice) -> Outcome {
     )
 }
 
+/// Makes sure of all files that are asked for.
 fn page(arguments: &Verdict) -> Result<Option<PendingFile>, Failure> {
+    arguments.keep.check()?;
     let page = arguments.html.as_deref().map(PendingFile::create);
     page.transpose()
 }

@@ -3,7 +3,10 @@
 
 use crate::attribution::{Hot, hidden};
 use crate::statistics::{LEVEL, share_interval};
-use crate::values::{Change, Comparison, Estimate, FunctionRow, Tally};
+use crate::values::{Change, Comparison, Estimate, FunctionRow, Metric, Tally};
+
+/// A smaller part of base that could hide changed functions is not worth a word.
+const LEAST_HIDDEN: f64 = 0.05;
 
 /// What one changed function can win.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -35,15 +38,15 @@ pub struct Ceiling {
 }
 
 impl Ceiling {
-    /// What the first runs of base say; `None` without samples, or when base has no function that
-    /// changed.
+    /// What the first runs of base say; `None` without samples, when base has no function that
+    /// changed, or when memory is compared, which samples of time say nothing of.
     pub fn of(comparison: &Comparison) -> Option<Ceiling> {
         let runs = comparison.base_runs.iter();
         let tallies: Vec<&Tally> = runs.filter_map(|run| run.tally.as_ref()).collect();
         let samples = tallies
             .iter()
             .fold(0_u64, |sum, tally| sum.saturating_add(tally.samples));
-        if samples == 0 {
+        if samples == 0 || comparison.metric == Metric::PeakMemory {
             return None;
         }
         let changed = |wanted: fn(Change) -> bool| {
@@ -74,6 +77,18 @@ impl Ceiling {
             runs: tallies.len(),
             samples,
         })
+    }
+
+    /// The most that can be won, a fraction: the upper end of all that may be in the changed
+    /// functions and what they call.
+    pub fn most(&self) -> f64 {
+        self.possible.high.min(1.0)
+    }
+
+    /// Whether the share says little, because samples that could hide a changed function hold more
+    /// than was seen.
+    pub fn is_hidden(&self) -> bool {
+        self.possible.value - self.share.value > self.share.value.max(LEAST_HIDDEN)
     }
 
     /// How many of the changed functions are on the hot path.

@@ -138,7 +138,7 @@ pub(crate) fn resolve_program(
     Err(if in_user_tree {
         "it is in your working tree, but neither part of the ref nor made by its build; say how to build it with --build CMD".to_owned()
     } else {
-        "there is no such file after the build; check the name, or say how to build it with --build CMD".to_owned()
+        "there is no such file; check the name or, for compare, say how to build it with --build CMD".to_owned()
     })
 }
 

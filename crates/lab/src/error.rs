@@ -151,7 +151,7 @@ pub enum LabError {
     },
     /// A run did not end.
     #[error(
-        "the command did not end in {place} within {:.0} s ({limit}), and was killed with everything that it started{}", .after.as_secs_f64().max(1.0), tail_text(.tail)
+        "the command did not end in {place} within {} s ({limit}), and was killed with everything that it started{}", seconds(*.after), tail_text(.tail)
     )]
     Timeout {
         /// Which checkout, or which directory.
@@ -337,6 +337,16 @@ impl LabError {
             | LabError::NoCounts { .. }
             | LabError::File { .. } => ErrorClass::Failure,
         }
+    }
+}
+
+/// `0.1`, `2.5`, `60`: a limit of less than ten seconds with what the user wrote behind the point.
+pub(crate) fn seconds(time: Duration) -> String {
+    let seconds = time.as_secs_f64();
+    if seconds < 10.0 {
+        format!("{}", (seconds * 10.0).ceil() / 10.0)
+    } else {
+        format!("{seconds:.0}")
     }
 }
 

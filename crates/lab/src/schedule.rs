@@ -447,8 +447,8 @@ impl Room {
             Placebo::LeftOut => "",
         };
         Some(format!(
-            "the budget of {:.0} s has room for about {:.0} pair{plural}, and a verdict takes {FEWEST_PAIRS} at least{first}{left_out}: give it --budget {} or more, or the workload less work per run{kept}",
-            plan.budget.as_secs_f64(),
+            "the budget of {} s has room for about {:.0} pair{plural}, and a verdict takes {FEWEST_PAIRS} at least{first}{left_out}: give it --budget {} or more, or the workload less work per run{kept}",
+            crate::error::seconds(plan.budget),
             self.pairs,
             enough_s(fixed.pair_time)
         ))

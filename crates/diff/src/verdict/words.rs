@@ -139,7 +139,7 @@ pub(crate) fn sentence(facts: &Facts<'_>, reason: Reason) -> String {
             effect(facts)
         ),
         Reason::TooFewPairs => format!(
-            "{} counted, and fewer than {FEWEST_PAIRS} pairs cannot decide anything; give more time or a shorter workload.",
+            "{} counted, and fewer than {FEWEST_PAIRS} pairs cannot decide anything; allow more pairs, give more time or a shorter workload.",
             counted(facts.pairs)
         ),
         Reason::Undecided => undecided(facts),

@@ -2,9 +2,10 @@
 
 use std::borrow::Cow;
 
+use hotproof_diff::statistics::FEWEST_PAIRS;
 use hotproof_diff::{
-    Attribution, AttributionKind, BUILD_FLAGS, Ceiling, Comparison, Conclusion, Decomposition,
-    FunctionRow, LEAST_CAPTURED, Metric, Outcome, Quantity, SharedTime,
+    AttributionKind, BUILD_FLAGS, Ceiling, Comparison, Conclusion, Decomposition, FunctionRow,
+    LEAST_CAPTURED, Metric, Outcome, Quantity, SharedTime,
 };
 
 use super::page::Fact;
@@ -33,7 +34,7 @@ pub(super) fn all(
         "Explained",
         match &conclusion.testimony {
             Some(testimony) if alone => instructions::explained(comparison, testimony),
-            _ => explained(comparison, &conclusion.attribution),
+            _ => explained(comparison, conclusion),
         },
     );
     if alone {
@@ -64,7 +65,8 @@ pub(super) fn all(
     list
 }
 
-fn explained(comparison: &Comparison, attribution: &Attribution) -> Option<String> {
+fn explained(comparison: &Comparison, conclusion: &Conclusion) -> Option<String> {
+    let attribution = &conclusion.attribution;
     let parts = attribution.parts.as_ref();
     let said = match (attribution.kind, parts) {
         (AttributionKind::Explained, Some(parts)) => format!(
@@ -100,9 +102,16 @@ fn explained(comparison: &Comparison, attribution: &Attribution) -> Option<Strin
         (AttributionKind::NotJoinable, _) => {
             "unknown: code that ran has no debug information, or runs in an interpreter that does not name its functions, so that they cannot be joined to the diff; build with -g, or let the interpreter write a perf map.".to_owned()
         }
+        (AttributionKind::NoCodeChanged, _) if comparison.base.tree == comparison.head.tree => {
+            "there is nothing to explain: the trees are the same.".to_owned()
+        }
         (AttributionKind::NoCodeChanged, _) => {
             "nothing but comments or formatting changed.".to_owned()
         }
+        (AttributionKind::TooFewSamples, _) if conclusion.pairs < FEWEST_PAIRS => format!(
+            "unknown: {} are too few to say where the time went, which takes {FEWEST_PAIRS}.",
+            crate::numbers::counted(conclusion.pairs as u64, "pair")
+        ),
         (AttributionKind::TooFewSamples, _) => {
             "unknown: there are too few samples to say where the time went.".to_owned()
         }
@@ -113,21 +122,33 @@ fn explained(comparison: &Comparison, attribution: &Attribution) -> Option<Strin
         (AttributionKind::Waiting, _) => {
             "unknown: the time is spent waiting, which samples of CPU time do not see.".to_owned()
         }
+        (AttributionKind::Unavailable, _) if comparison.metric == Metric::PeakMemory => {
+            "unavailable: samples of CPU time do not tell who holds memory.".to_owned()
+        }
         (AttributionKind::Unavailable, _) => "unavailable: nothing was sampled.".to_owned(),
         (_, None) => return None,
     };
     Some(said)
 }
 
-/// `24.7 % of base (99 % interval 23.9 to 25.4)`: what no change of these functions can exceed.
+/// `24.7 % to win in ... (99 % interval 23.9 to 25.4)`: what no change of these functions can exceed.
 fn ceiling(ceiling: &Ceiling) -> String {
     let share = &ceiling.share;
     let runs = crate::numbers::counted(ceiling.runs as u64, "run");
-    format!(
-        "at most {} to win in the changed functions and what they call (99 % interval {} to {}), by {runs} of base before any of head",
-        percent(share.value),
+    let seen = percent(share.value);
+    let interval = format!(
+        "(99 % interval {} to {})",
         fixed(share.low * 100.0, 1),
-        fixed(share.high * 100.0, 1),
+        fixed(share.high * 100.0, 1)
+    );
+    if ceiling.is_hidden() {
+        return format!(
+            "unknown: {seen} was seen in the changed functions and what they call {interval}, but with code that cannot be joined to the diff and stacks that are cut it may be up to {}, by {runs} of base before any of head",
+            percent(ceiling.most())
+        );
+    }
+    format!(
+        "{seen} to win in the changed functions and what they call {interval}, by {runs} of base before any of head"
     )
 }
 
@@ -343,9 +364,12 @@ pub(super) fn machine(comparison: &Comparison, conclusion: &Conclusion) -> Strin
 
 fn pairs(comparison: &Comparison, conclusion: &Conclusion) -> String {
     let rule = comparison.rule;
+    // What decided late had gone beyond the pairs that an early decision is made precise with.
     let most = match conclusion.decided_at {
-        Some(_) => rule.precision_pairs.min(rule.max_pairs),
-        None => rule.max_pairs,
+        Some(_) if conclusion.pairs <= rule.precision_pairs => {
+            rule.precision_pairs.min(rule.max_pairs)
+        }
+        _ => rule.max_pairs,
     };
     let mut text = format!(
         "{} of at most {}",

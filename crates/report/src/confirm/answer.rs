@@ -3,7 +3,8 @@
 use hotproof_diff::{Estimate, LEAST_CAPTURED};
 use std::borrow::Cow;
 
-use hotproof_profile::{Profile, StackEnd, StackWeight};
+use hotproof_profile::transform::{OFF_CPU, WALL};
+use hotproof_profile::{BLOCKED, ELAPSED, PREEMPTED, Profile, StackEnd, StackWeight};
 
 use super::interval::{FEWEST_SAMPLES, RunShare, estimate};
 use super::matching::{Match, Target, find};
@@ -25,7 +26,7 @@ pub enum Decision {
     Undecided,
 }
 
-/// What was found of one function. Shares are fractions of the CPU time of a run.
+/// What was found of one function. Shares are fractions of `time` of a run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Confirmation {
     /// What was asked for.
@@ -34,6 +35,9 @@ pub struct Confirmation {
     pub name: String,
     /// Where it is declared; may be empty.
     pub place: String,
+    /// Which time the shares are of, for people: CPU time, unless a view of time off the CPU is
+    /// asked.
+    pub time: &'static str,
     /// The decision.
     pub decision: Decision,
     /// The floor that it was taken against.
@@ -153,6 +157,7 @@ fn confirmation(
     };
     Confirmation {
         pattern: pattern.to_owned(),
+        time: profiles.first().map_or(CPU_TIME, |run| time(run)),
         decision,
         floor,
         self_share: shape.innermost,
@@ -171,6 +176,22 @@ fn confirmation(
         warnings: quality.warnings(),
         name: target.name,
         place: target.place,
+    }
+}
+
+/// What most profiles hold.
+pub(super) const CPU_TIME: &str = "CPU time";
+
+/// Which time a view of a profile holds.
+fn time(profile: &Profile) -> &'static str {
+    let name = Measure::of(profile).map_or("", |it| &profile.weights[it.weight].name);
+    match name {
+        WALL => "wall time of all threads",
+        OFF_CPU => "time off the CPU",
+        BLOCKED => "time blocked",
+        PREEMPTED => "time waiting for a CPU",
+        ELAPSED => "elapsed time",
+        _ => CPU_TIME,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use hotproof_diff::LEAST_CAPTURED;
 
-use super::answer::{Confirmation, Decision};
+use super::answer::{CPU_TIME, Confirmation, Decision};
 use super::interval::FEWEST_SAMPLES;
 use super::matching::Candidate;
 use super::{Answer, FLOOR};
@@ -48,7 +48,8 @@ fn confirmed(c: &Confirmation, width: usize) -> String {
     if !c.heaviest_path.is_empty() {
         out.push_str(&heaviest_path(c, width));
     }
-    if c.decision != Decision::No && c.hits > 0 {
+    // Time off the CPU is not won by quicker code.
+    if c.decision != Decision::No && c.hits > 0 && c.time == CPU_TIME {
         out.push_str(&paragraph("", 2, &what_can_be_won(c), width));
     }
     out.push_str(&paragraph("", 2, &how_sure(c), width));
@@ -70,29 +71,31 @@ fn headline(word: &str, style: anstyle::Style, sentence: &str, width: usize) -> 
 /// The sentence that can be pasted.
 fn sentence(c: &Confirmation) -> String {
     let name = &c.name;
-    let interval = format!(
-        "(99 % interval {} to {})",
+    let range = format!(
+        "99 % interval {} to {}",
         fixed(c.total.low * 100.0, 1),
         fixed(c.total.high * 100.0, 1)
     );
+    let interval = format!("({range})");
+    let time = c.time;
     let floor = floor_text(c.floor);
     match c.decision {
         Decision::Yes => format!(
-            "{name} is on the hot path: {} of CPU time {interval}.",
+            "{name} is on the hot path: {} of {time} {interval}.",
             percent(c.total.value)
         ),
         Decision::No => format!(
-            "{name} is not on the hot path: {} of CPU time {interval}, below {floor}.",
+            "{name} is not on the hot path: {} of {time} {interval}, below {floor}.",
             percent(c.total.value)
         ),
         Decision::Undecided if c.captured < LEAST_CAPTURED => format!(
-            "only {} of the samples were captured, and below {} they do not judge {name}: {} of CPU time in those that were {interval}; record with a lower rate (-F), or on a machine that is less busy.",
+            "only {} of the samples were captured, and below {} they do not judge {name}: {} of {time} in those that were {interval}; record with a lower rate (-F), or on a machine that is less busy.",
             percent(c.captured),
             percent(LEAST_CAPTURED),
             percent(c.total.value)
         ),
         Decision::Undecided if c.samples < FEWEST_SAMPLES => format!(
-            "{} of {FEWEST_SAMPLES} that it takes: too few to judge {name} by ({} of CPU time so far, {interval}).",
+            "{} of {FEWEST_SAMPLES} that it takes: too few to judge {name} by ({} of {time} so far, {range}).",
             counted(c.samples, "sample"),
             percent(c.total.value)
         ),
@@ -102,7 +105,7 @@ fn sentence(c: &Confirmation) -> String {
                 None => String::new(),
             };
             format!(
-                "{} cannot tell whether {name} holds more than {floor} of CPU time: {} {interval}{more}.",
+                "{} cannot tell whether {name} holds more than {floor} of {time}: {} {interval}{more}.",
                 counted(c.samples, "sample"),
                 percent(c.total.value)
             )

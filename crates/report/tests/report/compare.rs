@@ -70,6 +70,65 @@ fn time_under_a_function_is_called_that_in_the_table_and_below_it() {
     assert!(!text.contains("report"), "{text}");
 }
 
+/// Nothing was seen of the changed functions because their code names no place (an interpreter):
+/// that is no ceiling of 0 %.
+#[test]
+fn a_ceiling_of_code_that_cannot_be_joined_is_unknown() {
+    let ceiling = |change: fn(&mut hotproof_diff::Tally)| {
+        let mut comparison = pairs::keep();
+        let mut base = comparison.pairs[0].base.clone();
+        change(base.tally.as_mut().unwrap());
+        comparison.base_runs = vec![base];
+        let options = Options {
+            width: usize::MAX,
+            ..Options::default()
+        };
+        let text = fixture::strip(&screen(&comparison, &conclude(&comparison), &options));
+        let line = text.lines().find(|line| line.starts_with("Ceiling"));
+        line.unwrap().to_owned()
+    };
+    let unseen = ceiling(|tally| {
+        (tally.changed_own, tally.changed_below) = (0, 0);
+        tally.unjoinable = tally.samples;
+    });
+    for words in ["unknown: 0.0 % was seen", "it may be up to 100.0 %"] {
+        assert!(unseen.contains(words), "{words}: {unseen}");
+    }
+    let seen = ceiling(|_| {});
+    assert!(
+        seen.contains(" % to win in") && !seen.contains("unknown"),
+        "{seen}"
+    );
+}
+
+#[test]
+fn what_explains_nothing_says_why() {
+    let line = |comparison: &hotproof_diff::Comparison| {
+        let options = Options {
+            width: usize::MAX,
+            ..Options::default()
+        };
+        let text = fixture::strip(&screen(comparison, &conclude(comparison), &options));
+        let line = text.lines().find(|line| line.starts_with("Explained"));
+        line.unwrap().to_owned()
+    };
+    let mut few = pairs::keep();
+    few.pairs.truncate(3);
+    assert!(line(&few).contains("3 pairs are too few"), "{}", line(&few));
+    let mut memory = pairs::keep();
+    memory.metric = Metric::PeakMemory;
+    let words = "do not tell who holds memory";
+    assert!(line(&memory).contains(words), "{}", line(&memory));
+    let mut same = pairs::keep();
+    same.code_changed = false;
+    same.head.tree = same.base.tree.clone();
+    assert!(
+        line(&same).contains("the trees are the same"),
+        "{}",
+        line(&same)
+    );
+}
+
 /// A diff that touches many functions that never run (tests, benches) must not bury the others.
 #[test]
 fn changed_functions_that_no_sample_saw_are_counted_not_listed() {
