@@ -386,7 +386,9 @@ fn an_output_that_cannot_be_written_is_told_before_the_target_runs() {
         here,
         &[&["record", "-o", "no/such/folder/p"], &touch[..]].concat(),
     );
-    ran.ends_with(1).says(&["no/such/folder/p", "-o"]);
+    let why = "the folder no/such/folder does not exist";
+    ran.ends_with(1)
+        .says(&["no/such/folder/p", why, "name another place"]);
 }
 
 #[test]

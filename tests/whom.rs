@@ -218,6 +218,10 @@ fn a_run_that_mostly_waits_says_so_and_shows_where() {
     )
     .ends_with(20)
     .says(&["time off the CPU", "--off-cpu"]);
+    let faults = ["record", "--off-cpu", "-e", "page-faults", "--", "true"];
+    hotproof(here, &faults)
+        .ends_with(2)
+        .says(&["page-faults counts something else", "leave -e away"]);
 }
 
 /// A recorder that is killed leaves its part and nothing else, and whoever looks for the profile is

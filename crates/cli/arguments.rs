@@ -219,7 +219,7 @@ pub(crate) enum Sort {
 #[command(after_help = "\
 Examples:
   hotproof export profile.hotproof -o flame.svg
-  hotproof export profile.hotproof -f folded | sort -k2 -n
+  hotproof export profile.hotproof -f folded | awk '{print $NF, $0}' | sort -n
   hotproof export profile.hotproof --thread worker --time 1s-10s -o flame.svg -o flame.folded
   hotproof export profile.hotproof -o profile.pb.gz && go tool pprof -top profile.pb.gz")]
 pub(crate) struct Export {

@@ -132,7 +132,9 @@ impl MovingFile {
         if copied.as_ref().is_ok_and(|&bytes| bytes == self.written) {
             let old = std::mem::replace(&mut self.path, path);
             self.file = file;
-            return fs::remove_file(old);
+            // All is in the new one; the old one's folder may be gone or forbidden by now.
+            let _ = fs::remove_file(old);
+            return Ok(());
         }
         fs::remove_file(path)?;
         copied.and(Err(io::ErrorKind::UnexpectedEof.into()))

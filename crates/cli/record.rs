@@ -30,6 +30,11 @@ pub(crate) fn run(arguments: &Record, voice: Voice) -> Outcome {
         let what = "a profile cannot be written to standard output, which is the target's own";
         return Err(Failure::new(Code::Usage, what).remedy("name a file with -o"));
     }
+    let counts = arguments.event.as_ref().filter(|event| !event.is_clock());
+    if let (true, Some(event)) = (arguments.off_cpu, counts) {
+        let what = format!("--off-cpu adds to time on the CPU, and {event} counts something else");
+        return Err(Failure::new(Code::Usage, what).remedy("leave -e away, or name a clock"));
+    }
     if let Some(rate) = arguments.rate_hz.filter(|&rate| rate > DISTURBING_HZ) {
         voice.notice(&format!(
             "  warning  at {rate} Hz a thread is interrupted every {:.0} microseconds, and a sample takes some twenty: expect it to run several times slower, and times to be those of the recording (-F 9973 costs about a quarter)",

@@ -19,7 +19,7 @@ use crate::output;
 #[command(after_help = "\
 Examples:
   hotproof symbolize -e target/release/bench -afiC 0x1a2b30 1a2b44
-  perf script -F ip | hotproof symbolize -e ./bench -fi
+  hotproof symbolize -e ./bench -fi < addresses     one on each line
   hotproof symbolize -e ./bench --json 0x1a2b30     with sources, aliases and declared places
 
 It takes the place of addr2line: a script with `exec hotproof symbolize \"$@\"` will do for

@@ -58,7 +58,11 @@ impl Testimony {
             0 => 0.0,
             all => head.instructions as f64 / all as f64 - 1.0,
         };
-        let difference = |of: fn(&InstructionCount) -> u64| of(head) as i64 - of(base) as i64;
+        let difference = |of: fn(&InstructionCount) -> u64| {
+            of(head)
+                .cast_signed()
+                .saturating_sub(of(base).cast_signed())
+        };
         let delta = difference(|count| count.instructions);
         let explained = difference(InstructionCount::under_changed);
         let share = |count: &InstructionCount| {

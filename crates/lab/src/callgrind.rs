@@ -276,11 +276,9 @@ impl Code {
         };
         let inside: Vec<bool> = profile.locations.ids().map(is_under).collect();
         if !self.own.keys().any(|at| inside[at.index()]) {
-            return Err(LabError::NoMetric {
-                metric: "the instructions under a function",
-                reason: format!(
-                    "no function `{scope}` was executed; check the name with `hotproof record` and `hotproof report`"
-                ),
+            return Err(LabError::NoScope {
+                scope: scope.to_owned(),
+                seen: "it was not executed",
             });
         }
         let parts = under(&inside, &self.body_of, &self.calls);

@@ -243,6 +243,16 @@ pub enum LabError {
         /// Why it is not there, and what to do.
         reason: String,
     },
+    /// The function whose time was asked for was not seen.
+    #[error(
+        "there is no function `{scope}` to count under: {seen}; check the name with `hotproof record` and `hotproof report`"
+    )]
+    NoScope {
+        /// As the user wrote it.
+        scope: String,
+        /// In what it was looked for.
+        seen: &'static str,
+    },
     /// No cargo target has the name.
     #[error("{place} has no {product}{}", known_text(.known))]
     NoProduct {
@@ -317,6 +327,7 @@ impl LabError {
             | LabError::SameProgram { .. }
             | LabError::BuildTool { .. }
             | LabError::NoProduct { .. }
+            | LabError::NoScope { .. }
             | LabError::NoManifest { .. }
             | LabError::UncountableHarness { .. }
             | LabError::AdaptiveHarness { .. } => ErrorClass::Usage,

@@ -327,10 +327,10 @@ fn metric_for(plan: &Plan, warm: &WarmUp) -> Result<(Metric, Option<String>), La
                 return Err(refused(other, &reason));
             }
             if !warm.reports {
-                let reason = format!(
-                    "no sample of the warm-up runs has a function `{scope}` on its stack; check the name with `hotproof record` and `hotproof report`"
-                );
-                return Err(refused("the time under a function", &reason));
+                return Err(LabError::NoScope {
+                    scope: scope.clone(),
+                    seen: "no sample of the warm-up runs has it on its stack",
+                });
             }
             (
                 Metric::Reported,

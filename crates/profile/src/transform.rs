@@ -29,7 +29,7 @@ use crate::profile::Profile;
 
 pub use merge::{MergeError, merge};
 pub use off_cpu::{OFF_CPU, WALL, holds_off_cpu, on_cpu};
-pub use select::{keep, within};
+pub use select::{keep, left_nothing, within};
 pub use series::Series;
 
 /// Whether a name is meant.

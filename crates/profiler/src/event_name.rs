@@ -55,6 +55,11 @@ impl EventName {
     pub(crate) fn kind(&self) -> EventKind {
         self.kind
     }
+
+    /// Whether its periods are nanoseconds on a CPU.
+    pub fn is_clock(&self) -> bool {
+        self.kind.is_clock()
+    }
 }
 
 impl std::fmt::Display for EventName {

@@ -199,12 +199,17 @@ fn beyond_note(watch: &Watch, observer: &Observer<'_>) -> Option<String> {
     let StackMode::Adaptive { .. } = watch.plan.stacks else {
         return None;
     };
-    let (beyond, stitched) = (observer.beyond_copy, observer.stitched_samples);
-    (beyond > 0 || stitched > 0).then(|| {
+    let beyond = observer.beyond_copy + observer.beyond_hole;
+    let stitched = observer.stitched_samples;
+    let others = match beyond > stitched {
+        true => ", and the others are cut",
+        false => "",
+    };
+    (beyond > 0).then(|| {
         format!(
             "{beyond} of {} stacks reached beyond their copies; {stitched} were completed by \
              reading the running thread's memory a moment later, so that their outer callers are \
-             likely and not certain, and the others are cut.",
+             likely and not certain{others}.",
             observer.samples
         )
     })

@@ -82,9 +82,11 @@ pub(crate) struct Observer<'k> {
     pub(crate) samples: u64,
     /// Of them, those whose stack is whole.
     pub(crate) complete_samples: u64,
-    /// Those whose stack went on beyond its copy, cut or stitched.
+    /// Those whose stack went on beyond its full copy, cut or stitched.
     pub(crate) beyond_copy: u64,
-    /// Of them, those whose rest was read later.
+    /// Those whose copy ended at a page that could not be copied, and was stitched.
+    pub(crate) beyond_hole: u64,
+    /// Of both, those whose rest was read later.
     pub(crate) stitched_samples: u64,
     /// The largest copies that stacks went on beyond.
     pub(crate) cut: Cut,
@@ -166,6 +168,7 @@ impl<'k> Observer<'k> {
             samples: 0,
             complete_samples: 0,
             beyond_copy: 0,
+            beyond_hole: 0,
             cut: Cut::default(),
             needed_bytes: 0,
             stitched_samples: 0,
@@ -396,6 +399,8 @@ impl<'k> Observer<'k> {
             self.needed_bytes = u64::MAX;
             let bytes = u32::try_from(stack.reserved_bytes).unwrap_or(u32::MAX);
             self.cut.note(bytes);
+        } else if end == StackEnd::Stitched {
+            self.beyond_hole += 1;
         }
         match self.user_stacks {
             UserStacks::FramePointers => self.continue_by_frame_pointers(sample, end),

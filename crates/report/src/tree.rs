@@ -205,8 +205,8 @@ fn draw(
     out.push_str(&drawing.grid.render(options.width));
     out.push('\n');
     let legend = format!(
-        "{what}a function on its caller's column is the only one it calls here; total: with what is below; shares of {} samples",
-        count(profile.sample_count())
+        "{what}a function on its caller's column is the only one it calls here; total: with what is below; shares of {}",
+        counted(profile.sample_count(), "sample")
     );
     for line in crate::prose::wrap(&legend, options.width.saturating_sub(2)) {
         out.push_str(&format!("  {}\n", paint(FAINT, &line)));

@@ -159,7 +159,7 @@ impl<'a> GoTable<'a> {
             pc = function.start.wrapping_add(call.parent_pc);
         }
         if let Some(name) = self
-            .u32(function.at + self.entry_bytes())
+            .u32(function.at.saturating_add(self.entry_bytes()))
             .and_then(|at| self.name(at))
         {
             let first_line = self.first_line(function);

@@ -157,6 +157,13 @@ pub fn keep(mut profile: Profile, mask: &[bool], why: &str) -> Profile {
     profile
 }
 
+/// The note of a filter that [`keep`] applied and that left no sample.
+pub fn left_nothing(profile: &Profile) -> Option<&str> {
+    let notes = profile.meta.notes.iter();
+    let mut notes = notes.filter(|note| note.contains(" keeps 0 of "));
+    notes.next().map(String::as_str)
+}
+
 /// Keeps the samples whose flag is set, one flag a sample, without a word.
 pub(super) fn retain(profile: &mut Profile, mask: &[bool]) {
     let samples = &mut profile.samples;

@@ -16,7 +16,7 @@ const SECTION_BYTES: usize = 16;
 /// No feature section of use is larger; a build-id list of 100,000 files is 10 MB.
 const MOST_SECTION_BYTES: u64 = 64 << 20;
 /// More events than any machine has counters: beyond, the header is broken.
-const MOST_EVENTS: u64 = 65_536;
+pub(super) const MOST_EVENTS: u64 = 65_536;
 
 /// Numbers of the features that are read (`enum` in `tools/perf/util/header.h`).
 mod feature {

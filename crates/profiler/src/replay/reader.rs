@@ -323,6 +323,10 @@ impl<'o> Reader<'o> {
             self.counted.undecodable += 1;
             return;
         };
+        if self.header.attrs.len() as u64 >= header::MOST_EVENTS {
+            self.counted.undecodable += 1;
+            return;
+        }
         attr.ids = header::words_of(ids);
         self.header.attrs.push(attr);
         self.events_changed();

@@ -109,7 +109,7 @@ fn cells(base: u64, head: u64) -> [String; 4] {
     [
         count(base),
         count(head),
-        difference(head as i64 - base as i64),
+        difference(head.cast_signed().saturating_sub(base.cast_signed())),
         change_of(base, head),
     ]
 }

@@ -1,6 +1,7 @@
 //! The table on a terminal.
 
 use anstyle::Style;
+use hotproof_profile::transform::left_nothing;
 use hotproof_profile::{Code, Profile, Unit};
 
 use super::selection::{Others, Selection, select};
@@ -99,7 +100,9 @@ pub(crate) fn header(profile: &Profile, width: usize) -> String {
 /// What to say of a profile without a sample.
 fn empty(profile: &Profile, width: usize) -> String {
     let meta = &profile.meta;
+    let filtered = left_nothing(profile);
     let why = match (meta.cpu_time_ns, meta.lost.samples) {
+        _ if let Some(filter) = filtered => format!("no samples: {filter}"),
         (_, lost) if lost > 0 => format!("no samples: all {} were lost", count(lost)),
         (Some(cpu), _) => format!(
             "no samples: the command used {} of CPU time",
@@ -107,7 +110,12 @@ fn empty(profile: &Profile, width: usize) -> String {
         ),
         (None, _) => "no samples: nothing is known of where the time went".to_owned(),
     };
-    let cure = "record a longer run, or more often: hotproof record -F 9973 -- CMD; a command that mostly waits has no hot path";
+    let cure = match filtered {
+        Some(_) => "choose another part, or leave the filter away",
+        None => {
+            "record a longer run, or more often: hotproof record -F 9973 -- CMD; a command that mostly waits has no hot path"
+        }
+    };
     let mut out = String::from("\n");
     out.push_str(&styled_paragraph("", CAUTION, 2, &why, width));
     out.push_str(&paragraph("", 2, cure, width));

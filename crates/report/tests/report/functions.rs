@@ -130,6 +130,17 @@ fn what_is_missing_is_said() {
 }
 
 #[test]
+fn a_filter_that_leaves_nothing_is_named() {
+    let profile = parser();
+    let nothing = vec![false; profile.samples.len()];
+    let left = hotproof_profile::transform::keep(profile, &nothing, "time 900s-");
+    let screen = table(&left, &Options::default()).unwrap();
+    for part in ["time 900s- keeps 0 of", "leave the filter away"] {
+        assert!(screen.contains(part), "{screen}");
+    }
+}
+
+#[test]
 fn a_profile_without_samples_says_what_to_do() {
     golden_screens("report-empty", screen(&empty(), &Options::default()));
 }
