@@ -216,8 +216,8 @@ fn metrics_that_cannot_be_are_told() {
     options.workload.scope = Some("nowhere".into());
     says(
         &options,
-        ErrorClass::Environment,
-        &["time under a function", "`nowhere`"],
+        ErrorClass::Usage,
+        &["no function `nowhere` to count under", "on its stack"],
     );
 }
 
