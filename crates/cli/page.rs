@@ -12,7 +12,7 @@ use hotproof_report::compare::{Section, html};
 
 use crate::failure::{Code, Failure};
 use crate::observer::Screen;
-use crate::output::PendingFile;
+use crate::output::{self, PendingFile};
 
 /// Where to.
 #[derive(Debug, Args)]
@@ -103,21 +103,31 @@ impl Places {
     /// Writes everything; several workloads are sections of one page, and have folders of their own,
     /// also where one alone could be measured (`are_several`).
     pub(crate) fn write(self, all: &[Measured], are_several: bool) -> Result<(), Failure> {
-        // There may be no profiles; the page says so, too.
+        // The page first: there may be no profiles, and the page says so, too.
         let page = self.page.map_or(Ok(()), |page| write_page(page, all));
-        for measured in all {
-            let Some(folder) = &self.folder else {
-                continue;
-            };
-            let name = measured.comparison.setup.workload.as_deref();
-            let folder = match name.filter(|_| are_several) {
-                Some(name) => folder.join(name.replace('/', "_")),
-                None => folder.clone(),
-            };
-            write_profiles(&folder, measured)?;
+        let profiles = self.folder.map_or(Ok(()), |folder| {
+            write_all_profiles(&folder, all, are_several)
+        });
+        match (page, profiles) {
+            (Err(first), Err(second)) => {
+                output::say(&second.to_string());
+                Err(first)
+            }
+            (page, profiles) => page.and(profiles),
         }
-        page
     }
+}
+
+fn write_all_profiles(folder: &Path, all: &[Measured], are_several: bool) -> Result<(), Failure> {
+    for measured in all {
+        let name = measured.comparison.setup.workload.as_deref();
+        let folder = match name.filter(|_| are_several) {
+            Some(name) => folder.join(name.replace('/', "_")),
+            None => folder.to_owned(),
+        };
+        write_profiles(&folder, measured)?;
+    }
+    Ok(())
 }
 
 fn write_profiles(folder: &Path, measured: &Measured) -> Result<(), Failure> {

@@ -116,8 +116,8 @@ pub(crate) type WarmedUp<'f, W> =
 
 /// Runs everything and fills in `comparison`: metric, A/A pairs, pairs, warnings. The observer
 /// hears of each pair; `warmed_up` is called once the warm-up pair is done, and its error ends all
-/// before any pair. There are no counted
-/// pairs when the A/A block shows that the machine is too noisy for any verdict.
+/// before any pair. There are no counted pairs when the A/A block shows that the machine is too noisy
+/// for any verdict.
 pub(crate) fn run<W: Workload>(
     workload: &mut W,
     plan: Plan,

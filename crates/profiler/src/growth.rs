@@ -5,12 +5,13 @@
 //! they are needed; tasks that are started meanwhile inherit them all. Processes and mappings are
 //! told by an event beside them that is never switched, so that no such record is missed or doubled.
 //!
-//! Copies are large at first, so that a recording does not begin with cut stacks. When the last samples
-//! have shown that less is enough they become smaller, once; when stacks come back cut they grow
-//! again, step by step. How many samples are looked at doubles each time, because a program begins
-//! with the loader, whose stacks are deep, and what was needed for long is needed again. Larger copies than at first need larger rings, which are mapped only then. At a
-//! switch each event loses the part of a period that it has counted, and nothing else: what lies in
-//! the old rings is read.
+//! Copies are large at first, so that a recording does not begin with cut stacks. When the last
+//! samples have shown that less is enough they become smaller, once; when stacks come back cut they
+//! grow again, step by step. How many samples are looked at doubles each time, because a program
+//! begins with the loader, whose stacks are deep, and what was needed for long is needed again.
+//! Larger copies than at first need larger rings, which are mapped only then. At a switch each event
+//! loses the part of a period that it has counted, and nothing else: what lies in the old rings is
+//! read.
 
 use std::cmp::Ordering;
 use std::io;
