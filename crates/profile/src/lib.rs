@@ -67,7 +67,7 @@ pub use profile::{InvalidProfile, Profile};
 pub use rows::{
     AddressKind, BLOCKED, Counter, ELAPSED, Exit, Frame, Function, Host, Image, ImageKind,
     Location, LocationState, Lost, Mapping, Meta, PREEMPTED, Process, RUN_QUEUE, Sample, Samples,
-    Source, Stack, StackEnd, Symbol, Thread, Unit, Weight,
+    Source, Stack, StackEnd, Symbol, Thread, Unit, WHOLE_SYSTEM, Weight,
 };
 pub use sink::{Sink, SinkError};
 pub use table::{Strings, Table};

@@ -142,6 +142,9 @@ pub const ELAPSED: &str = "elapsed";
 /// Name of the counter of the time that the main thread could run and waited for a CPU.
 pub const RUN_QUEUE: &str = "run-queue-main-thread";
 
+/// What stands for the command of a recording of everything that runs.
+pub const WHOLE_SYSTEM: &str = "whole system";
+
 /// One exec image of a process: a new row after each exec.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Process {

@@ -11,6 +11,9 @@ use crate::recording::{Counts, CpuSource};
 use crate::request::CounterSet;
 use crate::sys::{self, Usage};
 
+/// The least busy time of a machine, in nanoseconds, that ticks of 10 ms tell: a hundred of them.
+const FEWEST_BUSY_NS: u64 = 1_000_000_000;
+
 /// Something to count.
 #[derive(Debug, Clone, Copy)]
 struct Kind {
@@ -186,10 +189,15 @@ impl Counters {
         sum
     }
 
-    /// What the whole machine used.
-    pub(crate) fn of_machine(busy_ns: u64, wall_ns: u64) -> Counts {
+    /// What the whole machine used, as the kernel's ticks tell; nothing where they are too few.
+    ///
+    /// A tick counts whole for what runs at that moment. The recorder itself wakes by ticks, some
+    /// twenty times a second, so that its own share of an idle machine is counted many times over:
+    /// ten milliseconds for each fraction of one.
+    pub(crate) fn of_machine(busy_ns: Option<u64>, wall_ns: u64) -> Counts {
+        let least_ns = FEWEST_BUSY_NS.max(wall_ns / 2);
         Counts {
-            cpu_ns: busy_ns,
+            cpu_ns: busy_ns.filter(|&ns| ns >= least_ns).unwrap_or(0),
             cpu_source: CpuSource::Machine,
             ..Counters::sum(&[], Used::default(), wall_ns)
         }
@@ -304,6 +312,25 @@ fn open_one(pid: i32, kind: Kind, start: Start) -> Result<Counter, Errno> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A machine that idled has no account of its CPU time: ticks count the recorder many times.
+    #[test]
+    fn ticks_of_an_idle_machine_are_no_account() {
+        const SECOND: u64 = 1_000_000_000;
+        let cases = [
+            (Some(80_000_000), 4 * SECOND, 0),
+            (Some(1_990_000_000), 4 * SECOND, 0),
+            (Some(2 * SECOND), 4 * SECOND, 2 * SECOND),
+            (Some(SECOND), SECOND / 2, SECOND),
+            (Some(SECOND / 2), SECOND / 2, 0),
+            (None, SECOND, 0),
+        ];
+        for (busy_ns, wall_ns, expected) in cases {
+            let counts = Counters::of_machine(busy_ns, wall_ns);
+            assert_eq!(counts.cpu_ns, expected, "{busy_ns:?} of {wall_ns}");
+            assert_eq!(counts.cpu_source, CpuSource::Machine);
+        }
+    }
 
     /// A count of a part of the run is scaled and says so; one of no part is none.
     #[test]

@@ -145,9 +145,18 @@ fn left_behind_note(alive: usize) -> Option<String> {
 }
 
 fn count_note(recording: &Recording) -> Option<String> {
-    (recording.counts.cpu_source == CpuSource::Wait4).then(|| {
-        "CPU time was counted by wait4: descendants that nobody waited for are missing.".into()
-    })
+    let counts = &recording.counts;
+    let note = match counts.cpu_source {
+        CpuSource::Wait4 => {
+            "CPU time was counted by wait4: descendants that nobody waited for are missing."
+        }
+        CpuSource::Machine if counts.cpu_ns == 0 => {
+            "The machine idled for most of the time: the kernel's ticks are too few to say how much \
+             CPU time was used, and with it how much of it the samples cover."
+        }
+        CpuSource::TaskClock | CpuSource::Machine => return None,
+    };
+    Some(note.to_owned())
 }
 
 /// The kernel's sums of resident pages may be behind by a batch of 32 pages of each kind (anonymous,

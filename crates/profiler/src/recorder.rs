@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use hotproof_image::HeldFiles;
-use hotproof_profile::{Counter, Host, RUN_QUEUE, Sink, Unit};
+use hotproof_profile::{Counter, Host, RUN_QUEUE, Sink, Unit, WHOLE_SYSTEM};
 use rustix::time::ClockId;
 
 use crate::attach::{Attached, Used, everything, find_running, one_thread, threads_of, used};
@@ -221,7 +221,7 @@ impl Recorder {
                 Whom::Descendants | Whom::Thread(_) => {
                     attach.pids.iter().map(|pid| format!("pid {pid}")).collect()
                 }
-                Whom::Everything => vec!["whole system".to_owned()],
+                Whom::Everything => vec![WHOLE_SYSTEM.to_owned()],
             },
             watch,
             host,
@@ -265,7 +265,7 @@ impl Recorder {
             ended: finished.subject.ended(),
             counts: match attach.whom {
                 Whom::Descendants | Whom::Thread(_) => Counters::sum(&counters, used, wall_ns),
-                Whom::Everything => Counters::of_machine(busy_ns.unwrap_or(0), wall_ns),
+                Whom::Everything => Counters::of_machine(busy_ns, wall_ns),
             },
             note: None,
             broken_rings: finished.broken_rings,

@@ -60,7 +60,8 @@ pub enum Ended {
 /// What a run cost, over the target and its descendants unless said otherwise.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Counts {
-    /// CPU time.
+    /// CPU time; 0 for a machine that idled for most of a recording of everything, whose ticks are
+    /// no account.
     pub cpu_ns: u64,
     /// Who counted `cpu_ns`.
     pub cpu_source: CpuSource,

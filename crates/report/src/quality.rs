@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use hotproof_profile::{
-    Code, Id, Inline, LocationState, Profile, RUN_QUEUE, Source, StackEnd, Unit,
+    Code, Id, Inline, LocationState, Profile, RUN_QUEUE, Source, StackEnd, Unit, WHOLE_SYSTEM,
 };
 
 use crate::census::counted_event;
@@ -220,6 +220,9 @@ fn complete_share(profile: &Profile) -> Option<f64> {
 /// the main thread waited for a CPU that others had is left out: the run would have used it.
 fn busy(profile: &Profile) -> Option<f64> {
     let meta = &profile.meta;
+    if meta.command == [WHOLE_SYSTEM] {
+        return None; // A machine that idles is no program that waits.
+    }
     let queue = meta.counters.iter().find(|one| one.name == RUN_QUEUE);
     let queued_ns = queue.map_or(0, |one| one.value);
     let wall_ns = Some(meta.duration_ns.saturating_sub(queued_ns)).filter(|&ns| ns >= FEWEST_NS)?;
@@ -304,4 +307,22 @@ fn is_named(profile: &Profile, location: hotproof_profile::LocationId) -> bool {
             matches!(code, Code::Function(id)
                 if profile.functions[id].source != Source::UnwindTable)
         })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A command that sleeps is told; a machine that idles while all of it is recorded is none.
+    #[test]
+    fn a_run_that_waits_is_told_and_an_idle_machine_is_not() {
+        for (command, told) in [("sleep", true), (WHOLE_SYSTEM, false)] {
+            let mut profile = Profile::default();
+            profile.meta.command = vec![command.to_owned()];
+            profile.meta.duration_ns = 4_000_000_000;
+            profile.meta.cpu_time_ns = Some(80_000_000);
+            let waiting = Quality::of(&profile).waiting();
+            assert_eq!(waiting.is_some(), told, "{command}: {waiting:?}");
+        }
+    }
 }

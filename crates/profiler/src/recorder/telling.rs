@@ -10,7 +10,7 @@ use crate::error::RecordError;
 use crate::events::{EventKind, EventPlan, Tells};
 use crate::notes;
 use crate::observer::Observer;
-use crate::recording::{Ended, Recording, Sampled};
+use crate::recording::{CpuSource, Ended, Recording, Sampled};
 use crate::sys::Usage;
 
 impl Run {
@@ -98,7 +98,8 @@ impl Run {
             rate_hz: plan.and_then(EventPlan::asked_rate_hz),
             rung,
             unwinder,
-            cpu_time_ns: Some(recording.counts.cpu_ns),
+            cpu_time_ns: Some(recording.counts.cpu_ns)
+                .filter(|&ns| ns > 0 || recording.counts.cpu_source != CpuSource::Machine),
             counters: recording.counts.counters.clone(),
             recorder_cpu_ns: Some(recording.recorder_cpu_ns),
             exit: recording.exit,
