@@ -108,6 +108,7 @@ fn entry(entry: CacheEntry) -> shown::Entry {
         content: entry.content.map(|content| shown::Content {
             image: content.image,
             build_id: content.build_id,
+            section: content.section,
             names: content.names,
         }),
         size_bytes: entry.size_bytes,

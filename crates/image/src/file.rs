@@ -46,6 +46,15 @@ pub struct Section<'data> {
     pub data: Cow<'data, [u8]>,
 }
 
+/// The size of a compressed section, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PackedSize {
+    /// As it lies in the file.
+    pub packed: u64,
+    /// Decompressed.
+    pub whole: u64,
+}
+
 impl ImageFile {
     /// Maps a file and reads its headers.
     ///
@@ -197,6 +206,25 @@ impl ImageFile {
         Some(fact.svma..fact.svma.saturating_add(fact.size))
     }
 
+    /// How many bytes a section that is compressed in the file takes there, and decompressed, as the
+    /// file claims. `None` when there is no such section, it is not compressed, or it cannot be
+    /// read; of an object file always, whose sections are changed after they were decompressed.
+    pub fn packed_section(&self, name: &str) -> Option<PackedSize> {
+        if self.placed.is_some() {
+            return None;
+        }
+        let read = match self.class() {
+            Class::Bits32 => packed_as::<elf::FileHeader32<LittleEndian>>,
+            Class::Bits64 => packed_as::<elf::FileHeader64<LittleEndian>>,
+        };
+        read(self.data(), name)
+    }
+
+    /// What the system says of the open file; `None` for bytes that are no file of their own.
+    pub fn metadata(&self) -> Option<std::fs::Metadata> {
+        self.bytes.metadata()
+    }
+
     /// A section by name, decompressed; `.debug_x` finds `.zdebug_x` too. `None` when there is none.
     ///
     /// # Errors
@@ -251,6 +279,18 @@ fn section_as<'data, H: Headers>(
         size: section.size(),
         data: compressed.decompress().map_err(damaged)?,
     }))
+}
+
+/// The sizes of a compressed section of a file of one class.
+fn packed_as<H: Headers>(data: &[u8], name: &str) -> Option<PackedSize> {
+    let elf = ElfFile::<H>::parse(data).ok()?;
+    let section = elf.section_by_name(name)?;
+    let compressed = section.compressed_data().ok()?;
+    let is_packed = compressed.format != object::CompressionFormat::None;
+    is_packed.then_some(PackedSize {
+        packed: compressed.data.len() as u64,
+        whole: compressed.uncompressed_size,
+    })
 }
 
 /// The most bytes that a compressed section of this length may decompress to.

@@ -51,7 +51,7 @@ pub use debug_file::{DebugPlaces, DebugSearch, find_debug_file};
 pub use debuginfod::{Debuginfod, DebuginfodError};
 pub use error::ImageError;
 pub use facts::{Arch, Class, DebugLink, FileKind, Segment};
-pub use file::{ImageFile, Section};
+pub use file::{ImageFile, PackedSize, Section};
 pub use held::{HeldFiles, open_code_file};
 pub use mapped::Bytes;
 pub use vdso::vdso;

@@ -55,6 +55,14 @@ impl Bytes {
         Ok(Bytes::Mapped(map, file))
     }
 
+    /// What the system says of the file.
+    pub(crate) fn metadata(&self) -> Option<std::fs::Metadata> {
+        match self {
+            Bytes::Mapped(_, file) => file.metadata().ok(),
+            Bytes::Owned(_) => None,
+        }
+    }
+
     /// All of them.
     pub fn as_slice(&self) -> &[u8] {
         match self {

@@ -76,6 +76,8 @@ pub struct Content {
     pub image: String,
     /// Its build-id; empty when it has none.
     pub build_id: Vec<u8>,
+    /// The section whose decompressed bytes these are; `None` for names.
+    pub section: Option<String>,
     /// How many addresses it names, or functions it lists.
     pub names: u64,
 }
@@ -86,11 +88,13 @@ impl Serialize for Content {
         struct Row<'a> {
             image: &'a str,
             build_id: Option<String>,
+            section: Option<&'a str>,
             names: u64,
         }
         let row = Row {
             image: &self.image,
             build_id: (!self.build_id.is_empty()).then(|| hex(&self.build_id)),
+            section: self.section.as_deref(),
             names: self.names,
         };
         row.serialize(serializer)
@@ -173,6 +177,14 @@ fn names(entries: &[Entry], width: usize) -> String {
     text.push_str("\n       size      names  last used  image\n");
     for entry in entries {
         let (names, image) = match &entry.content {
+            Some(Content {
+                image,
+                section: Some(section),
+                ..
+            }) => {
+                let shown = format!("{} of {}, unpacked", clean(section), clean(image));
+                ("-".to_owned(), shown)
+            }
             Some(content) => (count(content.names), clean(&content.image)),
             None => ("-".to_owned(), "(damaged: not used)".to_owned()),
         };
@@ -255,6 +267,7 @@ mod tests {
         let content = Content {
             image: "/usr/bin/bench".to_owned(),
             build_id: vec![0xab],
+            section: None,
             names: 1_204,
         };
         let entry = |content, size_bytes, unused_s| Entry {

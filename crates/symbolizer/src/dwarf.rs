@@ -22,7 +22,6 @@ mod unit_answers;
 mod units;
 mod walk;
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -31,6 +30,8 @@ use std::sync::{Arc, Mutex, OnceLock};
 use gimli::{DwarfPackage, DwarfSections, DwoId, EndianSlice, LittleEndian, SectionId};
 use hotproof_image::{ImageError, ImageFile};
 use rustc_hash::FxHashSet;
+
+use crate::cache::{SectionBytes, SectionStore};
 
 pub(crate) use self::files::{PathPlace, SourcePath};
 use self::hits::Hit;
@@ -63,8 +64,8 @@ pub(crate) enum DwarfError {
 
 /// Section contents, decompressed where they have to be.
 pub(crate) struct DwarfBytes<'a> {
-    main: DwarfSections<Cow<'a, [u8]>>,
-    shared: Option<DwarfSections<Cow<'a, [u8]>>>,
+    main: DwarfSections<SectionBytes<'a>>,
+    shared: Option<DwarfSections<SectionBytes<'a>>>,
     package: Option<PackageBytes<'a>>,
     /// The file of the main sections.
     file: &'a ImageFile,
@@ -109,17 +110,20 @@ pub(crate) type Take<'t, 'a> = dyn FnMut(UnitAnswers<'a>) -> FrameRows + Send + 
 type Accept<'t, 'a> = dyn FnMut(&Hit, UnitAnswers<'a>) + Send + 't;
 
 impl<'a> DwarfBytes<'a> {
-    /// Reads the sections; `None` when the file has no debug information.
+    /// Reads the sections, those that are compressed from the store if they are there; `None` when
+    /// the file has no debug information.
     pub(crate) fn load(
         file: &'a ImageFile,
         shared: Option<&'a ImageFile>,
         package: Option<&'a ImageFile>,
+        store: &mut SectionStore,
     ) -> Result<Option<DwarfBytes<'a>>, LoadError> {
         if !has_debug_information(file) {
             return Ok(None);
         }
-        let main = load_sections(file)?;
-        let shared = shared.map(load_sections).transpose()?;
+        let main = load_sections(file, store)?;
+        let shared = shared.map(|file| load_sections(file, store));
+        let shared = shared.transpose()?;
         let package = package.map(split::load_package).transpose()?;
         Ok(Some(DwarfBytes {
             main,
@@ -135,9 +139,11 @@ pub(crate) fn has_debug_information(file: &ImageFile) -> bool {
     file.has_section(".debug_info") || file.has_section(".zdebug_info")
 }
 
-fn load_sections(file: &ImageFile) -> Result<DwarfSections<Cow<'_, [u8]>>, ImageError> {
+fn load_sections<'a>(
+    file: &'a ImageFile,
+    store: &mut SectionStore,
+) -> Result<DwarfSections<SectionBytes<'a>>, ImageError> {
     DwarfSections::load(|id: SectionId| {
-        let nothing = Cow::Borrowed(&[][..]);
         // Where variables lie, and what macros stood for, is no part of a name: in a compressed file
         // of the C library it is a sixth of all that would have to be inflated.
         if let SectionId::DebugLoc
@@ -145,10 +151,9 @@ fn load_sections(file: &ImageFile) -> Result<DwarfSections<Cow<'_, [u8]>>, Image
         | SectionId::DebugMacinfo
         | SectionId::DebugMacro = id
         {
-            return Ok(nothing);
+            return Ok(SectionBytes::default());
         }
-        let section = file.section(id.name())?;
-        Ok(section.map_or(nothing, |section| section.data))
+        store.load(file, id.name())
     })
 }
 

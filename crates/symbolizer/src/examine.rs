@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use hotproof_image::{DebugPlaces, ImageFile};
 use hotproof_profile::{ImageKind, Source};
 
+use crate::cache::SectionStore;
 use crate::dwarf::{DwarfNames, has_debug_information};
 use crate::elf::{Elf, TableKind};
 use crate::files::{Detail, Files, Wanted};
@@ -61,6 +62,7 @@ pub fn examine(path: &Path, build_id: &[u8], places: &DebugPlaces) -> Result<Exa
         places: places.clone(),
         held: None,
         detail: Detail::Full,
+        cache: None,
         has_stacks: false,
     })?;
     let has = |file: &ImageFile, section| file.has_section(section);
@@ -105,7 +107,7 @@ fn names_code(image: &ImageFile) -> bool {
 /// The first file of split debug information that is missing. What cannot be read is said when
 /// addresses are named.
 fn missing_split(files: &Files) -> Option<PathBuf> {
-    let (bytes, _) = load_dwarf(files);
+    let (bytes, _) = load_dwarf(files, &mut SectionStore::new(None));
     let names = DwarfNames::new(
         bytes.as_ref()?,
         code_of(&files.image),

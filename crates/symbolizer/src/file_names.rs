@@ -46,6 +46,7 @@ impl FileNames {
             places: DebugPlaces::default(),
             held: None,
             detail: Detail::Full,
+            cache: None,
             has_stacks: false,
         })?;
         // The file is opened meanwhile.

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use hotproof_image::{Class, DebugPlaces, DebugSearch, ImageFile};
 use hotproof_profile::ImageKind;
 
+use crate::cache::Cache;
 use crate::dwarf::{SplitPlaces, has_debug_information};
 use crate::summary::Problem;
 
@@ -19,6 +20,8 @@ pub(crate) struct Wanted {
     /// The file itself, when a recorder still has it.
     pub(crate) held: Option<ImageFile>,
     pub(crate) detail: Detail,
+    /// Where decompressed sections are kept between runs.
+    pub(crate) cache: Option<Cache>,
     /// Whether the addresses are those of recorded stacks.
     pub(crate) has_stacks: bool,
 }

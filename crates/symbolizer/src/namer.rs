@@ -11,6 +11,7 @@ use hotproof_profile::Source;
 use rustc_hash::FxHashMap;
 
 use crate::answer::{Answer, AnswerFrame, NamedFunction, Rows, StoredAnswer, Tables};
+use crate::cache::SectionStore;
 use crate::dwarf::{
     Code, DwarfBytes, DwarfNames, FrameRows, NONE, PathPlace, SourcePath, UnitAnswers, UnitFunction,
 };
@@ -105,11 +106,15 @@ pub(crate) struct Namer<'a> {
 }
 
 /// The DWARF sections of an image's files, to be borrowed by a [`Namer`].
-pub(crate) fn load_dwarf(files: &Files) -> (Option<DwarfBytes<'_>>, Vec<Problem>) {
+pub(crate) fn load_dwarf<'a>(
+    files: &'a Files,
+    store: &mut SectionStore,
+) -> (Option<DwarfBytes<'a>>, Vec<Problem>) {
     match DwarfBytes::load(
         files.with_debug_information(),
         files.shared.as_ref(),
         files.package.as_ref(),
+        store,
     ) {
         Ok(bytes) => (bytes, Vec::new()),
         Err(error) => (None, vec![damaged(&error)]),

@@ -43,6 +43,8 @@ pub(crate) struct ImageState {
     worker_rows: RowMap,
     /// Its entry in the cache on disk; the outer `None` until it was looked for.
     pub(crate) recall: Option<Option<Recall>>,
+    /// Why sections could not be kept since this was last reported.
+    unkept: Option<CacheError>,
     /// Files that the worker's answers depend on.
     looked_at: Vec<PathBuf>,
     detail: Detail,
@@ -381,10 +383,10 @@ impl ImageState {
         cache: Option<&Cache>,
         mut addresses: Vec<u64>,
     ) {
-        // What is held is not what the path leads to now, and the cache goes by the path.
+        // What is held is not what the path leads to now, and names are kept by the path.
         let held = held.image(&key.path, &key.build_id);
-        let cache = cache.filter(|_| held.is_none());
-        self.remember(key, places, cache, &mut addresses);
+        let of_names = cache.filter(|_| held.is_none());
+        self.remember(key, places, of_names, &mut addresses);
         if addresses.is_empty() {
             return;
         }
@@ -396,6 +398,7 @@ impl ImageState {
                 places: places.clone(),
                 held: held.cloned(),
                 detail: self.detail,
+                cache: cache.cloned(),
                 has_stacks: self.has_stacks,
             });
             match started {
@@ -417,6 +420,7 @@ impl ImageState {
             match worker.receive() {
                 Ok(batch) => {
                     self.problems = batch.problems;
+                    self.unkept = batch.unkept.or(self.unkept.take());
                     self.worker_rows.append(&mut self.tables, batch.rows);
                     let answers = batch.answers.into_iter();
                     let answers = answers.map(|answer| self.worker_rows.translate(answer.unpack()));
@@ -491,13 +495,14 @@ impl ImageState {
 
     /// Keeps what was learnt on disk.
     fn save(&mut self) -> Result<(), CacheError> {
-        match &mut self.recall {
+        let saved = match &mut self.recall {
             // Problems are not kept, and an answer without them would look better than it is.
             Some(Some(recall)) if self.problems.is_empty() => {
                 recall.save(&self.answers, &self.tables, &self.looked_at)
             }
             _ => Ok(()),
-        }
+        };
+        self.unkept.take().map_or(saved, Err)
     }
 
     /// Names kernel addresses; why the kernel's list could not be kept, if so.

@@ -9,6 +9,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 
 use crate::answer::{StoredAnswer, Tables};
+use crate::cache::{CacheError, SectionStore};
 use crate::files::{Detail, Files, Wanted};
 use crate::namer::{Namer, load_dwarf};
 use crate::summary::Problem;
@@ -28,6 +29,8 @@ pub(crate) struct Batch {
     pub(crate) is_open: bool,
     /// Where files with names were looked for; the answers hold while these look the same.
     pub(crate) looked_at: Vec<PathBuf>,
+    /// Why sections could not be kept for another time, said once.
+    pub(crate) unkept: Option<CacheError>,
 }
 
 /// The running thread of one image.
@@ -95,13 +98,15 @@ fn run(wanted: &Wanted, requests: &Receiver<Vec<u64>>, replies: &Sender<Batch>) 
                 problems: vec![problem],
                 is_open: false,
                 looked_at: Vec::new(),
+                unkept: None,
             });
             return;
         }
     };
+    let mut store = SectionStore::new(wanted.cache.clone());
     let (bytes, damage) = match wanted.detail {
         Detail::Names if files.has_full_table() => (None, Vec::new()),
-        Detail::Names | Detail::Full => load_dwarf(&files),
+        Detail::Names | Detail::Full => load_dwarf(&files, &mut store),
     };
     let mut namer = Namer::new(&files, bytes.as_ref());
     let mut looked_at = files.looked_at.clone();
@@ -117,6 +122,7 @@ fn run(wanted: &Wanted, requests: &Receiver<Vec<u64>>, replies: &Sender<Batch>) 
             problems,
             is_open: true,
             looked_at: looked_at.clone(),
+            unkept: store.take_error(),
         };
         if replies.send(batch).is_err() {
             return;

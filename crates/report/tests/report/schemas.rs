@@ -117,6 +117,7 @@ fn symbolize_cache_and_doctor_documents_hold_to_their_schemas() {
     let content = cache::Content {
         image: "/bin/x".to_owned(),
         build_id: Vec::new(),
+        section: Some(".debug_info".to_owned()),
         names: 3,
     };
     let entry = |content| cache::Entry {

@@ -8,7 +8,7 @@ use hotproof_profile::mix;
 use super::bytes::{Packer, Unpacker};
 
 /// The last byte is the version of the format.
-const MAGIC: &[u8; 8] = b"hpnames\x02";
+const MAGIC: &[u8; 8] = b"hpnames\x03";
 /// No entry is larger; a file that is belongs to nobody.
 const LARGEST_BYTES: u64 = 1 << 30;
 /// Magic and checksum.
@@ -21,6 +21,8 @@ pub struct CacheContent {
     pub image: String,
     /// Its build-id; empty when it has none.
     pub build_id: Vec<u8>,
+    /// The section whose decompressed bytes these are; `None` for names.
+    pub section: Option<String>,
     /// How many addresses it names; of the kernel, how many functions it lists.
     pub names: u64,
 }
@@ -30,6 +32,8 @@ pub struct CacheContent {
 pub(crate) struct Head {
     pub(crate) image: Vec<u8>,
     pub(crate) build_id: Vec<u8>,
+    /// Empty for names.
+    pub(crate) section: Vec<u8>,
     pub(crate) names: u64,
     /// What the entry depends on; another value makes it a miss.
     pub(crate) condition: Vec<u8>,
@@ -48,6 +52,7 @@ impl Head {
         Head {
             image: image.as_bytes().to_vec(),
             build_id: build_id.to_vec(),
+            section: Vec::new(),
             names: 0,
             condition: Vec::new(),
         }
@@ -57,6 +62,8 @@ impl Head {
         CacheContent {
             image: String::from_utf8_lossy(&self.image).into_owned(),
             build_id: self.build_id,
+            section: (!self.section.is_empty())
+                .then(|| String::from_utf8_lossy(&self.section).into_owned()),
             names: self.names,
         }
     }
@@ -94,6 +101,7 @@ pub(super) fn close(head: &Head, body: &[u8]) -> Vec<u8> {
     packer.wide(0);
     packer.text(&head.image);
     packer.text(&head.build_id);
+    packer.text(&head.section);
     packer.wide(head.names);
     packer.text(&head.condition);
     packer.text(body);
@@ -115,6 +123,7 @@ pub(super) fn open(bytes: &[u8]) -> Option<(Head, &[u8])> {
     let head = Head {
         image: fields.text()?.to_vec(),
         build_id: fields.text()?.to_vec(),
+        section: fields.text()?.to_vec(),
         names: fields.wide()?,
         condition: fields.text()?.to_vec(),
     };

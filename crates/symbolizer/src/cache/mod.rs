@@ -1,7 +1,7 @@
 //! What was named before, on disk: a folder of small files that any number of processes may share.
 //!
-//! Each file holds the answers of one image ([`entry`]) or the kernel's list ([`kernel`]). A file
-//! appears whole, by rename, and carries a checksum over all of it: a cut or changed one is a miss,
+//! Each file holds the answers of one image ([`entry`]), the kernel's list ([`kernel`]) or the
+//! decompressed bytes of a section of debug information ([`section`]). A file appears whole, by rename, and carries a checksum over all of it: a cut or changed one is a miss,
 //! never a wrong answer. No lock is taken: of two processes that write the same entry at once the
 //! later one wins, and what the other had to add is named again another time.
 
@@ -9,6 +9,7 @@ mod bytes;
 mod entry;
 mod frame;
 mod kernel;
+mod section;
 mod stamp;
 
 use std::fs;
@@ -20,12 +21,18 @@ pub(crate) use entry::{Entry, EntryRows};
 pub use frame::CacheContent;
 pub(crate) use frame::Head;
 pub(crate) use kernel::{KernelList, Listed};
+pub(crate) use section::{SectionBytes, SectionStore};
 pub(crate) use stamp::{Identity, Stamp};
 
 /// How large the cache may grow unless it is told otherwise.
 const DEFAULT_LIMIT_BYTES: u64 = 512 << 20;
 /// An entry may not take more than this part of the limit.
 const LARGEST_PART: u64 = 4;
+/// Sections may not take more than this part of the limit together: a few of them are as large as
+/// the names of a hundred programs.
+const SECTIONS_PART: u64 = 2;
+/// Names of entries that hold a section end so, before [`SUFFIX`].
+const SECTION_MARK: &str = "-section";
 /// Names of entries end so; nothing else in the folder is touched.
 const SUFFIX: &str = ".hotproof-names";
 /// Names of files that are being written begin so.
@@ -241,8 +248,13 @@ impl Cache {
         }
         files.retain(|file| !file.is_pending);
         files.sort_by(|a, b| b.used.cmp(&a.used).then_with(|| a.path.cmp(&b.path)));
-        let mut total = 0;
+        let (mut total, mut sections) = (0, 0);
         for file in files {
+            if file.is_section && sections + file.size_bytes > self.limit_bytes / SECTIONS_PART {
+                remove_if_there(&file.path)?;
+                continue;
+            }
+            sections += u64::from(file.is_section) * file.size_bytes;
             total += file.size_bytes;
             if total > self.limit_bytes {
                 remove_if_there(&file.path)?;
@@ -273,6 +285,9 @@ impl Cache {
                     size_bytes: facts.len(),
                     used: facts.modified()?,
                     is_pending: name.starts_with(PENDING_PREFIX),
+                    is_section: name
+                        .strip_suffix(SUFFIX)
+                        .is_some_and(|name| name.ends_with(SECTION_MARK)),
                 });
             }
         }
@@ -286,6 +301,7 @@ struct File {
     size_bytes: u64,
     used: SystemTime,
     is_pending: bool,
+    is_section: bool,
 }
 
 fn remove_if_there(path: &Path) -> io::Result<()> {
@@ -333,6 +349,41 @@ mod tests {
         ] {
             assert_eq!(folder(variables).as_deref(), expected, "{variables:?}");
         }
+    }
+
+    /// Of sections alone, the oldest go above their part, whatever room there is in all; names stay.
+    #[test]
+    fn sections_have_a_bound_of_their_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = Cache::at(folder.path()).limited_to(100_000);
+        let head = Head::of_image("/bin/x", &[1]);
+        let write = |name: &str, seconds| {
+            cache.write(name, &head, &[7; 15_000]).unwrap();
+            let file = fs::File::open(cache.path_of(name)).unwrap();
+            let then = SystemTime::now() - Duration::from_secs(seconds);
+            file.set_modified(then).unwrap();
+        };
+        write("names", 900);
+        for number in 1..=4 {
+            write(&format!("{number}{SECTION_MARK}"), 10 * (5 - number));
+        }
+        write("more", 1);
+        let left: Vec<String> = cache
+            .files()
+            .unwrap()
+            .iter()
+            .map(|file| {
+                file.path
+                    .file_name()
+                    .unwrap()
+                    .to_string_lossy()
+                    .into_owned()
+            })
+            .map(|name| name.trim_end_matches(SUFFIX).to_owned())
+            .collect();
+        let section = |number| format!("{number}{SECTION_MARK}");
+        let expected = [&section(2), &section(3), &section(4), "more", "names"];
+        assert_eq!(left, expected);
     }
 
     #[test]

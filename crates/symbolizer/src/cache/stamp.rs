@@ -58,7 +58,7 @@ impl Identity {
     }
 }
 
-fn identity_of(facts: &Metadata) -> [u64; 5] {
+pub(super) fn identity_of(facts: &Metadata) -> [u64; 5] {
     let time = |s: i64, ns: i64| {
         s.wrapping_mul(1_000_000_000)
             .wrapping_add(ns)
@@ -73,7 +73,7 @@ fn identity_of(facts: &Metadata) -> [u64; 5] {
     ]
 }
 
-fn is_settled(facts: &Metadata, now: SystemTime) -> bool {
+pub(super) fn is_settled(facts: &Metadata, now: SystemTime) -> bool {
     let changed = u64::try_from(facts.ctime()).unwrap_or(0);
     let changed = SystemTime::UNIX_EPOCH + Duration::from_secs(changed);
     now.duration_since(changed)

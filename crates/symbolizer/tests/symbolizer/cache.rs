@@ -279,6 +279,122 @@ fn damaged_entries_cost_time_alone() {
     }
 }
 
+/// A program with compressed debug information, most of which is one long string.
+fn packed_program(scratch: &Scratch, flags: &str) -> PathBuf {
+    let long = "n".repeat(200_000);
+    scratch.write("long.c", &format!("int a_{long}(void) {{ return 3; }}"));
+    scratch.write("main.c", "int main(void) { return 4; }");
+    scratch.run(&format!("gcc -g -gz=zlib {flags} main.c long.c -o program"));
+    scratch.path("program")
+}
+
+/// The kept sections, without the names.
+fn sections(cache: &Cache) -> Vec<(PathBuf, Option<String>)> {
+    let entries = cache.entries().unwrap().into_iter();
+    let of = |path: &Path| path.to_string_lossy().contains("-section.");
+    entries
+        .filter(|entry| of(&entry.path))
+        .map(|entry| {
+            (
+                entry.path,
+                entry.content.and_then(|content| content.section),
+            )
+        })
+        .collect()
+}
+
+#[test]
+fn compressed_sections_are_kept_whole_and_never_believed_when_damaged() {
+    let scratch = Scratch::new();
+    let program = packed_program(&scratch, "-Wl,--build-id");
+    let cache = cache_of(&scratch);
+    let (plain, _) = name_with(&program, 3, Symbolizer::new());
+    assert_same(
+        &name(&program, 64, &cache).0,
+        &name_with(&program, 64, Symbolizer::new()).0,
+    );
+    let kept = sections(&cache);
+    let [(file, Some(section))] = &kept[..] else {
+        panic!("one section is large enough: {kept:?}");
+    };
+    assert_eq!(section, ".debug_str");
+
+    let whole = std::fs::read(file).unwrap();
+    let text = whole.windows(4).position(|bytes| bytes == b"nnnn").unwrap();
+    let middle = text + 100_000;
+    let places = [0, 8, 17, text, middle, whole.len() - 1];
+    let cut = places.map(|place| whole[..place].to_vec());
+    let flipped = places.map(|place| {
+        let mut bytes = whole.clone();
+        bytes[place] ^= 0x10;
+        bytes
+    });
+    for damaged in cut.into_iter().chain(flipped).chain([Vec::new()]) {
+        std::fs::write(file, &damaged).unwrap();
+        assert_eq!(sections(&cache), [(file.clone(), None)], "told as damaged");
+        // With the names gone, the sections are asked for.
+        forget_names(&cache);
+        assert_same(&name(&program, 3, &cache).0, &plain);
+        assert!(std::fs::read(file).unwrap() == whole, "made whole again");
+    }
+    let before = std::fs::metadata(file).unwrap();
+    forget_names(&cache);
+    assert_same(&name(&program, 3, &cache).0, &plain);
+    let after = std::fs::metadata(file).unwrap();
+    use std::os::unix::fs::MetadataExt;
+    assert_eq!(
+        before.ino(),
+        after.ino(),
+        "a whole one is not written again"
+    );
+}
+
+fn forget_names(cache: &Cache) {
+    for entry in cache.entries().unwrap() {
+        if !entry.path.to_string_lossy().contains("-section.") {
+            std::fs::remove_file(entry.path).unwrap();
+        }
+    }
+}
+
+/// What is kept is what is used: with another program's section under a right checksum in its
+/// place the names would be wrong, and it is refused, because it says which file it is of.
+#[test]
+fn sections_of_another_file_are_not_used() {
+    let scratch = Scratch::new();
+    let program = packed_program(&scratch, "-Wl,--build-id");
+    let cache = cache_of(&scratch);
+    let (plain, _) = name(&program, 3, &cache);
+    let [(file, _)] = &sections(&cache)[..] else {
+        panic!("one section");
+    };
+    let other = scratch.path("copy");
+    std::fs::copy(&program, &other).unwrap();
+    name(&other, 3, &cache);
+    let both = sections(&cache);
+    assert_eq!(both.len(), 2, "a copy is another file: {both:?}");
+    let copied = both.iter().find(|(path, _)| path != file).unwrap();
+    std::fs::copy(&copied.0, file).unwrap();
+    let wrong = std::fs::read(file).unwrap();
+    forget_names(&cache);
+    assert_same(&name(&program, 3, &cache).0, &plain);
+    assert!(std::fs::read(file).unwrap() != wrong, "replaced by its own");
+    assert_eq!(cache.clear().unwrap().entries, 3, "cleared like names");
+    assert_eq!(sections(&cache), []);
+}
+
+#[test]
+fn sections_that_cannot_be_kept_are_said_and_names_are_right() {
+    let scratch = Scratch::new();
+    let program = packed_program(&scratch, "-Wl,--build-id");
+    scratch.write("file", "no folder");
+    let cache = Cache::at(&scratch.path("file"));
+    let (plain, _) = name_with(&program, 3, Symbolizer::new());
+    let (found, summary) = name(&program, 3, &cache);
+    assert_same(&found, &plain);
+    assert!(summary.unkept.is_some());
+}
+
 #[test]
 fn many_at_once_leave_a_whole_entry() {
     let scratch = Scratch::new();
