@@ -34,6 +34,35 @@ fn stat_counts_every_run_of_the_whole_tree() {
     assert!(wall["standard_deviation"].as_f64().is_some(), "{wall}");
 }
 
+/// A descendant that left the session is in the counted CPU time, but not in what the system adds up
+/// of those that were waited for: that is said.
+#[test]
+fn stat_tells_of_time_that_nobody_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let counted = |command: &str| {
+        hotproof(
+            folder.path(),
+            &["stat", "--json", "--", "sh", "-c", command],
+        )
+        .ends_with(0)
+        .stdout
+    };
+    let work = "i=0; while [ $i -lt 60000 ]; do i=$((i+1)); done";
+    let note = "descendants of the target that nobody had waited for";
+    // It is kept alive until the shell has gone, so that nobody has waited for it.
+    let left = format!(
+        "setsid sh -c '{work}; : > ready; exec sleep 60' >/dev/null 2>&1 & while [ ! -e ready ]; do sleep 0.01; done; echo $!"
+    );
+    let left = format!("{left} > number");
+    assert!(counted(&left).contains(note), "its time is counted");
+    let number = std::fs::read_to_string(folder.path().join("number")).unwrap();
+    let ended = std::process::Command::new("kill")
+        .arg(number.trim())
+        .status();
+    assert!(ended.unwrap().success(), "it still ran");
+    assert!(!counted(&format!("sh -c '{work}' & wait")).contains(note));
+}
+
 /// A failing command is told and ends the series; what was counted is still shown.
 #[test]
 fn stat_tells_of_a_failing_command() {

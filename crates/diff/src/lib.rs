@@ -31,6 +31,7 @@ mod ceiling;
 pub mod changes;
 mod conclusion;
 mod conflict;
+mod edits;
 mod layout;
 pub mod statistics;
 mod values;
@@ -48,6 +49,7 @@ pub use conclusion::{
     StopReason, conclude, next_step, noise,
 };
 pub use conflict::{Conflict, conflict};
+pub use edits::edits;
 pub use layout::{LayoutRow, Layouts};
 pub use statistics::{Direction, PairedTest, Sequence, log_ratio, share_interval};
 pub use values::*;

@@ -189,6 +189,30 @@ fn parse_line(line: &str) -> Option<(u64, Rank)> {
     Some((address, rank))
 }
 
+/// The build-id among ELF notes, as `/sys/kernel/notes` shows those of the running kernel: the
+/// contents of the first note with the name `GNU` and type 3 (`NT_GNU_BUILD_ID`); `None` when there
+/// is none, or the notes are cut before it.
+pub fn build_id_of_notes(mut notes: &[u8]) -> Option<&[u8]> {
+    let mut take = |length: usize| {
+        let (first, rest) = notes.split_at_checked(length)?;
+        notes = rest;
+        Some(first)
+    };
+    loop {
+        let head = take(12)?;
+        let field = |at: usize| {
+            let bytes = head.get(at..)?.first_chunk()?;
+            usize::try_from(u32::from_le_bytes(*bytes)).ok()
+        };
+        let (name_bytes, data_bytes, kind) = (field(0)?, field(4)?, field(8)?);
+        let name = take(name_bytes.checked_next_multiple_of(4)?)?;
+        let data = take(data_bytes.checked_next_multiple_of(4)?)?;
+        if kind == 3 && name.starts_with(b"GNU\0") {
+            return data.get(..data_bytes);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -243,5 +267,21 @@ mod tests {
             parse("nonsense\n"),
             Err(KallsymsError::Empty { .. })
         ));
+    }
+
+    #[test]
+    fn build_ids_are_found_among_notes() {
+        let mut notes = Vec::new();
+        for number in [6u32, 2, 1] {
+            notes.extend_from_slice(&number.to_le_bytes());
+        }
+        notes.extend_from_slice(b"Linux\0\0\0ab\0\0");
+        for number in [4u32, 3, 3] {
+            notes.extend_from_slice(&number.to_le_bytes());
+        }
+        notes.extend_from_slice(b"GNU\0\x01\x02\x03\0");
+        assert_eq!(build_id_of_notes(&notes), Some(&[1, 2, 3][..]));
+        assert_eq!(build_id_of_notes(&notes[..30]), None, "cut");
+        assert_eq!(build_id_of_notes(&[0xff; 40]), None, "sizes beyond the end");
     }
 }

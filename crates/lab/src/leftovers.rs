@@ -10,6 +10,8 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
+use hotproof_profiler::TaskStat;
+
 use crate::error::LabError;
 use crate::git::{self, Worktree};
 use crate::scratch::PREFIX;
@@ -143,17 +145,9 @@ impl Owner {
 
 /// When a process started; `None` when there is none of that number, or a zombie.
 fn start_ticks(pid: u32) -> Option<u64> {
-    start_ticks_in(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
-}
-
-/// The 22nd field of `/proc/PID/stat`; the name, the second one, may hold anything (proc(5)).
-fn start_ticks_in(stat: &str) -> Option<u64> {
-    let (_, rest) = stat.rsplit_once(") ")?;
-    let mut fields = rest.split(' ');
-    if matches!(fields.next()?, "Z" | "X") {
-        return None;
-    }
-    fields.nth(22 - 4)?.parse().ok()
+    let stat = TaskStat::of_process(pid).filter(|stat| !stat.has_ended())?;
+    // The 22nd field (proc(5)).
+    stat.number(22)
 }
 
 #[cfg(test)]
@@ -230,13 +224,5 @@ mod tests {
         let folder = crate::scratch::Folder::new().unwrap();
         let text = fs::read_to_string(folder.path().join(OWNER_FILE)).unwrap();
         assert_eq!(Owner::parse(&text), Owner::ours());
-    }
-
-    #[test]
-    fn the_start_is_the_22nd_field_behind_any_name() {
-        let stat = |state| format!("7 (a) b) {state} 1 7 7 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 99 5 6");
-        assert_eq!(start_ticks_in(&stat("S")), Some(99));
-        assert_eq!(start_ticks_in(&stat("Z")), None);
-        assert_eq!(start_ticks_in("7 (a) S 1"), None);
     }
 }

@@ -17,6 +17,7 @@ use crate::machine;
 use crate::recording::Ended;
 use crate::request::{Attach, Whom};
 use crate::target::{Subject, poll};
+use crate::task_stat::TaskStat;
 
 /// One process of those that are attached to, as `/proc` tells it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -114,8 +115,8 @@ fn running(pid: u32) -> Running {
 /// Every process and its parent.
 fn parents() -> Vec<(u32, u32)> {
     let parent = |pid| {
-        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-        Some((pid, stat_field(&stat, 4)?.try_into().ok()?))
+        let parent = TaskStat::of_process(pid)?.number(4)?;
+        Some((pid, parent.try_into().ok()?))
     };
     numbers(Path::new("/proc")).filter_map(parent).collect()
 }
@@ -123,13 +124,6 @@ fn parents() -> Vec<(u32, u32)> {
 fn numbers(folder: &Path) -> impl Iterator<Item = u32> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-}
-
-/// A field of `/proc/PID/stat` by its number in proc(5); the second one, a name, may hold anything.
-fn stat_field(stat: &str, number: usize) -> Option<u64> {
-    let behind_name = stat.rsplit_once(')')?.1;
-    let mut fields = behind_name.split_ascii_whitespace();
-    fields.nth(number.checked_sub(3)?)?.parse().ok()
 }
 
 /// The executable mappings of a process, lowest first; none when they cannot be read.
@@ -183,10 +177,10 @@ pub(crate) fn used(processes: &[Running]) -> Used {
     let tick_ns = 1_000_000_000 / rustix::param::clock_ticks_per_second().max(1);
     let mut used = Used::default();
     for process in processes {
-        let path = format!("/proc/{}/stat", process.pid);
-        let stat = fs::read_to_string(path).unwrap_or_default();
-        used.user_ns += stat_field(&stat, 14).unwrap_or(0) * tick_ns;
-        used.system_ns += stat_field(&stat, 15).unwrap_or(0) * tick_ns;
+        let stat = TaskStat::of_process(process.pid);
+        let ticks = |place| stat.as_ref().and_then(|stat| stat.number(place));
+        used.user_ns += ticks(14).unwrap_or(0) * tick_ns;
+        used.system_ns += ticks(15).unwrap_or(0) * tick_ns;
         let peak = pid_of(process.pid).and_then(machine::peak_rss_bytes);
         used.peak_rss_bytes = used.peak_rss_bytes.max(peak.unwrap_or(0));
     }
@@ -319,17 +313,6 @@ mod tests {
         ] {
             assert_eq!(map(none), None, "{none}");
         }
-    }
-
-    #[test]
-    fn fields_are_found_behind_any_name() {
-        let stat = "12 (a) b) R) S 34 5 6 7 8 9 10 11 12 13 140 150 16";
-        assert_eq!(stat_field(stat, 4), Some(34));
-        assert_eq!(
-            (stat_field(stat, 14), stat_field(stat, 15)),
-            (Some(140), Some(150))
-        );
-        assert_eq!((stat_field(stat, 99), stat_field("", 4)), (None, None));
     }
 
     /// This very process is found with the threads that it has, and code in its maps.

@@ -6,6 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use hotproof_image::kernel::build_id_of_notes;
 use hotproof_image::{Class, HeldFiles, ImageError, ImageFile};
 use hotproof_profile::ImageKind;
 use rustc_hash::FxHashMap;
@@ -392,25 +393,8 @@ fn build_id(file: Option<&ImageFile>) -> Vec<u8> {
 
 /// The running kernel's build-id, from the notes that it shows in `/sys/kernel/notes`.
 pub(crate) fn kernel_build_id() -> Option<Vec<u8>> {
-    gnu_build_id(&std::fs::read("/sys/kernel/notes").ok()?)
-}
-
-/// The contents of the note `NT_GNU_BUILD_ID` (type 3, name `GNU`) among ELF notes.
-fn gnu_build_id(mut notes: &[u8]) -> Option<Vec<u8>> {
-    loop {
-        let field = |at: usize| {
-            let bytes = notes.get(at..at + 4)?;
-            usize::try_from(u32::from_ne_bytes(bytes.try_into().ok()?)).ok()
-        };
-        let (name_len, data_len, kind) = (field(0)?, field(4)?, field(8)?);
-        let data_at = name_len.checked_next_multiple_of(4)?.checked_add(12)?;
-        let data = notes.get(data_at..data_at.checked_add(data_len)?)?;
-        if kind == 3 && notes.get(12..16) == Some(b"GNU\0") {
-            return Some(data.to_vec());
-        }
-        let next = data_at.checked_add(data_len.checked_next_multiple_of(4)?)?;
-        notes = notes.get(next..)?;
-    }
+    let notes = std::fs::read("/sys/kernel/notes").ok()?;
+    build_id_of_notes(&notes).map(<[u8]>::to_vec)
 }
 
 /// How addresses of one mapping of a binary relate to the binary.

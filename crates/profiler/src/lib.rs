@@ -55,6 +55,7 @@ mod growth;
 mod jitter;
 mod launch;
 mod machine;
+mod markers;
 mod notes;
 mod observer;
 mod off_cpu;
@@ -75,6 +76,7 @@ mod stops;
 mod sys;
 mod tail;
 mod target;
+mod task_stat;
 mod trail;
 mod unwind;
 mod watch;
@@ -96,3 +98,4 @@ pub use request::{
     Unsampled, Whom,
 };
 pub use sys::keep_children_waitable;
+pub use task_stat::TaskStat;

@@ -5,6 +5,7 @@ use crate::observer::{Losses, Observer, Waits};
 use crate::recording::{Counts, CpuSource, Ended, Recording, Rung, Sampled};
 use crate::request::StackMode;
 use crate::stops::Stops;
+use crate::task_stat::TaskStat;
 use crate::watch::{ScopeKind, Watch};
 
 /// Below this share of the counted CPU time, the samples do not stand for the whole run.
@@ -28,6 +29,11 @@ pub(crate) fn notes(recording: &Recording, watch: &Watch, observer: &Observer<'_
             notes.push(format!("Not sampled: {refusal}."));
         }
         notes.extend(count_note(recording));
+        let counts = &recording.counts;
+        notes.extend(unwaited_note([
+            counts.cpu_ns,
+            counts.user_ns + counts.system_ns,
+        ]));
         return notes;
     };
     notes.extend(circumstances(watch));
@@ -124,10 +130,7 @@ const BORROWED_WORTH_A_WORD: f64 = 0.01;
 /// Whether a process is there and no zombie. The record of an end may have been lost, and the end of
 /// one thread may be told later than that of its process, so `/proc` has the last word.
 fn runs(pid: u32) -> bool {
-    // The state follows the name, which may hold anything, brackets too (proc(5)).
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    stat.rsplit_once(") ")
-        .is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
+    TaskStat::of_process(pid).is_some_and(|stat| !stat.has_ended())
 }
 
 fn left_behind_note(alive: usize) -> Option<String> {
@@ -142,6 +145,18 @@ fn left_behind_note(alive: usize) -> Option<String> {
              further."
         )),
     }
+}
+
+/// Without samples nothing tells which processes there are, but user and system time come from those
+/// that were waited for, and the counter has all (getrusage(2), `RUSAGE_CHILDREN`).
+fn unwaited_note([all_ns, waited_ns]: [u64; 2]) -> Option<String> {
+    /// Two accounts of the same time differ by less than this, and by less than a twentieth.
+    const LEAST_NS: u64 = 5_000_000;
+    (all_ns.saturating_sub(waited_ns) > LEAST_NS.max(all_ns / 20)).then(|| {
+        "CPU time counts descendants of the target that nobody had waited for when it ended; user \
+         and system time lack them."
+            .into()
+    })
 }
 
 fn count_note(recording: &Recording) -> Option<String> {
@@ -279,6 +294,19 @@ pub(crate) fn unwinder(watch: &Watch) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The two accounts of CPU time are of unlike processes when they are far apart, and only then.
+    #[test]
+    fn time_of_descendants_that_nobody_waited_for_is_told() {
+        let note = |cpu_ms: u64, user_ms: u64, system_ms: u64| {
+            unwaited_note([cpu_ms, user_ms + system_ms].map(|ms| ms * 1_000_000))
+        };
+        let told = note(88, 40, 4).expect("half of it is missing");
+        assert!(told.starts_with("CPU time counts descendants"), "{told}");
+        for (cpu_ms, user_ms, system_ms) in [(0, 0, 0), (4, 0, 0), (1_000, 900, 60), (88, 90, 4)] {
+            assert_eq!(note(cpu_ms, user_ms, system_ms), None);
+        }
+    }
 
     /// Only what `/proc` shows running still runs: not a zombie, and not what is reaped.
     #[test]

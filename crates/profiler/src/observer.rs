@@ -12,6 +12,7 @@ use crate::binary::Binaries;
 use crate::decode::{Format, Record, Sample};
 use crate::growth::Cut;
 use crate::jitter::Periods;
+use crate::markers;
 use crate::registers::Registers;
 use crate::request::Tail;
 use crate::stacks::{Place, Stacks};
@@ -25,13 +26,6 @@ mod stopped;
 mod waits;
 
 pub(crate) use waits::Waits;
-
-/// Context markers in a callchain are the highest numbers (`PERF_CONTEXT_MAX`).
-const FIRST_MARKER: u64 = -4095_i64 as u64;
-/// What follows is the kernel's (`PERF_CONTEXT_KERNEL`).
-const KERNEL_MARKER: u64 = -128_i64 as u64;
-/// What follows is the user's (`PERF_CONTEXT_USER`).
-const USER_MARKER: u64 = -512_i64 as u64;
 
 /// What the observer keeps from run to run.
 #[derive(Default)]
@@ -237,6 +231,8 @@ impl<'k> Observer<'k> {
                 parent_pid,
                 parent_tid,
             }) => {
+                // One that was not seen to end waits no longer when its number is given out again.
+                self.end_waits(task(pid, tid), sink)?;
                 self.world
                     .fork(task(pid, tid), parent_pid, parent_tid, sink)?;
                 self.waits_of_new(task(pid, tid));
@@ -507,8 +503,8 @@ impl<'k> Observer<'k> {
         let mut in_kernel = false;
         let before = self.chain.len();
         for address in sample.callchain.iter() {
-            if address >= FIRST_MARKER {
-                in_kernel = address == KERNEL_MARKER;
+            if address >= markers::FIRST {
+                in_kernel = address == markers::KERNEL;
             } else if in_kernel {
                 self.chain.push(address);
             }

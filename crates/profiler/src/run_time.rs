@@ -15,6 +15,7 @@ use std::time::{Duration, SystemTime};
 use hotproof_image::{HeldFiles, open_code_file};
 
 use crate::decode::Mmap;
+use crate::task_stat::TaskStat;
 
 /// Whether memory of this name has no file at all; `[anon:NAME]` is what the process calls it.
 pub(crate) fn is_nameless(path: &[u8]) -> bool {
@@ -144,10 +145,7 @@ fn own_pid(pid: u32) -> Option<u32> {
 /// When a process was started, to a second: field 22 of `/proc/PID/stat` counts hundredths of a
 /// second (`USER_HZ`) since the boot, whose time `/proc/stat` has.
 fn start_of(pid: u32) -> Option<SystemTime> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name stands in brackets and may hold blanks and brackets.
-    let (_, fields) = stat.rsplit_once(')')?;
-    let ticks: u64 = fields.split_whitespace().nth(19)?.parse().ok()?;
+    let ticks = TaskStat::of_process(pid)?.number(22)?;
     let boot = std::fs::read_to_string("/proc/stat").ok()?;
     let boot = boot.lines().find_map(|line| line.strip_prefix("btime "))?;
     let boot = Duration::from_secs(boot.trim().parse().ok()?);

@@ -12,6 +12,7 @@ use hotproof_profile::ThreadId;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::sys::ptrace;
+use crate::task_stat::TaskStat;
 use crate::unwind::{StackCopy, StackMemory, word_at};
 
 /// So many return addresses at the copy's end are compared, if they lie within so many bytes of it.
@@ -326,11 +327,9 @@ fn end_of_mapping(pid: u32, address: u64) -> Option<u64> {
 }
 
 /// Where the stack of a process began at its exec: `startstack` of `/proc/PID/stat`, the 28th field
-/// (proc(5)), 26 behind the state that follows the name.
+/// (proc(5)).
 fn start_of_stack(pid: u32) -> Option<u64> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    let (_, rest) = stat.rsplit_once(") ")?;
-    let start = rest.split(' ').nth(25)?.parse().ok()?;
+    let start = TaskStat::of_process(pid)?.number(28)?;
     (start != 0).then_some(start)
 }
 

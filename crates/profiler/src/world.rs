@@ -136,23 +136,35 @@ impl World {
         let Some(thread) = self.threads.remove(&task.tid) else {
             return Ok(());
         };
-        sink.thread_ended(thread.row, task.time_ns)?;
+        if let Some(process) = self.processes.get(&thread.pid) {
+            if self.ended.len() >= MOST_ENDED {
+                self.ended.clear();
+            }
+            let owner = Owner {
+                thread: thread.row,
+                space: Rc::clone(&process.space),
+            };
+            self.ended.insert(task.tid, owner);
+        }
+        self.leave(thread, task.time_ns, sink)
+    }
+
+    /// Ends a thread that is no longer among the live ones, and its process with the last of them.
+    fn leave(
+        &mut self,
+        thread: LiveThread,
+        time_ns: u64,
+        sink: &mut dyn Sink,
+    ) -> Result<(), SinkError> {
+        sink.thread_ended(thread.row, time_ns)?;
         let Some(process) = self.processes.get_mut(&thread.pid) else {
             return Ok(());
         };
-        if self.ended.len() >= MOST_ENDED {
-            self.ended.clear();
-        }
-        let owner = Owner {
-            thread: thread.row,
-            space: Rc::clone(&process.space),
-        };
-        self.ended.insert(task.tid, owner);
         process.threads = process.threads.saturating_sub(1);
         if process.threads == 0 {
             let row = process.row;
             self.processes.remove(&thread.pid);
-            sink.process_ended(row, task.time_ns)?;
+            sink.process_ended(row, time_ns)?;
         }
         Ok(())
     }
@@ -305,6 +317,10 @@ impl World {
         let process = self.process(task.pid, task.time_ns, sink)?;
         process.threads += 1;
         let process = process.row;
+        // The record of its end was lost, and its number is another thread's now.
+        if let Some(before) = self.threads.remove(&task.tid) {
+            self.leave(before, task.time_ns, sink)?;
+        }
         let row = sink.thread(Thread {
             process,
             tid: task.tid,
@@ -525,6 +541,31 @@ mod tests {
         let owner = f.owner(task(11, 11, 7)).thread;
         assert_eq!(f.thread_name(owner), "second");
         assert_eq!(f.profile.processes.len(), 4);
+    }
+
+    /// A number that is used again although its end was lost: the thread before has ended by then, its
+    /// process too when it was the last of it, and is not counted among those of the new one.
+    #[test]
+    fn a_thread_whose_end_was_lost_has_ended_when_its_number_starts_again() {
+        let mut f = Fixture::new();
+        f.fork(task(10, 12, 3), 10);
+        f.fork(task(10, 12, 5), 10);
+        f.fork(task(11, 11, 6), 10);
+        f.fork(task(11, 13, 7), 11);
+        f.exit(task(11, 11, 8));
+        f.fork(task(10, 13, 9), 10);
+        let threads = f.profile.threads.rows().iter().map(|t| t.end_ns);
+        let expected = [None, Some(5), None, Some(8), Some(9), None];
+        assert_eq!(threads.collect::<Vec<_>>(), expected);
+        let processes = f.profile.processes.rows().iter().map(|p| p.end_ns);
+        let expected = [None, Some(9)];
+        assert_eq!(processes.collect::<Vec<_>>(), expected, "with its last");
+        for (tid, time_ns) in [(12, 10), (13, 11), (10, 12)] {
+            f.exit(task(10, tid, time_ns));
+        }
+        assert_eq!(f.profile.processes.rows()[0].end_ns, Some(12));
+        assert_eq!(f.world.live_processes().count(), 0, "none is left over");
+        f.profile.validate().unwrap();
     }
 
     /// Records that got lost do not stop anything: an unknown task is made up, once.

@@ -2,6 +2,7 @@
 
 use super::changed::{Changed, ChangedFunction, Place, last_part};
 use super::outline::{FunctionKind, Language, SourceFunction, functions};
+use crate::edits;
 use crate::values::{Change, Side};
 
 /// One function that the user named.
@@ -324,7 +325,7 @@ fn nearest(name: &str, names: &[&str]) -> Vec<String> {
     let wanted = last_part(name).to_lowercase();
     let mut ranked: Vec<(usize, &str)> = names
         .iter()
-        .map(|name| (distance(&wanted, &last_part(name).to_lowercase()), *name))
+        .map(|name| (edits(&wanted, &last_part(name).to_lowercase()), *name))
         .collect();
     ranked.sort_unstable();
     ranked.dedup();
@@ -333,19 +334,4 @@ fn nearest(name: &str, names: &[&str]) -> Vec<String> {
         .take(5)
         .map(|(_, name)| (*name).to_owned())
         .collect()
-}
-
-/// How many letters to insert, drop or replace to get from one word to the other (Levenshtein).
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().take(100).collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, letter) in a.chars().take(100).enumerate() {
-        let mut corner = std::mem::replace(&mut row[0], i + 1);
-        for (j, other) in b.iter().enumerate() {
-            let replaced = corner + usize::from(letter != *other);
-            corner = row[j + 1];
-            row[j + 1] = replaced.min(corner + 1).min(row[j] + 1);
-        }
-    }
-    row[b.len()]
 }

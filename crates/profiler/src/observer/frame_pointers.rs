@@ -2,8 +2,9 @@
 
 use hotproof_profile::StackEnd;
 
-use super::{CHAIN_HEAD, FIRST_MARKER, Observer, USER_MARKER};
+use super::{CHAIN_HEAD, Observer};
 use crate::decode::Sample;
+use crate::markers;
 
 impl Observer<'_> {
     /// Appends what the kernel found along frame pointers beyond the frames that were unwound.
@@ -18,9 +19,9 @@ impl Observer<'_> {
         let user = sample
             .callchain
             .iter()
-            .skip_while(|&address| address != USER_MARKER)
+            .skip_while(|&address| address != markers::USER)
             .skip(1)
-            .take_while(|&address| address < FIRST_MARKER);
+            .take_while(|&address| address < markers::FIRST);
         let walked: Vec<u64> = user.collect();
         let first = CHAIN_HEAD + self.chain[1] as usize;
         let Some((unwound, at)) = joint(&self.chain[first..], &walked) else {

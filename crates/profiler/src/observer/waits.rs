@@ -5,6 +5,7 @@ use hotproof_profile::{Label, LabelSetId, LabelValue, Sample as Row, Sink, SinkE
 use super::Observer;
 use crate::decode::{Sample, Switch};
 use crate::off_cpu::{OffCpu, Spell, Why};
+use crate::task_stat::TaskStat;
 use crate::world::{Owner, Task};
 
 /// The time off the CPU of all threads of a recording.
@@ -210,9 +211,5 @@ pub(super) fn is_gone(tid: u32) -> bool {
 
 /// Whether a thread could run; one that cannot be looked at is taken to wait.
 fn is_ready(task: Task) -> bool {
-    let path = format!("/proc/{}/task/{}/stat", task.pid, task.tid);
-    let stat = std::fs::read_to_string(path).unwrap_or_default();
-    // The state follows the name, which may hold anything, brackets too (proc(5)).
-    stat.rsplit_once(") ")
-        .is_some_and(|(_, rest)| rest.starts_with('R'))
+    TaskStat::of_thread(task.pid, task.tid).is_some_and(|stat| stat.is_ready())
 }

@@ -16,25 +16,13 @@ use super::{Counted, ReplayError, SampleRows};
 use crate::batch::StackBytes;
 use crate::binary::{Binaries, BinaryId, Unwinding};
 use crate::decode::Mmap;
+use crate::markers;
 use crate::registers::Registers;
 use crate::run_time;
 use crate::space::{AddressSpace, Map};
 use crate::trail::Trails;
 use crate::unwind::{Code, Found, StackCopy, StackUnwinder};
 use crate::world::{Exec, Owner, Task, World};
-
-/// Context markers in a callchain are the highest numbers (`PERF_CONTEXT_MAX`).
-const FIRST_MARKER: u64 = -4095_i64 as u64;
-
-/// `enum perf_callchain_context`.
-mod marker {
-    pub(super) const HYPERVISOR: u64 = -32_i64 as u64;
-    pub(super) const KERNEL: u64 = -128_i64 as u64;
-    pub(super) const USER: u64 = -512_i64 as u64;
-    pub(super) const GUEST: u64 = -2048_i64 as u64;
-    pub(super) const GUEST_KERNEL: u64 = -2176_i64 as u64;
-    pub(super) const GUEST_USER: u64 = -2560_i64 as u64;
-}
 
 /// The address of locations that lie in no mapping.
 const UNMAPPED: u64 = 0;
@@ -64,9 +52,9 @@ impl Context {
 
     fn of_marker(marker: u64) -> Context {
         match marker {
-            marker::HYPERVISOR | marker::KERNEL => Context::Kernel,
-            marker::USER => Context::User,
-            marker::GUEST | marker::GUEST_KERNEL | marker::GUEST_USER => Context::Guest,
+            markers::HYPERVISOR | markers::KERNEL => Context::Kernel,
+            markers::USER => Context::User,
+            markers::GUEST | markers::GUEST_KERNEL | markers::GUEST_USER => Context::Guest,
             _ => Context::Unknown,
         }
     }
@@ -541,7 +529,7 @@ impl<'a> Observer<'a> {
         let (mut kernel, mut user, mut words) = (0, 0, 0);
         for word in sample.chain.chunks_exact(8) {
             let address = word.try_into().map_or(0, u64::from_ne_bytes);
-            if address >= FIRST_MARKER {
+            if address >= markers::FIRST {
                 context = Context::of_marker(address);
                 continue;
             }

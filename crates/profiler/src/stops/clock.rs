@@ -3,6 +3,8 @@
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 
+use crate::task_stat::TaskStat;
+
 /// What the scheduler keeps of one thread.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Account {
@@ -48,9 +50,8 @@ impl ThreadClock {
 
     /// Whether it runs or is ready to: state `R` of `/proc/PID/task/TID/stat`.
     pub(super) fn is_running(&self) -> bool {
-        let stat = fs::read_to_string(path(self.pid, self.tid, "stat")).unwrap_or_default();
-        stat.rsplit_once(") ")
-            .is_some_and(|(_, rest)| rest.starts_with('R'))
+        let (pid, tid) = (self.pid.unsigned_abs(), self.tid.unsigned_abs());
+        TaskStat::of_thread(pid, tid).is_some_and(|stat| stat.is_ready())
     }
 
     /// The thread's name; `None` when it is gone.

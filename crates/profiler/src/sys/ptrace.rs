@@ -5,7 +5,7 @@
 // The C libraries do not agree on the type of these numbers.
 #![allow(clippy::cast_lossless, clippy::unnecessary_cast)]
 
-use std::io;
+use std::{io, ptr};
 
 use libc::{c_int, c_long, c_void};
 
@@ -55,18 +55,23 @@ impl Halt {
     }
 }
 
+/// A request that takes numbers alone: the kernel writes to no memory of ours.
 fn request(what: c_long, tid: i32, address: usize, data: usize) -> io::Result<()> {
-    // SAFETY: none of the requests made here lets the kernel write to memory of ours but the two
-    // whose `data` points to a value that lives through the call.
-    let result = unsafe {
-        libc::syscall(
-            libc::SYS_ptrace,
-            what,
-            c_long::from(tid),
-            address as c_long,
-            data as c_long,
-        )
-    };
+    let data = ptr::without_provenance_mut(data);
+    // SAFETY: none of the requests that are made with numbers has the kernel read or write `data`
+    // as an address (ptrace(2)).
+    unsafe { request_at(what, tid, address, data) }
+}
+
+/// A request for which the kernel reads or writes what `data` points to.
+///
+/// # Safety
+/// `data` must point to a value of the type that the request is documented to use, which may be
+/// written to during the call, and so must whatever that value points to in its turn.
+unsafe fn request_at(what: c_long, tid: i32, address: usize, data: *mut c_void) -> io::Result<()> {
+    let address = ptr::without_provenance_mut::<c_void>(address);
+    // SAFETY: by the caller's promise; the call itself takes four words.
+    let result = unsafe { libc::syscall(libc::SYS_ptrace, what, c_long::from(tid), address, data) };
     if result < 0 {
         return Err(io::Error::last_os_error());
     }
@@ -101,8 +106,9 @@ pub(crate) fn detach(tid: i32, signal: i32) -> io::Result<()> {
 /// What the event of a stopped thread is about: the number of a thread.
 pub(crate) fn event_message(tid: i32) -> io::Result<i32> {
     let mut message: libc::c_ulong = 0;
-    let place = &raw mut message;
-    request(libc::PTRACE_GETEVENTMSG as c_long, tid, 0, place.addr())?;
+    let data = (&raw mut message).cast();
+    // SAFETY: this request writes an `unsigned long`, which `message` is.
+    unsafe { request_at(libc::PTRACE_GETEVENTMSG as c_long, tid, 0, data) }?;
     i32::try_from(message).map_err(|_| io::ErrorKind::InvalidData.into())
 }
 
@@ -124,8 +130,10 @@ pub(crate) fn standing(tid: i32) -> io::Result<Standing> {
         iov_len: size_of_val(&raw),
     };
     let set = libc::NT_PRSTATUS as usize;
-    let data = (&raw mut place).addr();
-    request(libc::PTRACE_GETREGSET as c_long, tid, set, data)?;
+    let data = (&raw mut place).cast();
+    // SAFETY: this request takes an `iovec`, and writes at most its length to where it points, which
+    // is `raw` and nothing beyond.
+    unsafe { request_at(libc::PTRACE_GETREGSET as c_long, tid, set, data) }?;
     // The set of a 32-bit task is shorter.
     let whole = place.iov_len == size_of_val(&raw);
     Ok(Standing {
@@ -151,8 +159,9 @@ fn in_call(tid: i32, _raw: &libc::user_regs_struct) -> bool {
         iov_base: (&raw mut number).cast(),
         iov_len: size_of_val(&number),
     };
-    let data = (&raw mut place).addr();
-    let asked = request(libc::PTRACE_GETREGSET as c_long, tid, SYSTEM_CALL, data);
+    let data = (&raw mut place).cast();
+    // SAFETY: as in `standing`: the `iovec` points to `number` and has its length.
+    let asked = unsafe { request_at(libc::PTRACE_GETREGSET as c_long, tid, SYSTEM_CALL, data) };
     asked.is_ok() && number >= 0
 }
 
@@ -230,7 +239,7 @@ pub(crate) fn read_memory(pid: i32, address: u64, into: &mut [u8]) -> io::Result
         iov_len: into.len(),
     };
     let theirs = libc::iovec {
-        iov_base: std::ptr::without_provenance_mut::<c_void>(address),
+        iov_base: ptr::without_provenance_mut::<c_void>(address),
         iov_len: into.len(),
     };
     // SAFETY: the kernel writes at most `into.len()` bytes to `into`; the other address belongs to

@@ -1,5 +1,7 @@
 //! Names that are most like a name that was not found.
 
+use hotproof_diff::edits;
+
 use super::matching::bare;
 use super::spelling::spelled;
 
@@ -36,48 +38,20 @@ fn distance(wanted: &str, name: &str) -> Option<usize> {
     let last = wanted.rsplit("::").next().unwrap_or(wanted);
     let same_last = components.last() == Some(&last);
     let contains = last.len() >= 3 && name.contains(last);
-    let edits = edits(wanted, &tail);
+    let changes = edits(wanted, &tail);
     let limit = wanted.chars().count().max(tail.chars().count()) / 2;
     if same_last {
         Some(0)
     } else if contains {
-        Some(edits.min(limit).min(2))
+        Some(changes.min(limit).min(2))
     } else {
-        (edits <= limit).then_some(edits)
+        (changes <= limit).then_some(changes)
     }
-}
-
-/// The fewest insertions, deletions and replacements of characters that turn `a` into `b`
-/// (Wagner and Fischer 1974).
-fn edits(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, from) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, to) in b.iter().enumerate() {
-            let replaced = diagonal + usize::from(from != *to);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[b.len()]
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn edits_are_counted() {
-        for (a, b, expected) in [
-            ("", "abc", 3),
-            ("kitten", "sitting", 3),
-            ("same", "same", 0),
-        ] {
-            assert_eq!(edits(a, b), expected);
-        }
-    }
 
     #[test]
     fn slips_and_wrong_modules_are_forgiven() {

@@ -35,12 +35,6 @@ pub(super) struct Unpacker<'a> {
 }
 
 impl<'a> Unpacker<'a> {
-    pub(super) fn number(&mut self) -> Option<u32> {
-        let (first, rest) = self.rest.split_first_chunk()?;
-        self.rest = rest;
-        Some(u32::from_le_bytes(*first))
-    }
-
     pub(super) fn wide(&mut self) -> Option<u64> {
         let (first, rest) = self.rest.split_first_chunk()?;
         self.rest = rest;

@@ -8,7 +8,7 @@
 
 use std::fs;
 
-use hotproof_image::kernel::{Kallsyms, KernelSymbol};
+use hotproof_image::kernel::{Kallsyms, KernelSymbol, build_id_of_notes};
 
 use super::bytes::{Packer, Unpacker, number_at, wide_at};
 use super::frame::{Head, Opened};
@@ -219,7 +219,7 @@ impl Running {
             name: format!("kernel-{:016x}", stamp::hash(&boot)),
             head: Head {
                 condition: condition.bytes,
-                ..Head::of_image("[kernel]", build_id_of(&notes).unwrap_or_default())
+                ..Head::of_image("[kernel]", build_id_of_notes(&notes).unwrap_or_default())
             },
         })
     }
@@ -230,21 +230,6 @@ fn lasting_facts(line: &str) -> String {
     let fields: Vec<&str> = line.split_whitespace().collect();
     let chosen = [0, 1, 4, 5].map(|index| fields.get(index).copied().unwrap_or_default());
     chosen.join(" ")
-}
-
-/// The build-id among ELF notes: name `GNU`, type 3.
-fn build_id_of(notes: &[u8]) -> Option<&[u8]> {
-    let mut fields = Unpacker { rest: notes };
-    loop {
-        let name_bytes = fields.number()? as usize;
-        let data_bytes = fields.number()? as usize;
-        let kind = fields.number()?;
-        let name = fields.take(name_bytes.next_multiple_of(4))?;
-        let data = fields.take(data_bytes.checked_next_multiple_of(4)?)?;
-        if kind == 3 && name.starts_with(b"GNU\0") {
-            return data.get(..data_bytes);
-        }
-    }
 }
 
 #[cfg(test)]
@@ -324,17 +309,5 @@ ffffffffc0003040 t bpf_prog_5678\t[bpf]
         assert_eq!(base, facts(7, "Live", "0xffffffffc0000000"));
         assert_ne!(base, facts(1, "Loading", "0xffffffffc0000000"));
         assert_ne!(base, facts(1, "Live", "0xffffffffc0100000"));
-    }
-
-    #[test]
-    fn build_ids_are_found_among_notes() {
-        let mut notes = Packer::default();
-        notes.numbers([6, 2, 1]);
-        notes.bytes.extend_from_slice(b"Linux\0\0\0ab\0\0");
-        notes.numbers([4, 3, 3]);
-        notes.bytes.extend_from_slice(b"GNU\0\x01\x02\x03\0");
-        assert_eq!(build_id_of(&notes.bytes), Some(&[1, 2, 3][..]));
-        assert_eq!(build_id_of(&notes.bytes[..30]), None, "cut");
-        assert_eq!(build_id_of(&[0xff; 40]), None, "sizes beyond the end");
     }
 }
