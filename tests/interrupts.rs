@@ -118,7 +118,7 @@ fn interrupted(place: &Place, at: &At) {
     running.signal("INT");
     let ran = running.end().ends_with(130);
     assert_eq!(ran.stdout, "", "{}", at.name);
-    ran.says(&["interrupted: everything that was made for the comparison is removed"])
+    ran.says(&["interrupted: nothing that was made for it is left"])
         .says(at.says);
     for pid in pids.split_whitespace() {
         has_ended(pid);

@@ -189,6 +189,21 @@ fn a_run_that_mostly_waits_says_so_and_shows_where() {
         total(&wall, "nap") >= slept_ms && total(&wall, "hot") > 0.0,
         "{wall}"
     );
+    let shown = |weight: &str| {
+        let words = ["report", "profile.hotproof", "--weight", weight];
+        hotproof(here, &words).ends_with(0).stdout
+    };
+    // The head says of what shares are shares, and counts waits as waits.
+    let (all, waits) = (shown("wall"), shown("blocked"));
+    let first = all.split("function").next().unwrap();
+    assert!(first.contains(" wall time of all threads in "), "{all}");
+    assert!(first.contains(" samples and waits"), "{all}");
+    let first = waits.split("function").next().unwrap();
+    assert!(first.contains(" time blocked in "), "{waits}");
+    assert!(
+        first.contains(" waits") && !first.contains(" Hz"),
+        "{waits}"
+    );
     let folded = |more: &[&str]| {
         let export = ["export", "profile.hotproof", "-f", "folded"];
         hotproof(here, &[&export, more].concat())

@@ -87,7 +87,11 @@ Examples:
   hotproof record --repeat 20 -- ./short-bench
   hotproof record --delay 3 -d 10 -- ./server
   hotproof record -p 4242 -p 4243 -d 10
-  hotproof record -a -d 5")]
+  hotproof record -a -d 5
+
+While it records, hotproof asks the system for short turns on a CPU and, where that is permitted
+(root), for a nice value of -10, so that little is lost beside busy programs. The command keeps its
+own.")]
 pub(crate) struct Record {
     /// Samples a second of CPU time, or max, what the kernel permits [default: 997 by perf events,
     /// 397 by ptrace]

@@ -16,7 +16,7 @@ use crate::compare::failure;
 use crate::failure::{Code, Exit, Failure, Outcome};
 use crate::{output, terminal};
 
-/// Show or clear the names and builds that were kept from earlier runs
+/// Show or clear what was kept from earlier runs: names, unpacked debug sections, builds
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

@@ -23,7 +23,7 @@ pub enum ErrorClass {
 #[non_exhaustive]
 pub enum LabError {
     /// Ctrl-C.
-    #[error("interrupted: everything that was made for the comparison is removed")]
+    #[error("interrupted: nothing that was made for it is left")]
     Interrupted,
     /// There is no git.
     #[error("cannot start git: {source}; install it (apt-get install git)")]

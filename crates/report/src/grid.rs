@@ -126,6 +126,13 @@ impl Grid {
         out
     }
 
+    /// The headings of the columns that find room in so many columns of a screen.
+    pub(crate) fn headings(&self, columns: usize) -> Vec<&str> {
+        let layout = self.layout(columns.saturating_sub(self.indent));
+        let shown = layout.iter().map(|&(index, _)| &self.columns[index]);
+        shown.map(|column| column.heading.as_str()).collect()
+    }
+
     fn push_line(&self, out: &mut String, cells: &[Cell], layout: &[(usize, usize)]) {
         let mut line = " ".repeat(self.indent);
         let mut pending = 0;

@@ -45,3 +45,4 @@ pub mod stat;
 mod style;
 pub mod symbolize;
 pub mod tree;
+mod view;

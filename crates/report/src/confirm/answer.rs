@@ -3,8 +3,7 @@
 use hotproof_diff::{Estimate, LEAST_CAPTURED};
 use std::borrow::Cow;
 
-use hotproof_profile::transform::{OFF_CPU, WALL};
-use hotproof_profile::{BLOCKED, ELAPSED, PREEMPTED, Profile, StackEnd, StackWeight};
+use hotproof_profile::{Profile, StackEnd, StackWeight};
 
 use super::interval::{FEWEST_SAMPLES, RunShare, estimate};
 use super::matching::{Match, Target, find};
@@ -185,14 +184,7 @@ pub(super) const CPU_TIME: &str = "CPU time";
 /// Which time a view of a profile holds.
 fn time(profile: &Profile) -> &'static str {
     let name = Measure::of(profile).map_or("", |it| &profile.weights[it.weight].name);
-    match name {
-        WALL => "wall time of all threads",
-        OFF_CPU => "time off the CPU",
-        BLOCKED => "time blocked",
-        PREEMPTED => "time waiting for a CPU",
-        ELAPSED => "elapsed time",
-        _ => CPU_TIME,
-    }
+    crate::view::time_of(name).unwrap_or(CPU_TIME)
 }
 
 /// The share of the samples whose stacks were cut or could not be unwound: their missing frames

@@ -14,6 +14,7 @@ use crate::places::Places;
 use crate::prose::{flow, paragraph, styled_paragraph};
 use crate::quality::{Quality, whole_ns};
 use crate::style::{CAUTION, FAINT, PLAIN, STRONG, paint};
+use crate::view::View;
 
 /// A function whose own share is above this is where time goes, and is printed in bold.
 const HEAVY_SELF: f64 = 0.05;
@@ -42,12 +43,10 @@ pub fn table(profile: &Profile, options: &Options) -> Result<String, FunctionsEr
         out.push_str(&focus_line(focus.as_str(), &selection, options.width));
     }
     if selection.samples > 0 {
+        let grid = rows(profile, &selection);
         out.push('\n');
-        out.push_str(&rows(profile, &selection, options.width));
-    }
-    if selection.samples > 0 {
-        let amount = Amount::of(profile, selection.whole);
-        out.push_str(&legend(amount.title(), options.width));
+        out.push_str(&grid.render(options.width));
+        out.push_str(&legend(&grid.headings(options.width), options.width));
         out.push_str(&folded(&selection.others, options.width));
     }
     if let Some(line) = crate::sources::line(profile) {
@@ -69,23 +68,20 @@ pub(crate) fn header(profile: &Profile, width: usize) -> String {
         0 => None,
         ns => Some(format!("{} wall", time(ns as f64))),
     };
-    let cpu = meta
-        .cpu_time_ns
-        .map(|ns| format!("{} CPU", time(ns as f64)));
+    let view = View::of(profile);
+    let cpu = match &view {
+        Some(view) => Some(format!("{} {}", time(view.whole_ns), view.what)),
+        None => meta
+            .cpu_time_ns
+            .map(|ns| format!("{} CPU", time(ns as f64))),
+    };
     segments.extend(match (cpu, wall) {
         (Some(cpu), Some(wall)) => Some(format!("{cpu} in {wall}")),
         (cpu, wall) => cpu.or(wall),
     });
-    let rate = match (meta.rate_hz, meta.period) {
-        (Some(rate), _) => format!(" at {} Hz", count(rate)),
-        (None, Some(period)) => format!(", one in {}", count(period)),
-        (None, None) => String::new(),
-    };
-    let samples = counted(profile.sample_count(), "sample");
-    segments.push(if meta.event.is_empty() {
-        format!("{samples}{rate}")
-    } else {
-        format!("{samples}{rate} ({})", clean(&meta.event))
+    segments.push(match view {
+        Some(view) => view.rows,
+        None => samples(profile),
     });
     let text = flow(&segments, 2, width);
     match meta.command.first() {
@@ -94,6 +90,22 @@ pub(crate) fn header(profile: &Profile, width: usize) -> String {
             paint(STRONG, command) + &text[command.len()..]
         }
         None => text,
+    }
+}
+
+/// How many samples there are, and of what.
+fn samples(profile: &Profile) -> String {
+    let meta = &profile.meta;
+    let rate = match (meta.rate_hz, meta.period) {
+        (Some(rate), _) => format!(" at {} Hz", count(rate)),
+        (None, Some(period)) => format!(", one in {}", count(period)),
+        (None, None) => String::new(),
+    };
+    let samples = counted(profile.sample_count(), "sample");
+    if meta.event.is_empty() {
+        format!("{samples}{rate}")
+    } else {
+        format!("{samples}{rate} ({})", clean(&meta.event))
     }
 }
 
@@ -137,28 +149,37 @@ fn focus_line(pattern: &str, selection: &Selection, width: usize) -> String {
     paragraph("focus", 7, &text, width)
 }
 
-fn rows(profile: &Profile, selection: &Selection, width: usize) -> String {
+/// Place of the column of amounts.
+const AMOUNT: usize = 3;
+
+fn rows(profile: &Profile, selection: &Selection) -> Grid {
     let amount = Amount::of(profile, selection.whole);
-    let mut grid = Grid::new(
-        vec![
-            Column::figures("total"),
-            Column::figures("self"),
-            Column::figures("+lib"),
-            Column::figures(amount.title()).optional(1),
-            Column::figures("samples").optional(3),
-            Column::names("function", 24),
-            Column::names("", 12).optional(2),
-        ],
-        2,
-    );
+    let mut columns = vec![
+        Column::figures("total"),
+        Column::figures("self"),
+        Column::figures("+lib"),
+        Column::figures(amount.title()).optional(1),
+        Column::figures("samples").optional(3),
+        Column::names("function", 24),
+        Column::names("", 12).optional(2),
+    ];
     let places = Places::of([profile]);
-    for entry in &selection.rows {
-        grid.row(row(profile, entry, selection.whole, &amount, &places));
-    }
+    let entries = selection.rows.iter();
+    let mut rows: Vec<Vec<Cell>> = entries
+        .map(|entry| row(profile, entry, selection.whole, &amount, &places))
+        .collect();
     if selection.others.functions > 0 {
-        grid.row(others_row(&selection.others, selection.whole));
+        rows.push(others_row(&selection.others, selection.whole));
     }
-    grid.render(width)
+    if matches!(amount, Amount::Samples) {
+        columns.remove(AMOUNT);
+        for row in &mut rows {
+            row.remove(AMOUNT);
+        }
+    }
+    let mut grid = Grid::new(columns, 2);
+    rows.into_iter().for_each(|row| grid.row(row));
+    grid
 }
 
 /// What weights stand for.
@@ -278,9 +299,16 @@ fn others_row(others: &Others, whole: i64) -> Vec<Cell> {
     ]
 }
 
-fn legend(amount: &str, width: usize) -> String {
+/// What the columns mean, of those that are shown.
+fn legend(headings: &[&str], width: usize) -> String {
+    let before_names = headings.iter().position(|heading| *heading == "function");
+    let of_total = headings.get(AMOUNT..before_names.unwrap_or(AMOUNT));
+    let of_total = match of_total.unwrap_or_default() {
+        [] => String::new(),
+        shown => format!("; {}: of the total", shown.join(", ")),
+    };
     let text = format!(
-        "total: in the function and what it calls; self: in it alone; +lib: self with inlined library code; {amount}, samples: of the total"
+        "total: in the function and what it calls; self: in it alone; +lib: self with inlined library code{of_total}"
     );
     let mut out = String::from("\n");
     for line in crate::prose::wrap(&text, width.saturating_sub(2)) {

@@ -249,6 +249,52 @@ fn an_event_that_is_no_time_is_not_shown_as_time() {
     assert!(refused.to_string().contains("page-faults"), "{refused}");
 }
 
+/// The legend explains the columns that are shown, and no other: those of amounts give way on a
+/// narrow screen, and a profile whose weights are its samples has none.
+#[test]
+fn the_legend_explains_what_is_shown() {
+    let mut samples = parser();
+    samples.meta.cpu_time_ns = None;
+    samples.meta.rate_hz = None;
+    samples.weights.truncate(1);
+    samples.samples.weights.truncate(1);
+    samples.weights[0].unit = Unit::Count;
+    samples.samples.weights[0].fill(1);
+    let words = |line: &str| -> Vec<String> {
+        let words = line.split([' ', ',', ';', ':']);
+        words.map(str::to_owned).collect()
+    };
+    let styles = Regex::new("\x1b\\[[0-9;]*m").unwrap();
+    let mut shown = Vec::new();
+    for profile in [&parser(), &samples] {
+        for width in (40..=120).step_by(4) {
+            let text = screen(profile, &Options::default())(width);
+            let text = styles.replace_all(&text, "");
+            let (table, legend) = text.split_once("total: in the").unwrap();
+            let head = table.lines().find(|line| line.contains("+lib")).unwrap();
+            let (head, legend) = (words(head), words(&legend.replace('\n', " ")));
+            let is_in = |words: &[String], word: &str| words.iter().any(|one| one == word);
+            for word in ["time", "samples"] {
+                assert_eq!(is_in(&head, word), is_in(&legend, word), "{word}: {text}");
+                shown.push((word, is_in(&head, word)));
+            }
+        }
+    }
+    for both in [
+        ("time", true),
+        ("time", false),
+        ("samples", true),
+        ("samples", false),
+    ] {
+        assert!(shown.contains(&both), "{both:?} was never met");
+    }
+    let text = screen(&samples, &Options::default())(120);
+    assert!(
+        !text.contains("time:") && text.contains("; samples: of"),
+        "{text}"
+    );
+}
+
 /// Formats that add equal samples up have one row for many: what is counted are samples, not rows.
 #[test]
 fn rows_of_many_samples_count_as_many() {
