@@ -236,7 +236,7 @@ pub(crate) struct Export {
     /// Where to write, may be given several times; - is standard output
     #[arg(short, long, value_name = "OUT", default_value = "-")]
     pub(crate) output: Vec<PathBuf>,
-    /// Draw flame graphs from above, as icicles
+    /// Draw flame graphs from above, as icicles; very deep ones always are
     #[arg(long, visible_alias = "inverted")]
     pub(crate) icicle: bool,
     #[command(flatten)]

@@ -374,7 +374,9 @@ pub(super) fn merged_meta(all: &[&Meta]) -> Meta {
     if different(&|a, b| a.exit == b.exit) {
         meta.exit = None;
     }
-    meta.notes = vec![format!("{} profiles were merged", all.len())];
+    let one_command = !all[0].command.is_empty() && !different(&|a, b| a.command == b.command);
+    let what = if one_command { "runs" } else { "profiles" };
+    meta.notes = vec![format!("{} {what} were merged", all.len())];
     let apart = [
         ("commands", different(&|a, b| a.command == b.command)),
         ("machines", different(&|a, b| a.host == b.host)),

@@ -275,6 +275,24 @@ fn merged_code_is_one_row() {
     assert_eq!(out.samples.len(), 10);
 }
 
+/// Profiles of one command are its runs; of unlike ones, or without a command, they are profiles.
+#[test]
+fn runs_of_one_command_are_called_runs() {
+    let of = |command: &[&str]| {
+        let mut profile = example();
+        profile.meta.command = command.iter().map(|word| (*word).to_owned()).collect();
+        profile
+    };
+    let note = |profiles| merge(profiles).unwrap().meta.notes[0].clone();
+    assert_eq!(
+        note(vec![of(&["a", "1"]), of(&["a", "1"])]),
+        "2 runs were merged"
+    );
+    for unlike in [[of(&["a", "1"]), of(&["a", "2"])], [of(&[]), of(&[])]] {
+        assert_eq!(note(unlike.into()), "2 profiles were merged");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(128))]
 
