@@ -223,6 +223,43 @@ fn stripped_paths_name_no_folder_of_the_machine() {
     }
 }
 
+/// `--top` was passed over with trees, and the legend of turned stacks was that of a call tree.
+#[test]
+fn top_holds_for_trees_and_turned_stacks_have_a_legend_of_their_own() {
+    let samples = |flags: &[&str]| {
+        let all = ["report", "leaf.hotproof", "--min-percent", "0"];
+        let text = run(&[&all, flags].concat()).ends_with(0).stdout;
+        let rows = text.lines().skip_while(|line| !line.contains("function"));
+        let rows = rows.skip(1).take_while(|line| !line.contains(';'));
+        // Behind total and self, each a number and its sign.
+        let count = |line: &str| {
+            line.split_whitespace()
+                .nth(4)?
+                .replace(',', "")
+                .parse()
+                .ok()
+        };
+        let counts: Vec<u64> = rows.filter_map(count).collect();
+        (counts, text)
+    };
+    for view in [
+        &["--tree"][..],
+        &["--callers", "main"],
+        &["--callees", "main"],
+    ] {
+        let (mut all, _) = samples(view);
+        let (mut top, text) = samples(&[view, &["--top", "2"]].concat());
+        assert!(all.len() > 2 && text.contains("(--top, "), "{text}");
+        all.sort_unstable_by(|a, b| b.cmp(a));
+        top.sort_unstable_by(|a, b| b.cmp(a));
+        assert_eq!(top, all[..2], "{view:?}");
+    }
+    run(&["report", "leaf.hotproof", "--lines", "main", "--top", "2"]).ends_with(2);
+    let (_, turned) = samples(&["--tree", "--reverse"]);
+    assert!(turned.contains("callers below what they call"), "{turned}");
+    assert!(!turned.contains("calls from the root"), "{turned}");
+}
+
 #[test]
 fn trees_callers_callees_and_lines() {
     let tree = run(&["report", "leaf.hotproof", "--tree", "--min-percent", "5"]).ends_with(0);

@@ -171,8 +171,8 @@ pub(crate) struct Report {
     /// What to sort by
     #[arg(long, value_name = "COLUMN", default_value = "total")]
     pub(crate) sort: Sort,
-    /// Show at most so many functions
-    #[arg(long, value_name = "N")]
+    /// Show at most so many functions, or calls of a tree
+    #[arg(long, value_name = "N", conflicts_with = "lines")]
     pub(crate) top: Option<usize>,
     /// Leave out functions below this share of the total
     #[arg(long, value_name = "PERCENT", default_value_t = 0.5, value_parser = percent)]

@@ -62,6 +62,8 @@ fn view(arguments: &Report) -> Result<Option<String>, Failure> {
     let looked = look(arguments)?;
     let (profile, whole) = looked.focused();
     let options = tree::Options {
+        top: arguments.top,
+        reversed: arguments.transform.reverse,
         depth: arguments.depth,
         // A percentage of at most 100, checked when it was read.
         min_share_millipercent: (arguments.min_percent * 1000.0).round() as u64,

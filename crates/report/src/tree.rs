@@ -1,6 +1,9 @@
 //! `hotproof report --tree`: the calls of a profile from the root, as an indented table; and the
 //! same of one function's callers or callees.
 
+use std::cmp::Reverse;
+use std::collections::{BTreeSet, BinaryHeap};
+
 use hotproof_profile::{Code, Inline, Profile, StackId};
 
 use crate::calls::{Calls, NodeId};
@@ -16,6 +19,10 @@ use crate::style::{FAINT, PLAIN, STRONG, paint};
 /// What to show of a tree.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
+    /// Show the so many heaviest calls alone; `None` shows all.
+    pub top: Option<usize>,
+    /// The stacks of the profile were turned round, so that they begin where threads were.
+    pub reversed: bool,
     /// At most so many functions below each other; `None` shows all.
     pub depth: Option<usize>,
     /// Calls below this share of the whole, in thousandths of a per cent, are left out.
@@ -30,6 +37,8 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Options {
+            top: None,
+            reversed: false,
             depth: None,
             min_share_millipercent: 500,
             whole: None,
@@ -117,7 +126,12 @@ pub fn tree(profile: &Profile, options: &Options) -> Result<String, TreeError> {
     if weights.is_some_and(|weights| weights.iter().any(|&weight| weight < 0)) {
         return Err(TreeError::NoStacks);
     }
-    let what = "calls from the root; ";
+    let what = match options.reversed {
+        false => "calls from the root; ",
+        true => {
+            "callers below what they call, for --reverse; self: of stacks that begin in the function; "
+        }
+    };
     draw(profile, options, what, |_, path| {
         Some(path.into_iter().rev().collect())
     })
@@ -197,8 +211,10 @@ fn draw(
             ],
             2,
         ),
+        kept: None,
         left_out: 0,
     };
+    drawing.kept = options.top.map(|top| drawing.heaviest(top));
     drawing.rows();
     let mut out = crate::functions::header(profile, options.width);
     out.push('\n');
@@ -213,8 +229,12 @@ fn draw(
     }
     if drawing.left_out > 0 {
         let text = format!(
-            "{} (--min-percent and --depth show more)",
-            counted(drawing.left_out, "call")
+            "{} ({})",
+            counted(drawing.left_out, "call"),
+            match options.top {
+                Some(_) => "--top, --min-percent and --depth show more",
+                None => "--min-percent and --depth show more",
+            }
         );
         out.push_str(&paragraph("  left out", 12, &text, options.width));
     }
@@ -229,6 +249,8 @@ struct Drawing<'a> {
     whole: i64,
     places: Places,
     grid: Grid,
+    /// The calls that are shown, where not all are.
+    kept: Option<BTreeSet<NodeId>>,
     left_out: u64,
 }
 
@@ -257,25 +279,51 @@ impl Drawing<'_> {
         }
     }
 
-    fn shown(&mut self, node: NodeId, depth: usize) -> Vec<(EntryId, NodeId)> {
-        let deep = self.options.depth.is_some_and(|most| depth >= most);
-        let least = self.options.min_share_millipercent as f64 / 100_000.0 * self.whole as f64;
-        let calls = self.calls;
-        let total = |node: NodeId| calls.value(node).total;
-        let mut shown: Vec<(EntryId, NodeId)> = Vec::new();
-        for (entry, below) in calls.children(node) {
-            if !deep && total(below) as f64 >= least {
-                shown.push((entry, below));
-            } else {
-                self.left_out += 1;
+    /// The so many heaviest calls. None is heavier than its caller, so they hang together.
+    fn heaviest(&self, top: usize) -> BTreeSet<NodeId> {
+        let mut kept = BTreeSet::default();
+        let mut order = 0_u64;
+        let mut open = BinaryHeap::from([(i64::MAX, Reverse(order), Calls::<Figures>::ROOT, 0)]);
+        while let Some((_, _, node, depth)) = open.pop() {
+            if node != Calls::<Figures>::ROOT {
+                if kept.len() >= top {
+                    break;
+                }
+                kept.insert(node);
+            }
+            for (_, below) in self.choose(node, depth) {
+                order += 1;
+                let total = self.calls.value(below).total;
+                open.push((total, Reverse(order), below, depth + 1));
             }
         }
+        kept
+    }
+
+    /// The calls of a node that are shown, heaviest first; the others are counted.
+    fn shown(&mut self, node: NodeId, depth: usize) -> Vec<(EntryId, NodeId)> {
+        let shown = self.choose(node, depth);
+        self.left_out += (self.calls.children(node).count() - shown.len()) as u64;
+        shown
+    }
+
+    /// The calls of a node that are deep and heavy enough, heaviest first.
+    fn choose(&self, node: NodeId, depth: usize) -> Vec<(EntryId, NodeId)> {
+        if self.options.depth.is_some_and(|most| depth >= most) {
+            return Vec::new();
+        }
+        let least = self.options.min_share_millipercent as f64 / 100_000.0 * self.whole as f64;
+        let total = |node: NodeId| self.calls.value(node).total;
+        let is_kept = |node| self.kept.as_ref().is_none_or(|kept| kept.contains(&node));
+        let mut shown: Vec<(EntryId, NodeId)> = self
+            .calls
+            .children(node)
+            .filter(|&(_, below)| total(below) as f64 >= least && is_kept(below))
+            .collect();
         let name = |entry: EntryId| &self.census.entries[entry].name;
-        shown.sort_by(|&(ref a, one), &(ref b, two)| {
+        shown.sort_by(|&(a, one), &(b, two)| {
             let by_weight = total(two).cmp(&total(one));
-            by_weight
-                .then_with(|| name(*a).cmp(name(*b)))
-                .then(a.cmp(b))
+            by_weight.then_with(|| name(a).cmp(name(b))).then(a.cmp(&b))
         });
         shown
     }

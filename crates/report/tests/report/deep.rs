@@ -35,8 +35,7 @@ fn tables_and_trees() {
     let options = tree::Options {
         depth: Some(30),
         min_share_millipercent: 0,
-        whole: None,
-        width: 100,
+        ..tree::Options::default()
     };
     let calls = tree::tree(&profile, &options).unwrap();
     assert!(calls.contains("ping"));
