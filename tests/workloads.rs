@@ -126,6 +126,12 @@ fn uncommitted_work_is_measured_and_left_as_it_is() {
     let folder = repository();
     let here = folder.path();
     let cache = tempfile::tempdir().unwrap();
+    let words = [
+        "compare", "main", "--dirty", "--json", "--pairs", "1", "--", "sh", "bench.sh",
+    ];
+    let unchanged = hotproof(here, cache.path(), &words);
+    let json: serde_json::Value = serde_json::from_str(&unchanged.stdout).unwrap();
+    assert_eq!(json["head"]["subject"], "nothing changed since HEAD");
     fs::write(here.join("bench.sh"), script(100)).unwrap();
     fs::write(here.join("new.c"), "int c;\n").unwrap();
     git(here, ["add", "bench.sh"]);
@@ -139,12 +145,11 @@ fn uncommitted_work_is_measured_and_left_as_it_is() {
         )
     };
     let before = state();
-    let words = [
-        "compare", "main", "--dirty", "--json", "--pairs", "1", "--", "sh", "bench.sh",
-    ];
     let ran = hotproof(here, cache.path(), &words).ends_with(12);
+    ran.says(&["--pairs 1 is too few: no verdict comes of fewer than 11 pairs"]);
     let json: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
     assert_eq!(json["head"]["name"], "working tree");
+    assert_eq!(json["head"]["subject"], "uncommitted work");
     assert_eq!(state(), before);
     let head = json["head"]["commit"].as_str().unwrap();
     let shown = git(here, ["show", &format!("{head}:bench.sh")]);

@@ -109,6 +109,13 @@ pub(crate) fn run(arguments: &Ab, voice: Voice) -> Outcome {
 /// Two words are two commands; more are one command with a choice in braces.
 fn two_commands(words: &[OsString]) -> Result<[Vec<OsString>; 2], Failure> {
     let texts: Vec<&str> = words.iter().filter_map(|word| word.to_str()).collect();
+    if let Some(wrong) = texts.iter().find(|word| has_other_choices(word)) {
+        return Err(
+            Failure::new(Code::Usage, "a choice in braces is one of two").read(format!("{wrong}")).remedy(
+                "write it as {old,new}; for braces that are no choice, put the command into a script",
+            ),
+        );
+    }
     // The index is that among all words: one that is no text stands among them.
     let choices: Vec<(usize, &str, &str, &str, &str)> = words
         .iter()
@@ -135,6 +142,13 @@ fn two_commands(words: &[OsString]) -> Result<[Vec<OsString>; 2], Failure> {
         let words = shlex::split(word).filter(|words| !words.is_empty())?;
         Some(words.into_iter().map(OsString::from).collect())
     };
+    if let (2, Some(open)) = (words.len(), texts.iter().find(|word| is_open(word))) {
+        return Err(
+            Failure::new(Code::Usage, "a quote within a command is not closed")
+                .read(format!("{open}"))
+                .remedy("close it, or put a backslash before a quote that stands for itself"),
+        );
+    }
     let commands: Option<Vec<Vec<OsString>>> = texts.iter().map(split).collect();
     match commands.map(<[_; 2]>::try_from) {
         Some(Ok(two)) if texts.len() == words.len() => Ok(two),
@@ -147,6 +161,20 @@ fn two_commands(words: &[OsString]) -> Result<[Vec<OsString>; 2], Failure> {
             "write hotproof ab ./old ./new, or hotproof ab -- ./bench '{old,new}' with quotes",
         )),
     }
+}
+
+/// Whether the whole word is a list in braces, as `{1,2,3}`, that is none of two.
+fn has_other_choices(word: &str) -> bool {
+    let inside = word
+        .strip_prefix('{')
+        .and_then(|rest| rest.strip_suffix('}'))
+        .filter(|inside| !inside.contains(['{', '}', ' ', '"']));
+    inside.is_some_and(|inside| inside.matches(',').count() > 1)
+}
+
+/// Whether a command cannot be split into words, although it has some.
+fn is_open(command: &str) -> bool {
+    shlex::split(command).is_none()
 }
 
 #[cfg(test)]
@@ -176,6 +204,24 @@ mod tests {
             let error = split(wrong).unwrap_err().to_string();
             assert!(error.contains("two commands"), "{error}");
         }
+    }
+
+    /// What is written almost right is told apart from a command.
+    #[test]
+    fn three_choices_and_open_quotes_are_named() {
+        for (words, says) in [
+            (&["./p", "{1,2,3}"][..], "one of two"),
+            (&["kill 'x", "true"], "not closed"),
+            (&["true", "echo \"x"], "not closed"),
+        ] {
+            let words: Vec<OsString> = words.iter().map(OsString::from).collect();
+            let error = two_commands(&words).unwrap_err().to_string();
+            assert!(error.contains(says), "{error}");
+        }
+        let json: Vec<OsString> = ["echo", "{\"a\":1,\"b\":2,\"c\":3}", "{1,2}"]
+            .map(OsString::from)
+            .into();
+        two_commands(&json).unwrap();
     }
 
     #[test]

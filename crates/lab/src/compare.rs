@@ -6,6 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use hotproof_diff::changes::{Changed, Joiner};
+use hotproof_diff::statistics::FEWEST_PAIRS;
 use hotproof_diff::{
     Comparison, Function, Metric, OutputCheck, RefFacts, Setup, SharedTime, Side, TestCheck,
     text_of_bytes,
@@ -139,12 +140,27 @@ impl Question {
             question.notice(text.clone(), observer);
         }
         question.tell_uncommitted(options, observer)?;
+        question.tell_few_pairs(options, observer);
         Ok(question)
     }
 
     fn notice(&mut self, text: String, observer: &mut dyn Observer) {
         observer.event(&Event::Notice(&text));
         self.comparison.warnings.push(text);
+    }
+
+    /// So few pairs come to no verdict, which is better known before they are run.
+    fn tell_few_pairs(&mut self, options: &Options, observer: &mut dyn Observer) {
+        let earlier = options.earlier.as_ref().map_or(0, |it| it.pairs.len());
+        let counts_alone = options.counting.is_some_and(|counting| counting.alone);
+        let Some(pairs) = options.pairs else { return };
+        if counts_alone || pairs + earlier >= FEWEST_PAIRS {
+            return;
+        }
+        let text = format!(
+            "--pairs {pairs} is too few: no verdict comes of fewer than {FEWEST_PAIRS} pairs"
+        );
+        self.notice(text, observer);
     }
 
     fn tell_uncommitted(

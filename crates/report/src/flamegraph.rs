@@ -10,6 +10,7 @@ use crate::census::Measure;
 use crate::names::{clean, cut_middle};
 use crate::numbers::{count, counted, time};
 use crate::quality::Quality;
+use crate::record::shell_words;
 
 /// Stands for a `;` within a name while the picture is drawn, because a `;` parts frames there.
 /// Names are free of control characters by then, so it cannot be mistaken.
@@ -212,7 +213,7 @@ pub(crate) fn displayed(frame: &str) -> String {
 
 fn settings(profile: &Profile, options: &Options, measure: Measure) -> draw::Options<'static> {
     let mut settings = draw::Options::default();
-    let command = profile.meta.command.join(" ");
+    let command = shell_words(&profile.meta.command);
     let title = options.title.clone().unwrap_or(command);
     settings.title = match title.as_str() {
         "" => "flame graph".to_owned(),

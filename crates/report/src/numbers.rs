@@ -142,6 +142,15 @@ impl ByteUnit {
         }
     }
 
+    /// The same for amounts whose difference is shown beside them: below 10 MiB a tenth of a MiB is so
+    /// much that they would not add up.
+    pub fn of_differences(largest: f64) -> Self {
+        match ByteUnit::of(largest) {
+            ByteUnit::Mebibytes if largest.abs() < 10.0 * 1024.0 * 1024.0 => ByteUnit::Kibibytes,
+            unit => unit,
+        }
+    }
+
     /// An amount in this unit: `41.2 MiB`, `412 KiB`.
     pub fn show(self, bytes: f64) -> String {
         let (scale, name, digits) = match self {
@@ -234,5 +243,13 @@ mod tests {
         assert_eq!(unit.show(100.0), "<0.01 ms");
         assert_eq!(unit.show(0.0), "0.00 ms");
         assert_eq!(ByteUnit::Mebibytes.show_signed(0.0), "0.0 MiB");
+        let mib = 1024.0 * 1024.0;
+        let unit = ByteUnit::of_differences(1.35 * mib);
+        assert_eq!(
+            (unit.show(1.35 * mib), unit.show_signed(-0.05 * mib)),
+            ("1382 KiB".into(), "-51 KiB".into())
+        );
+        assert_eq!(ByteUnit::of_differences(10.0 * mib), ByteUnit::Mebibytes);
+        assert_eq!(ByteUnit::of_differences(10.0), ByteUnit::Bytes);
     }
 }

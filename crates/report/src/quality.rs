@@ -108,7 +108,7 @@ impl Quality {
     pub fn waiting(&self) -> Option<String> {
         let busy = self.busy.filter(|&busy| busy < MOSTLY_WAITING)?;
         Some(format!(
-            "the run mostly waits: it was on a CPU for {} of the time in which it could have one, and samples of CPU time do not show the rest (hotproof record --off-cpu, then report --weight wall)",
+            "the run mostly waits, or other programs keep it from the CPU: it was on one for {} of the time in which its main thread did not wait for its turn, and samples of CPU time do not show the rest (hotproof record --off-cpu, then report --weight wall)",
             percent(busy)
         ))
     }

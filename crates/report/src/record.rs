@@ -133,6 +133,16 @@ pub fn shell_word(text: &str) -> String {
     }
 }
 
+/// A command as one would type it. What was attached to (`pid 7`) was never typed.
+pub fn shell_words(command: &[String]) -> String {
+    let typed = |word: &String| match word.strip_prefix("pid ") {
+        Some(_) => word.clone(),
+        None if command.len() == 1 && word == "whole system" => word.clone(),
+        None => shell_word(word),
+    };
+    command.iter().map(typed).collect::<Vec<_>>().join(" ")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -143,5 +153,17 @@ mod tests {
         assert_eq!(shell_word("my file"), "'my file'");
         assert_eq!(shell_word("it's"), r"'it'\''s'");
         assert_eq!(shell_word(""), "''");
+    }
+
+    /// Words keep their quotes, and what was attached to gets none.
+    #[test]
+    fn commands_can_be_pasted_into_a_shell() {
+        let shown = |words: &[&str]| {
+            let words: Vec<String> = words.iter().map(|&word| word.to_owned()).collect();
+            shell_words(&words)
+        };
+        assert_eq!(shown(&["sh", "-c", "seq 3 | wc"]), "sh -c 'seq 3 | wc'");
+        assert_eq!(shown(&["pid 7", "pid 8"]), "pid 7 pid 8");
+        assert_eq!(shown(&["whole system"]), "whole system");
     }
 }

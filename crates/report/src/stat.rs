@@ -7,6 +7,7 @@ use crate::grid::{Column, Grid};
 use crate::names::clean;
 use crate::numbers::{bytes, count, counted, fixed, percent, time};
 use crate::prose::paragraph;
+use crate::record::shell_words;
 use crate::schema::{Schema, pretty};
 use crate::style::{STRONG, paint};
 
@@ -69,7 +70,7 @@ impl Series {
 
 /// The figures for people.
 pub fn table(facts: &StatFacts<'_>, width: usize) -> String {
-    let command = clean(&facts.command.join(" "));
+    let command = clean(&shell_words(facts.command));
     let mut out = format!(
         "{}   {}\n\n",
         paint(STRONG, &command),

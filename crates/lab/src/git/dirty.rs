@@ -54,10 +54,15 @@ pub(crate) fn working_tree(top: &Path, stop: &AtomicBool) -> Result<RefFacts, La
     let tree = line(with(&["write-tree"])?);
     let unsigned = ["-c", "commit.gpgSign=false", "commit-tree", "-m", NAME];
     let commit = line(with(&[&unsigned[..], &["-p", "HEAD", &tree]].concat())?);
+    let head = line(with(&["rev-parse", "HEAD^{tree}"])?);
+    let subject = match tree == head {
+        true => "nothing changed since HEAD",
+        false => "uncommitted work",
+    };
     Ok(RefFacts {
         name: NAME.to_owned(),
         commit,
         tree,
-        subject: "uncommitted work".to_owned(),
+        subject: subject.to_owned(),
     })
 }

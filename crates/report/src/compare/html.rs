@@ -16,6 +16,7 @@ use super::page::{Fact, Kind, Page, Row, Table, Tone, Weight};
 use crate::difference::{Normalize, picture};
 use crate::flamegraph;
 use crate::names::clean;
+use crate::record::shell_words;
 
 const STYLE: &str = include_str!("html/page.css");
 
@@ -75,7 +76,9 @@ fn push_section(out: &mut String, section: &Section<'_>) {
     push_chart(
         out,
         "Where the change sits",
-        "Time of one run, head less base, with 99 % intervals; *: changed in this diff.",
+        "Time of one run, head less base, with 99 % intervals; *: changed in this diff. Each is \
+         estimated from the pairs' own differences, so that parts add up about, and the whole may \
+         differ a little from the table's, which follows from the speedup.",
         &movers::chart(comparison, conclusion),
     );
     for table in &page.tables {
@@ -117,7 +120,7 @@ fn push_header(out: &mut String, page: &Page, comparison: &Comparison) {
     let _ = writeln!(
         out,
         "<tr><th>command</th><td colspan=\"3\"><code>{}</code></td></tr>\n</table>",
-        escape(&shown(&comparison.command.join(" ")))
+        escape(&shown(&shell_words(&comparison.command)))
     );
 }
 

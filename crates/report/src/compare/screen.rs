@@ -7,6 +7,7 @@ use super::{Options, facts};
 use crate::grid::{Cell, Column, Grid};
 use crate::names::{clean, cut_middle};
 use crate::prose::{paragraph, styled_paragraph, wrap};
+use crate::record::shell_words;
 use crate::style::{BAD, CAUTION, FAINT, GOOD, PLAIN, STRONG, paint};
 
 /// Width of the labels under the tables.
@@ -46,7 +47,7 @@ pub fn header(comparison: &Comparison, conclusion: &Conclusion, width: usize) ->
         let text = cut_middle(text.trim_end(), width.saturating_sub(11).max(20));
         format!("  {}{text}\n", crate::names::pad_right(label, 9))
     };
-    let command = shown(&comparison.command.join(" "));
+    let command = shown(&shell_words(&comparison.command));
     let mut out = side("base", &comparison.base) + &side("head", &comparison.head);
     out.push_str(&paragraph("  command", 11, &command, width));
     out.push_str(&paragraph("  changed", 11, &changed(comparison), width));

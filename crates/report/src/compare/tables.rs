@@ -54,7 +54,7 @@ impl<'a> Shown<'a> {
     fn of(comparison: &Comparison, conclusion: &'a Conclusion, options: &Options<'_>) -> Self {
         let touched = |result: &&FunctionResult| is_changed(comparison, result);
         let (changed, rest): (Vec<_>, Vec<_>) = conclusion.functions.iter().partition(touched);
-        let seen = |result: &&FunctionResult| result.base_samples + result.head_samples > 0;
+        let seen = |result: &&FunctionResult| !is_unseen(result);
         let (mut rows, mut unseen): (Vec<_>, Vec<_>) = changed.into_iter().partition(seen);
         if unseen.len() <= UNSEEN_ROWS {
             rows.append(&mut unseen);
@@ -125,7 +125,7 @@ fn metric_row(comparison: &Comparison, row: &MetricRow, index: usize) -> Row {
             )
         }
         EstimateUnit::Bytes => {
-            let unit = ByteUnit::of(largest);
+            let unit = ByteUnit::of_differences(largest);
             (
                 unit.show(row.base),
                 unit.show(row.head),
@@ -348,6 +348,21 @@ fn function_row(comparison: &Comparison, result: &FunctionResult, unit: TimeUnit
         (Some(file), None) => file.clone(),
         (None, _) => String::new(),
     };
+    if is_unseen(result) {
+        return Row {
+            cells: vec![
+                marked_name(comparison, result),
+                place,
+                unseen(),
+                unseen(),
+                dash(),
+                String::new(),
+                dash(),
+                String::new(),
+            ],
+            weight: weight(comparison, result),
+        };
+    }
     Row {
         cells: vec![
             marked_name(comparison, result),
@@ -361,6 +376,16 @@ fn function_row(comparison: &Comparison, result: &FunctionResult, unit: TimeUnit
         ],
         weight: weight(comparison, result),
     }
+}
+
+/// Whether no sample has it: its time may be too little to be seen, or stand under another name where
+/// its code could not be joined to the source.
+fn is_unseen(result: &FunctionResult) -> bool {
+    result.base_samples + result.head_samples == 0
+}
+
+fn unseen() -> String {
+    "unseen".to_owned()
 }
 
 fn marked_name(comparison: &Comparison, result: &FunctionResult) -> String {
@@ -457,6 +482,20 @@ fn shares(comparison: &Comparison, conclusion: &Conclusion, shown: &Shown<'_>) -
 
 fn share_row(comparison: &Comparison, result: &FunctionResult) -> Row {
     let own = &result.own_share;
+    if is_unseen(result) {
+        return Row {
+            cells: vec![
+                marked_name(comparison, result),
+                unseen(),
+                String::new(),
+                unseen(),
+                String::new(),
+                dash(),
+                unseen(),
+            ],
+            weight: weight(comparison, result),
+        };
+    }
     Row {
         cells: vec![
             marked_name(comparison, result),

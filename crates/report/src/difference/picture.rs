@@ -15,6 +15,7 @@ use crate::flamegraph::{
     displayed, restored,
 };
 use crate::names::{clean, cut_middle};
+use crate::record::shell_words;
 
 /// The root of what head no longer does.
 const GONE: &str = "[only in base]";
@@ -190,7 +191,7 @@ fn joined(path: &[RowId], names: &[String]) -> String {
 }
 
 fn title([base, head]: [&Profile; 2]) -> String {
-    let [base, head] = [base, head].map(|profile| profile.meta.command.join(" "));
+    let [base, head] = [base, head].map(|profile| shell_words(&profile.meta.command));
     match (base.is_empty(), head.is_empty()) {
         (true, true) => "what changed".to_owned(),
         _ if base == head => format!("what changed: {head}"),

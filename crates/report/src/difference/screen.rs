@@ -10,6 +10,7 @@ use crate::names::{clean, cut_middle};
 use crate::numbers::{TimeUnit, count, counted, fixed, signed};
 use crate::places::Places;
 use crate::prose::{paragraph, styled_paragraph, wrap};
+use crate::record::shell_words;
 use crate::style::{BAD, CAUTION, FAINT, GOOD, PLAIN, paint};
 
 /// Functions by the change of their weights, with a header and what has to be known.
@@ -19,7 +20,7 @@ pub fn table(profiles: [&Profile; 2], difference: &Difference, options: &Options
     let mut out = String::new();
     for (side, label) in ["base", "head"].into_iter().enumerate() {
         let whole = [difference.whole.base, difference.whole.head][side];
-        let command = clean(&profiles[side].meta.command.join(" "));
+        let command = clean(&shell_words(&profiles[side].meta.command));
         let mut text = format!(
             "{} in {}",
             show.plain(whole),

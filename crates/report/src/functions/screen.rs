@@ -13,6 +13,7 @@ use crate::numbers::{ByteUnit, TimeUnit, count, counted, percent, time};
 use crate::places::Places;
 use crate::prose::{flow, paragraph, styled_paragraph};
 use crate::quality::{Quality, whole_ns};
+use crate::record::shell_words;
 use crate::style::{CAUTION, FAINT, PLAIN, STRONG, paint};
 use crate::view::View;
 
@@ -61,7 +62,7 @@ pub(crate) fn header(profile: &Profile, width: usize) -> String {
     let meta = &profile.meta;
     let mut segments = Vec::new();
     if !meta.command.is_empty() {
-        segments.push(cut_middle(&clean(&meta.command.join(" ")), width));
+        segments.push(cut_middle(&clean(&shell_words(&meta.command)), width));
     }
     // A format that knows no times has no wall time either.
     let wall = match meta.duration_ns {
