@@ -146,7 +146,7 @@ fn uncommitted_work_is_measured_and_left_as_it_is() {
     };
     let before = state();
     let ran = hotproof(here, cache.path(), &words).ends_with(12);
-    ran.says(&["--pairs 1 is too few: no verdict comes of fewer than 11 pairs"]);
+    let ran = ran.says(&["--pairs 1 is too few: no verdict comes of fewer than 11 pairs"]);
     let json: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
     assert_eq!(json["head"]["name"], "working tree");
     assert_eq!(json["head"]["subject"], "uncommitted work");
