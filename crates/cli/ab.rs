@@ -111,7 +111,7 @@ fn two_commands(words: &[OsString]) -> Result<[Vec<OsString>; 2], Failure> {
     let texts: Vec<&str> = words.iter().filter_map(|word| word.to_str()).collect();
     if let Some(wrong) = texts.iter().find(|word| has_other_choices(word)) {
         return Err(
-            Failure::new(Code::Usage, "a choice in braces is one of two").read(format!("{wrong}")).remedy(
+            Failure::new(Code::Usage, "a choice in braces is one of two").read((*wrong).to_owned()).remedy(
                 "write it as {old,new}; for braces that are no choice, put the command into a script",
             ),
         );
@@ -145,7 +145,7 @@ fn two_commands(words: &[OsString]) -> Result<[Vec<OsString>; 2], Failure> {
     if let (2, Some(open)) = (words.len(), texts.iter().find(|word| is_open(word))) {
         return Err(
             Failure::new(Code::Usage, "a quote within a command is not closed")
-                .read(format!("{open}"))
+                .read((*open).to_owned())
                 .remedy("close it, or put a backslash before a quote that stands for itself"),
         );
     }
