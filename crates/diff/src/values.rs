@@ -174,6 +174,8 @@ pub enum Change {
     Chosen,
     /// In both with the same lines, but it uses a constant or a static that changed.
     UsesConstant,
+    /// In both with the same lines, but it uses a type, a field or an import that changed.
+    UsesType,
     /// In both with the same lines, but it expands a macro that changed.
     ExpandsMacro,
     /// Of a dependency whose version changed.
@@ -204,7 +206,7 @@ impl Function {
     pub fn cause_in_words(&self) -> Option<String> {
         let cause = self.cause.as_deref()?;
         Some(match self.change? {
-            Change::UsesConstant => format!("uses changed {cause}"),
+            Change::UsesConstant | Change::UsesType => format!("uses changed {cause}"),
             Change::ExpandsMacro => format!("expands changed {cause}"),
             Change::Dependency => format!("dependency {cause}"),
             Change::Modified | Change::Added | Change::Removed | Change::Chosen => return None,

@@ -38,7 +38,34 @@ pub(crate) fn role<'tree>(node: Node<'tree>, source: &[u8]) -> Role<'tree> {
             what: "preprocessor condition",
             prefix: None,
         },
-        "declaration_list" => Role::Container,
+        // The fields of a type are items of their own, under its name or that of its `typedef`.
+        "type_definition" => match defined_here(node) {
+            Some(inner) if is_record(inner) => Role::Scope {
+                what: "type",
+                prefix: node
+                    .child_by_field_name("declarator")
+                    .filter(|name| name.kind() == "type_identifier")
+                    .map(|name| text(name, source).to_owned()),
+            },
+            Some(_) => Role::Item("type"),
+            None => Role::Item("type alias"),
+        },
+        "struct_specifier" | "union_specifier" if is_record(node) => {
+            let outer = node
+                .parent()
+                .filter(|outer| outer.kind() == "type_definition");
+            match outer {
+                Some(_) => Role::Container,
+                None => Role::Scope {
+                    what: "type",
+                    prefix: node
+                        .child_by_field_name("name")
+                        .map(|name| text(name, source).to_owned()),
+                },
+            }
+        }
+        "declaration_list" | "field_declaration_list" => Role::Container,
+        "field_declaration" => Role::Item("field"),
         "declaration" => declaration(node, source),
         kind => item(kind),
     }
@@ -48,12 +75,22 @@ fn item<'tree>(kind: &str) -> Role<'tree> {
     match kind {
         "preproc_def" | "preproc_call" => Role::Item("macro"),
         "preproc_include" => Role::Item("use"),
-        "struct_specifier" | "enum_specifier" | "union_specifier" | "type_definition" => {
-            Role::Item("type")
-        }
+        "struct_specifier" | "enum_specifier" | "union_specifier" => Role::Item("type"),
         "expression_statement" => Role::Item("macro call"),
         _ => Role::Plain,
     }
+}
+
+/// The type with a body that a `typedef` names.
+fn defined_here(node: Node<'_>) -> Option<Node<'_>> {
+    let inner = node.child_by_field_name("type")?;
+    inner.child_by_field_name("body").map(|_| inner)
+}
+
+/// Whether a node is a type with fields.
+fn is_record(node: Node<'_>) -> bool {
+    let body = node.child_by_field_name("body");
+    body.is_some_and(|body| body.kind() == "field_declaration_list")
 }
 
 /// A prototype, a constant or a variable.

@@ -6,6 +6,7 @@ use super::dependencies::{Dependency, Versions};
 use super::diff::{Content, FileDiff};
 use super::file_kind::FileKind;
 use super::flags;
+use super::imports::changed_imports;
 use super::outline::{Language, Outline, Piece};
 use super::pairing::{Pairing, likeness};
 use super::uses::{Definition, definitions_of};
@@ -81,7 +82,7 @@ pub struct Changed {
     pub(crate) renames: BTreeMap<String, String>,
     /// Dependencies whose version changed, by name.
     pub dependencies: Vec<Dependency>,
-    /// Constants, statics and macros that changed.
+    /// Constants, statics, macros, fields, other names of types, and imports that changed.
     pub(crate) definitions: Vec<Definition>,
     /// Keys at head of the macros that changed.
     pub(crate) macros: BTreeMap<String, String>,
@@ -261,6 +262,9 @@ impl Found {
             }
             return;
         }
+        let imports = changed_imports(&base, &head).into_iter();
+        let imports = imports.map(|name| Definition::import(&head_path, name));
+        self.definitions.extend(imports);
         for &(b, h) in &pairing.pairs {
             let base_place = place(&base_path, &base.pieces[b]);
             let head_place = place(&head_path, &head.pieces[h]);

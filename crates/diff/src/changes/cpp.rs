@@ -28,7 +28,6 @@ pub(crate) fn role<'tree>(node: Node<'tree>, outer: Node<'tree>, source: &[u8]) 
             }
         }
         "class_specifier" | "struct_specifier" | "union_specifier" => Role::Plain,
-        "field_declaration_list" => Role::Container,
         "function_definition" => function(node, outer, source),
         "field_declaration" => field(node, source),
         "declaration" => declaration(node, source),
@@ -36,7 +35,8 @@ pub(crate) fn role<'tree>(node: Node<'tree>, outer: Node<'tree>, source: &[u8]) 
         | "friend_declaration"
         | "using_declaration"
         | "namespace_alias_definition" => Role::Item("declaration"),
-        "template_declaration" | "alias_declaration" | "concept_definition" => Role::Item("type"),
+        "alias_declaration" => Role::Item("type alias"),
+        "template_declaration" | "concept_definition" => Role::Item("type"),
         "enum_specifier" => Role::Item("type"),
         _ => c::role(node, source),
     }
@@ -76,7 +76,7 @@ fn field<'tree>(node: Node<'tree>, source: &[u8]) -> Role<'tree> {
     Role::Item(match (is_function, c::is_constant(node, source)) {
         (true, _) => "declaration",
         (false, true) => "constant",
-        (false, false) => "type",
+        (false, false) => "field",
     })
 }
 

@@ -18,11 +18,28 @@ pub(crate) fn role<'tree>(node: Node<'tree>, source: &[u8]) -> Role<'tree> {
         "const_spec" => Role::Item("constant"),
         "var_declaration" | "var_spec_list" => Role::Container,
         "var_spec" => variable(node, source),
-        "type_declaration" => Role::Container,
-        "type_spec" | "type_alias" => Role::Item("type"),
+        "type_declaration" | "struct_type" | "field_declaration_list" => Role::Container,
+        "type_spec" => type_of(node, source),
+        "type_alias" => Role::Item("type alias"),
+        "field_declaration" => Role::Item("field"),
         "import_declaration" => Role::Item("use"),
         "package_clause" => Role::Item("use"),
         _ => Role::Plain,
+    }
+}
+
+/// A type with fields, which are items of their own; an interface; or another type's other name.
+fn type_of<'tree>(node: Node<'tree>, source: &[u8]) -> Role<'tree> {
+    let inner = node.child_by_field_name("type");
+    match inner.map(|inner| inner.kind()) {
+        Some("struct_type") => Role::Scope {
+            what: "type",
+            prefix: node
+                .child_by_field_name("name")
+                .map(|name| text(name, source).to_owned()),
+        },
+        Some("interface_type") => Role::Item("type"),
+        _ => Role::Item("type alias"),
     }
 }
 

@@ -3,6 +3,7 @@
 use rustc_hash::FxHashMap;
 
 use super::grammar::is_built_in;
+use super::imports::Import;
 use super::walk;
 
 /// A language whose functions are found.
@@ -174,6 +175,8 @@ pub(crate) struct Piece {
     pub(crate) parent: usize,
     pub(crate) tokens: Vec<Token>,
     pub(crate) start_byte: usize,
+    /// What names it imports.
+    pub(crate) imports: Vec<Import>,
 }
 
 impl Piece {
@@ -251,6 +254,7 @@ fn file_piece() -> Piece {
         parent: 0,
         tokens: Vec::new(),
         start_byte: 0,
+        imports: Vec::new(),
     }
 }
 

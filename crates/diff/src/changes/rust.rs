@@ -44,7 +44,12 @@ pub(crate) fn role<'tree>(node: Node<'tree>, source: &[u8]) -> Role<'tree> {
             what: "extern block",
             prefix: None,
         },
-        "declaration_list" => Role::Container,
+        // The fields of a type are items of their own where they have names.
+        "struct_item" | "union_item" if has_named_fields(node) => Role::Scope {
+            what: "type",
+            prefix: name_of(node, source),
+        },
+        "declaration_list" | "field_declaration_list" => Role::Container,
         kind => item(kind),
     }
 }
@@ -53,15 +58,20 @@ fn item<'tree>(kind: &str) -> Role<'tree> {
     match kind {
         "const_item" => Role::Item("constant"),
         "static_item" => Role::Item("static"),
-        "struct_item" | "enum_item" | "union_item" | "type_item" | "associated_type" => {
-            Role::Item("type")
-        }
+        "struct_item" | "enum_item" | "union_item" | "associated_type" => Role::Item("type"),
+        "type_item" => Role::Item("type alias"),
+        "field_declaration" => Role::Item("field"),
         "use_declaration" | "extern_crate_declaration" => Role::Item("use"),
         "function_signature_item" => Role::Item("declaration"),
         "inner_attribute_item" => Role::Item("attribute"),
         "macro_invocation" | "expression_statement" => Role::Item("macro call"),
         _ => Role::Plain,
     }
+}
+
+fn has_named_fields(node: Node<'_>) -> bool {
+    node.child_by_field_name("body")
+        .is_some_and(|body| body.kind() == "field_declaration_list")
 }
 
 fn function<'tree>(node: Node<'tree>, source: &[u8]) -> Role<'tree> {
@@ -130,13 +140,14 @@ fn type_name(node: Node<'_>, own: &[&str], source: &[u8]) -> String {
 }
 
 /// Whether the comma at `index` may come or go without a change of meaning: before a closing
-/// sign, except in a tuple of one and among the tokens of a macro; and after an arm of `match`.
+/// sign, except in a tuple of one and among the tokens of a macro; after an arm of `match`; and
+/// between named fields, each of which is an item.
 pub(crate) fn comma_is_layout(node: Node<'_>, children: &[Node<'_>], index: usize) -> bool {
     let is_comment = |child: &&Node<'_>| !matches!(child.kind(), "line_comment" | "block_comment");
     let next = children[index + 1..].iter().find(is_comment);
     let in_tuple = node.kind().starts_with("tuple_") || node.kind() == "token_tree";
     match (node.kind(), next.map(Node::kind)) {
-        ("match_arm", None) => true,
+        ("match_arm", None) | ("field_declaration_list", _) => true,
         ("token_tree_pattern" | "token_repetition" | "token_repetition_pattern", _) => false,
         ("token_tree", _) => false,
         (_, Some(")" | "]" | "}" | ">")) => !in_tuple || node.named_child_count() > 1,

@@ -1,23 +1,27 @@
-//! Functions that change with what they use: constants, statics and macros.
+//! Functions that change with what they use: constants, statics, macros, fields, other names of
+//! types, and imports.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::changed::{Changed, ChangedFunction, Place, last_part, place};
+use super::fields::Field;
 use super::outline::{Language, Outline, Piece, PieceKind, Token};
 use super::walk::hash_of;
 use crate::values::{Change, OutsideChange};
 
-/// A constant, a static or a macro that changed, or that uses one that did.
+/// What functions use and that changed, or that uses what did.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Definition {
     /// Where it is defined, at head.
     pub(crate) file: String,
     /// Its name alone, without the `!` of a macro.
     pub(crate) name: String,
-    /// `constant`, `static` or `macro`.
+    /// `constant`, `static`, `macro`, `field`, `type alias` or `import`.
     pub(crate) what: &'static str,
     /// The type that it is a member of: `Self::LIMIT` means it, `LIMIT` alone does not.
     pub(crate) owner: Option<String>,
+    /// The namespace or the module of its file that it stands in: `n::LIMIT` means it, too.
+    pub(crate) space: Option<String>,
     /// What it was reached through: `constant LIMIT` for a macro that uses it.
     pub(crate) through: Option<String>,
     /// Whether no other file can see it.
@@ -54,16 +58,18 @@ struct User {
 }
 
 impl Changed {
-    /// Adds the functions that use a changed constant or static, or expand a changed macro, also
-    /// through other constants and macros (four at most). They follow the functions that changed
-    /// by line, in the order of their files.
+    /// Adds the functions that use a changed constant, static, field, other name of a type, or
+    /// import, or expand a changed macro, also through others of these (four at most). They follow
+    /// the functions that changed by line, in the order of their files.
     ///
     /// `sources` is given names and answers with the sources of head that hold one of them as a
     /// word, as pairs of path and text; it may answer with more. It is asked once for each step
     /// from definition to use.
     ///
     /// A name means the definition when the language lets it: members only behind their type,
-    /// local ones only in their file, and none in a file that defines the name itself.
+    /// local ones and imports only in their file, and none in a file that defines the name itself.
+    /// A field is used by what names it and its type, or, where no other type of the file has such
+    /// a field, by what names it in a file that names the type.
     pub fn add_uses(&mut self, sources: &mut SourceSearch<'_>) -> UsesLeftOut {
         let mut left_out = UsesLeftOut::default();
         let mut known: BTreeSet<(String, Option<String>, String)> = BTreeSet::new();
@@ -77,7 +83,7 @@ impl Changed {
             if wanted.is_empty() {
                 break;
             }
-            let names: BTreeSet<String> = wanted.iter().map(|d| d.name.clone()).collect();
+            let names: BTreeSet<String> = wanted.iter().map(|d| d.sought().to_owned()).collect();
             let names: Vec<String> = names.into_iter().collect();
             let mut files = sources(&names);
             files.sort();
@@ -158,6 +164,7 @@ impl Changed {
 fn change_of(definition: &Definition) -> Change {
     match definition.what {
         "macro" => Change::ExpandsMacro,
+        "field" | "type alias" | "import" => Change::UsesType,
         _ => Change::UsesConstant,
     }
 }
@@ -173,6 +180,29 @@ impl Change {
 }
 
 impl Definition {
+    /// A name that a file imports and that stands for something else now.
+    pub(crate) fn import(file: &str, name: String) -> Definition {
+        Definition {
+            file: file.to_owned(),
+            name,
+            what: "import",
+            owner: None,
+            space: None,
+            through: None,
+            is_local: true,
+        }
+    }
+
+    /// What a file has to hold as a word to use it: of a field, the name of its type.
+    fn sought(&self) -> &str {
+        let owner = self.owner.as_deref().filter(|_| self.is_field());
+        owner.unwrap_or(&self.name)
+    }
+
+    pub(crate) fn is_field(&self) -> bool {
+        self.what == "field"
+    }
+
     /// `constant LIMIT`, `macro check (through constant LIMIT)`.
     fn in_words(&self) -> String {
         match &self.through {
@@ -190,12 +220,21 @@ pub(crate) fn definitions_of(
     piece: &Piece,
 ) -> Vec<Definition> {
     let what = match piece.kind {
-        PieceKind::Item(what @ ("constant" | "static" | "macro")) => what,
+        PieceKind::Item(what @ ("constant" | "static" | "macro" | "type alias" | "field")) => what,
         PieceKind::Macro => "macro",
         _ => return Vec::new(),
     };
     let parent = &outline.pieces[piece.parent];
-    let owner = is_type(parent).then(|| owner_name(&parent.name));
+    let owner = match what {
+        // Conditions of the preprocessor may stand around it.
+        "field" => type_around(language, outline, piece),
+        _ => is_type(parent).then(|| owner_name(&parent.name)),
+    };
+    let is_space = matches!(parent.kind, PieceKind::Scope("namespace" | "module"));
+    let space = is_space.then(|| owner_name(&parent.name));
+    if what == "field" && owner.is_none() {
+        return Vec::new();
+    }
     let is_static = piece
         .tokens
         .iter()
@@ -215,8 +254,11 @@ pub(crate) fn definitions_of(
             name: name.to_owned(),
             what,
             owner: owner.clone(),
+            space: space.clone(),
             through: None,
-            is_local: in_c && !is_header && (is_static || what == "macro"),
+            is_local: in_c
+                && !is_header
+                && (is_static || matches!(what, "macro" | "field" | "type alias")),
         })
         .collect()
 }
@@ -230,7 +272,7 @@ fn is_type(piece: &Piece) -> bool {
 }
 
 /// The type that a piece is a member of, innermost.
-fn type_around(language: Language, outline: &Outline, piece: &Piece) -> Option<String> {
+pub(super) fn type_around(language: Language, outline: &Outline, piece: &Piece) -> Option<String> {
     if language == Language::Cpp && piece.name.contains("::") {
         // It may be defined outside of its type.
         let end = piece.name.len() - last_part(&piece.name).len();
@@ -302,10 +344,12 @@ struct Wanted<'d> {
     qualifiers: Vec<u64>,
     /// The types in which `Self` and the like may stand there as well.
     heirs: BTreeSet<String>,
+    /// Where it is a field.
+    field: Option<Field>,
 }
 
 /// What stands for the type around it.
-const SELF: [&[u8]; 4] = [b"Self", b"self", b"cls", b"this"];
+pub(super) const SELF: [&[u8]; 4] = [b"Self", b"self", b"cls", b"this"];
 
 impl<'d> Uses<'d> {
     fn of(path: &str, text: &[u8], definitions: &'d [Definition]) -> Uses<'d> {
@@ -317,7 +361,7 @@ impl<'d> Uses<'d> {
             return uses;
         };
         let outline = Outline::new(language, text);
-        let own: BTreeSet<String> = outline
+        let own: BTreeSet<(bool, String)> = outline
             .pieces
             .iter()
             .filter(|piece| {
@@ -327,11 +371,11 @@ impl<'d> Uses<'d> {
                     .is_none_or(|t| t.hash != hash_of(b"extern"))
             })
             .flat_map(|piece| definitions_of(path, language, &outline, piece))
-            .map(|definition| definition.name)
+            .map(|definition| (definition.is_field(), definition.name))
             .collect();
+        let has_own = |d: &Definition| !d.is_field() && own.contains(&(false, d.name.clone()));
         let visible = |d: &&Definition| {
-            d.file == path
-                || (!d.is_local && !own.contains(&d.name) && is_visible(language, d, path))
+            d.file == path || (!d.is_local && !has_own(d) && is_visible(language, d, path))
         };
         let wanted: Vec<Wanted<'d>> = definitions
             .iter()
@@ -397,6 +441,7 @@ impl<'d> Wanted<'d> {
                 let file = parts.next().unwrap_or_default();
                 words.push(file.split('.').next().unwrap_or_default());
                 words.extend(parts.next());
+                words.extend(definition.space.as_deref());
                 if matches!(language, Language::Rust | Language::Cpp) {
                     words.extend(["self", "super", "crate", "$crate"]);
                 }
@@ -413,10 +458,14 @@ impl<'d> Wanted<'d> {
             heirs: owner
                 .map(|owner| heirs(outline, owner, &definition.name))
                 .unwrap_or_default(),
+            field: Field::of(definition, language, outline),
         }
     }
 
     fn is_used(&self, language: Language, outline: &Outline, piece: &Piece, text: &[u8]) -> bool {
+        if let Some(field) = &self.field {
+            return field.is_used(language, outline, piece, &self.heirs);
+        }
         let is_definition = !matches!(piece.kind, PieceKind::Function);
         if is_definition {
             let own = last_part(&piece.name).trim_end_matches('!');
@@ -447,7 +496,12 @@ impl<'d> Wanted<'d> {
 
     /// Whether a parameter has the name.
     fn is_shadowed(&self, piece: &Piece, first: Option<usize>) -> bool {
-        let is_small = self.definition.name.chars().any(char::is_lowercase);
+        let is_small = match self.definition.what {
+            // A type in a signature is a use of it.
+            "type alias" => false,
+            "import" => self.definition.name.starts_with(char::is_lowercase),
+            _ => self.definition.name.chars().any(char::is_lowercase),
+        };
         let opens = [hash_of(b"{"), hash_of(b"=>"), hash_of(b"=")];
         let open = piece
             .tokens

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use tree_sitter::Node;
 
 use super::grammar::{has_end, is_layout, parse, plain_text, role, wrapped};
+use super::imports::imports;
 use super::outline::{FunctionKind, Language, Piece, PieceKind, Token};
 
 /// What a node of the syntax tree means to the outline.
@@ -322,6 +323,10 @@ impl<'s> Walk<'s> {
                 let lines = (start, node, node, node);
                 let name = item_name(defined, self.source);
                 context.piece = self.piece(PieceKind::Item(what), name, around.piece, lines);
+                if what == "use" {
+                    self.pieces[context.piece].imports =
+                        imports(self.language, defined, self.source);
+                }
             }
             Role::Container => context.items = around.items,
             _ => return None,
@@ -347,6 +352,7 @@ impl<'s> Walk<'s> {
             parent,
             tokens: Vec::new(),
             start_byte: start.start_byte(),
+            imports: Vec::new(),
         });
         self.pieces.len() - 1
     }

@@ -17,6 +17,7 @@ const COMMITS: u64 = 400;
 type Answer = BTreeSet<String>;
 
 /// Files of a commit as they are before and after, by path.
+#[derive(Default)]
 struct Commit {
     /// What was drawn, for messages.
     story: Vec<String>,
@@ -102,7 +103,10 @@ impl Commit {
     /// A constant or a macro changes, which functions of the file and of another one use.
     fn definition(&mut self, dice: &mut Dice) {
         let case = &DEFINITIONS[below(dice, DEFINITIONS.len())];
-        let value = 2 + below(dice, 90);
+        self.define(case, 2 + below(dice, 90));
+    }
+
+    fn define(&mut self, case: &Definition, value: usize) {
         let text = |value: usize| case.text.replace('@', &value.to_string());
         self.story.push(format!("{} {value}", case.path));
         self.files.push([
@@ -261,6 +265,92 @@ const DEFINITIONS: &[Definition] = &[
         change: "UsesConstant",
     },
     Definition {
+        path: "d/types.rs",
+        text: "pub struct Counter {\n    seen: Vec<[u8; @]>,\n    pub total: u64,\n}\npub type Row = [u8; @];\nimpl Counter {\n    fn add(&mut self) { self.seen.push(todo!()) }\n    fn total(&self) -> u64 { self.total }\n    fn new() -> Self { Self { seen: Vec::new(), total: 0 } }\n}\nstruct Other;\nimpl Other {\n    fn no(&self) { self.seen() }\n    fn yes(c: &Counter) -> usize { c.seen.len() }\n}\n",
+        other: (
+            "d/rows.rs",
+            "use crate::types::{Counter, Row};\nfn sum(row: &Row) -> u8 { row[0] }\nfn count(c: &Counter) -> u64 { c.total }\nfn inferred() -> usize { make().seen.len() }\n",
+        ),
+        users: &[
+            "d/types.rs::Counter::add",
+            "d/types.rs::Counter::new",
+            "d/types.rs::Other::yes",
+            "d/rows.rs::sum",
+            "d/rows.rs::inferred",
+        ],
+        change: "UsesType",
+    },
+    Definition {
+        path: "d/imports.rs",
+        text: "use std::fmt::Write;\nuse maps::v@::Map;\nstruct Names {\n    by_name: Map<u8, u8>,\n    all: Vec<u8>,\n}\nimpl Names {\n    fn get(&self) -> Option<&u8> { self.by_name.get(&1) }\n    fn first(&self) -> u8 { self.all[0] }\n}\nfn fresh() -> u8 { Map::new().len() }\nfn typed(map: &Map<u8, u8>) {}\nfn writes(w: &mut dyn Write) {}\n",
+        other: ("d/user.rs", "use other::Map;\nfn apart(map: &Map) {}\n"),
+        users: &[
+            "d/imports.rs::Names::get",
+            "d/imports.rs::fresh",
+            "d/imports.rs::typed",
+        ],
+        change: "UsesType",
+    },
+    Definition {
+        path: "d/list.h",
+        text: "typedef struct {\n    char data[@];\n    int length;\n} list_t;\nstruct node {\n    struct node *next;\n    char label[@];\n};\ntypedef unsigned char row_t[@];\nstatic inline int length(const list_t *l) { return l->length; }\nstatic inline char first(const list_t *l) { return l->data[0]; }\n",
+        other: (
+            "d/walk.c",
+            "#include \"list.h\"\nint walk(struct node *n) { return n->next ? walk(n->next) : n->label[0]; }\nint steps(struct node *n) { return n->next ? 1 : 0; }\nint row(row_t r) { return 0; }\n",
+        ),
+        users: &["d/list.h::first", "d/walk.c::walk", "d/walk.c::row"],
+        change: "UsesType",
+    },
+    Definition {
+        path: "d/names.hpp",
+        text: "namespace n {\nusing Row = Array<@>;\ntemplate <class T> struct Names {\n    Map<T, @> seen;\n    int total = 0;\n    void add(const T &v) { ++seen[v]; }\n    int size() const { return total; }\n    void own(int seen) { total = seen; }\n};\n}\n",
+        other: (
+            "d/user.cpp",
+            "#include \"names.hpp\"\nint uses(n::Names<int> &x) { return x.seen.size(); }\nint not(n::Names<int> &x) { return x.total; }\nint rows(const n::Row &r) { return 1; }\n",
+        ),
+        users: &[
+            "d/names.hpp::n::Names::add",
+            "d/user.cpp::uses",
+            "d/user.cpp::rows",
+        ],
+        change: "UsesType",
+    },
+    Definition {
+        path: "p/table.go",
+        text: "package p\n\nimport (\n\t\"fmt\"\n\tjson \"encoding/json@\"\n)\n\ntype Table struct {\n\trows map[string][@]int\n\tsize int\n}\n\nfunc (t *Table) Get(k string) int { return t.rows[k][0] }\nfunc (t *Table) Size() int { return t.size }\nfunc Make() *Table { return &Table{rows: nil} }\nfunc Dump(v any) { json.Marshal(v) }\nfunc Print(v any) { fmt.Println(v) }\n",
+        other: (
+            "p/user.go",
+            "package p\n\nfunc Count(t *Table) int { return len(t.rows) }\nfunc Other(x *Else) int { return x.size }\n",
+        ),
+        users: &[
+            "p/table.go::Table::Get",
+            "p/table.go::Make",
+            "p/table.go::Dump",
+            "p/user.go::Count",
+        ],
+        change: "UsesType",
+    },
+    Definition {
+        path: "d/imports.py",
+        text: "import os\nimport json@ as json\nfrom fast@ import dumps\n\ndef direct(x):\n    return json.loads(x)\n\ndef other(x):\n    return os.getcwd()\n\ndef writes(x):\n    return dumps(x)\n\ndef shadowed(json):\n    return json\n",
+        other: (
+            "d/user.py",
+            "import json\n\ndef apart(x):\n    return json.loads(x)\n",
+        ),
+        users: &["d/imports.py::direct", "d/imports.py::writes"],
+        change: "UsesType",
+    },
+    Definition {
+        path: "d/imports.ts",
+        text: "import { parse } from './parse@';\nimport { write } from './write';\nexport const reads = (x: string) => parse(x);\nexport const writes = (x: string) => write(x);\n",
+        other: (
+            "d/user.ts",
+            "import { parse } from './other';\nexport const apart = (x: string) => parse(x);\n",
+        ),
+        users: &["d/imports.ts::reads"],
+        change: "UsesType",
+    },
+    Definition {
         path: "d/consts.ts",
         text: "export const limit = @;\nexport const direct = (x: number) => x < limit;\nfunction key() { return { limit: 3 }; }\nfunction shadowed(limit: number) { return limit; }\n",
         other: (
@@ -303,6 +393,16 @@ fn changed_functions_of_drawn_commits_are_found() {
     assert!(expected >= 400, "{expected}");
     assert!(missed_pct <= 1.0, "{missed_pct} %: {missed:#?}");
     assert!(false_pct <= 2.0, "{false_pct} %: {false_ones:#?}");
+}
+
+/// Of each definition alone: all of its users, and nobody else.
+#[test]
+fn users_of_each_definition_are_exactly_those() {
+    for case in DEFINITIONS {
+        let mut commit = Commit::default();
+        commit.define(case, 7);
+        assert_eq!(commit.found().0, commit.truth, "{}", case.path);
+    }
 }
 
 /// The same seed is the same commit with the same answer.

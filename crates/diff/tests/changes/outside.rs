@@ -53,7 +53,7 @@ fn what_lies_outside_functions_is_listed() {
             "a.rs",
             "struct A {\n    x: u8,\n    y: u8,\n}\n",
             "struct A {\n    x: u8,\n}\n",
-            &["a.rs:3 type"],
+            &["a.rs:3 field"],
         ),
         ("a.rs", "use a::b;\n", "use a::c;\n", &["a.rs:1 use"]),
         ("a.rs", "mod a;\n", "pub mod a;\n", &["a.rs:1 module"]),
@@ -124,7 +124,7 @@ fn what_lies_outside_functions_is_listed() {
             "a.h",
             "typedef int t;\n",
             "typedef long t;\n",
-            &["a.h:1 type"],
+            &["a.h:1 type alias"],
         ),
         (
             "a.c",

@@ -11,6 +11,7 @@ use hotproof_diff::{
 use super::page::Fact;
 use super::tables::time_interval;
 use super::{Options, instructions};
+use crate::names::cut_middle;
 use crate::numbers::{TimeUnit, count, fixed, percent};
 
 /// Outside changes that are listed one by one.
@@ -272,9 +273,11 @@ fn movers(comparison: &Comparison, rows: &[FunctionRow]) -> String {
     if rows.is_empty() {
         return String::new();
     }
-    let names: Vec<&str> = rows
+    // The tables and the page have the whole of a name that templates made long.
+    const WIDEST: usize = 60;
+    let names: Vec<String> = rows
         .iter()
-        .map(|&row| comparison.functions[row].name.as_str())
+        .map(|&row| cut_middle(&comparison.functions[row].name, WIDEST))
         .collect();
     format!("; the largest movers: {}", names.join(", "))
 }

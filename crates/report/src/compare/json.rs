@@ -386,6 +386,7 @@ fn function<'a>(
             Change::Removed => "removed",
             Change::Chosen => "chosen",
             Change::UsesConstant => "uses_constant",
+            Change::UsesType => "uses_type",
             Change::ExpandsMacro => "expands_macro",
             Change::Dependency => "dependency",
         }),

@@ -215,7 +215,7 @@ enums! {
     Metric { CpuTime, WallTime, Reported, PeakMemory, Instructions }
     CpuSource { TaskClock, Wait4 }
     Order { BaseFirst, HeadFirst }
-    Change { Modified, Added, Removed, Chosen, UsesConstant, ExpandsMacro, Dependency }
+    Change { Modified, Added, Removed, Chosen, UsesConstant, UsesType, ExpandsMacro, Dependency }
     OutputCheck { Same, Different, Unstable }
     TestCheck { NotRun, Passed }
 }
