@@ -187,6 +187,46 @@ pub(crate) fn without_arguments(name: &str) -> &str {
     name
 }
 
+/// What the source calls a function of a linkage name of Go: `Stack::Push` of
+/// `x.org/app.(*Stack[go.shape.int_0]).Push`. Closures belong to the function that they stand in.
+/// None for what the compiler makes: package initializers, and closures outside functions, which
+/// are numbered alone.
+pub(crate) fn name_in_go_source(linkage: &str) -> Option<String> {
+    let mut depth = 0usize;
+    let mut plain = String::with_capacity(linkage.len());
+    for sign in linkage.chars() {
+        match sign {
+            '[' => depth += 1,
+            ']' => depth = depth.saturating_sub(1),
+            sign if depth == 0 => plain.push(sign),
+            _ => {}
+        }
+    }
+    let file = plain.rsplit('/').next().unwrap_or_default();
+    // The dots in the last part of a package's path are escaped.
+    let (_, name) = file.split_once('.')?;
+    // The wrapper that binds a method to its receiver.
+    let name = name.strip_suffix("-fm").unwrap_or(name);
+    let (receiver, rest) = match name.strip_prefix("(*").and_then(|it| it.split_once(").")) {
+        Some((receiver, rest)) => (Some(receiver), rest),
+        None => (None, name),
+    };
+    let is_closure = |part: &str| is_number(part.strip_prefix("func").unwrap_or(part));
+    let parts: Vec<&str> = rest.split('.').collect();
+    let own = parts.iter().skip(1).take_while(|part| !is_closure(part));
+    match (
+        receiver,
+        parts[0],
+        own.copied().collect::<Vec<&str>>().as_slice(),
+    ) {
+        (Some(receiver), method, []) => Some(format!("{receiver}::{method}")),
+        (None, "init", []) if parts.len() == 1 => None,
+        (None, function, []) => Some(function.to_owned()),
+        (None, receiver, [method]) if !method.is_empty() => Some(format!("{receiver}::{method}")),
+        _ => None,
+    }
+}
+
 /// The file name of an image without the hash that cargo appends.
 pub(crate) fn image_name(path: &str) -> &str {
     let name = hotproof_profile::file_name(path);
@@ -390,6 +430,32 @@ pub fn stable_image(path: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_of_go_lead_to_their_source() {
+        let cases = [
+            ("main.slow", Some("slow")),
+            ("main.Point.Sum", Some("Point::Sum")),
+            ("main.(*Stack).Push", Some("Stack::Push")),
+            ("main.(*Stack[go.shape.int_0]).Push", Some("Stack::Push")),
+            ("main.Map[go.shape.struct { x.org/a.B }_0,int]", Some("Map")),
+            ("x.org/a/yaml%2ev3.Unmarshal", Some("Unmarshal")),
+            ("x.org/app.(*Tree).Walk.func1.2", Some("Tree::Walk")),
+            ("main.main.func1", Some("main")),
+            ("main.Point.Sum-fm", Some("Point::Sum")),
+            ("main.init.0", Some("init")),
+            ("main.init.0.func1", Some("init")),
+            ("main.init", None),
+            ("main.glob..func1", None),
+            ("slow", None),
+            ("", None),
+            ("a.", Some("")),
+            ("a.]b[", Some("b")),
+        ];
+        for (linkage, source) in cases {
+            assert_eq!(name_in_go_source(linkage).as_deref(), source, "{linkage}");
+        }
+    }
 
     #[test]
     fn manglings_share_one_path() {

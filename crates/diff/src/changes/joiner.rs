@@ -9,8 +9,8 @@ use super::changed::{Changed, display_name, last_part};
 use super::dependencies::{Dependency, crate_of};
 use super::frames::{ScriptFrame, hides_a_script, is_interpreter, is_script, script_frame};
 use super::identity::{
-    Roots, bare_name, canonical_path, image_name, library_path, normal_path, plain_name,
-    without_arguments,
+    Roots, bare_name, canonical_path, image_name, library_path, name_in_go_source, normal_path,
+    plain_name, without_arguments,
 };
 use super::outline::{FunctionKind, Language, SourceFunction, functions};
 use crate::values::{Change, Function, FunctionRow, Side};
@@ -303,12 +303,7 @@ impl<'a> Joiner<'a> {
             };
         };
         if let Some(path) = self.tree(side).path_in_repository(file) {
-            let row = self.identify_in_repository(side, facts, path);
-            // Line tables alone name files, and not where functions begin.
-            let placing = match facts.line {
-                Some(_) => Placing::Known,
-                None => Placing::Unknown,
-            };
+            let (row, placing) = self.identify_in_repository(side, facts, path);
             return Joined {
                 row,
                 is_user: true,
@@ -407,14 +402,28 @@ impl<'a> Joiner<'a> {
         Some(self.row(side, row))
     }
 
-    fn identify_in_repository(&mut self, side: Side, facts: &Facts, path: String) -> FunctionRow {
+    fn identify_in_repository(
+        &mut self,
+        side: Side,
+        facts: &Facts,
+        path: String,
+    ) -> (FunctionRow, Placing) {
         let bare = bare_name(&facts.name);
         let tree = self.tree(side);
         tree.load(&path);
         let list = tree.files.get(&path).and_then(Option::as_deref);
-        let found = facts
-            .line
-            .and_then(|line| function_at(list.unwrap_or_default(), line, bare));
+        let list = list.unwrap_or_default();
+        let found = match facts.line {
+            Some(line) => function_at(list, line, bare),
+            // Before 1.20, Go states the file of a function and not its line.
+            None if path.ends_with(".go") => function_of_go(list, &facts.name),
+            None => None,
+        };
+        let placing = match (facts.line, found) {
+            // Line tables alone name files, and not where functions begin.
+            (None, None) => Placing::Unknown,
+            _ => Placing::Known,
+        };
         let (inner, line) = match found {
             Some(function) if function.kind == FunctionKind::Macro => {
                 // What a macro makes is declared in the macro; only the name tells it apart.
@@ -447,7 +456,7 @@ impl<'a> Joiner<'a> {
         let mut row = Row::new(side, name, key, Some(path), line);
         row.function.change = cause.is_some().then_some(Change::ExpandsMacro);
         row.function.cause = cause;
-        self.row(side, row)
+        (self.row(side, row), placing)
     }
 
     /// The key of a function's row by its path and its name within the file at one ref.
@@ -545,6 +554,14 @@ impl Row {
             from_head: side == Side::Head,
         }
     }
+}
+
+/// The one function of a file of Go that has a linkage name; none where several may be meant.
+fn function_of_go<'f>(list: &'f [SourceFunction], linkage: &str) -> Option<&'f SourceFunction> {
+    let name = name_in_go_source(linkage)?;
+    let mut named = list.iter().filter(|function| function.name == name);
+    let only = named.next()?;
+    named.next().is_none().then_some(only)
 }
 
 /// The innermost function that holds a line. Where several share the line of their names, the one

@@ -728,6 +728,48 @@ fn functions_of_a_changed_module_are_changed() {
     );
 }
 
+/// Go states no lines of functions before 1.20, and every file and name.
+#[test]
+fn functions_of_go_without_a_line_are_joined_by_file_and_name() {
+    let text = |number: u8| {
+        format!(
+            "package main\n\ntype A struct{{}}\n\nfunc (a *A) Run() int {{\n\tf := func() int {{ return {number} }}\n\treturn f()\n}}\n\nfunc Run() int {{ return 1 }}\n\nfunc init() {{ Run() }}\n\nfunc init() {{ Run() }}\n"
+        )
+    };
+    let (old, new) = (text(1), text(2));
+    let changed = changes_of_edit("a.go", &old, &new);
+    let mut joiner = joiner(&changed, &[("a.go", &old)], &[("a.go", &new)]);
+    let names = [
+        "main.(*A).Run",
+        "main.(*A).Run.func1",
+        "main.Run",
+        // One of two, and what the compiler made.
+        "main.init.0",
+        "main.init",
+    ];
+    for (side, root) in [(Side::Base, BASE_ROOT), (Side::Head, HEAD_ROOT)] {
+        for (number, name) in names.into_iter().enumerate() {
+            let mut made = Made::new();
+            let id = made.function(name, Some((&format!("{root}/a.go"), 0)));
+            made.profile.functions[id].line = None;
+            let location = made.location(&[id]);
+            made.samples(&[location], 1);
+            let tally = joiner.tally(side, &made.profile);
+            assert_eq!(tally.changed_own, u64::from(number < 2), "{name}");
+            assert_eq!(tally.unjoinable, u64::from(number >= 3), "{name}");
+        }
+    }
+    let rows = joiner.functions();
+    let keys: Vec<&str> = rows.iter().map(|f| f.key.as_str()).collect();
+    let expected = [
+        "a.go::A::Run",
+        "a.go::Run",
+        "a.go::main.init.0",
+        "a.go::main.init",
+    ];
+    assert_eq!(keys, expected);
+}
+
 /// What a macro makes is declared in the macro: when that changes, all of it does.
 #[test]
 fn functions_that_a_changed_macro_makes_are_changed() {
