@@ -384,6 +384,52 @@ fn what_is_exported_is_read_again() {
     assert!(lines.contains("fn="), "{lines}");
 }
 
+/// callgrind's calls and what balances them are no samples of their own: our export, read again,
+/// has as many as the recording, in all and in each function.
+#[test]
+fn a_callgrind_export_has_the_samples_of_its_recording() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let leaf = Path::new(env!("CARGO_MANIFEST_DIR")).join("profiles/leaf.hotproof");
+    let leaf = leaf.to_str().unwrap();
+    hotproof(here, &["export", leaf, "-o", "a.callgrind", "-q"]).ends_with(0);
+    let samples = |file: &str| -> (u64, BTreeMap<String, u64>) {
+        let all = [
+            "report",
+            file,
+            "--json",
+            "--top",
+            "1000",
+            "--min-percent",
+            "0",
+            "-q",
+        ];
+        let json = hotproof(here, &all).ends_with(0).stdout;
+        let json: Value = serde_json::from_str(&json).unwrap();
+        let rows = json["functions"].as_array().unwrap().iter();
+        let rows = rows.map(|row| {
+            let name = row["name"].as_str().unwrap().to_owned();
+            (name, row["samples"].as_u64().unwrap())
+        });
+        let rows = rows
+            .filter(|(name, _)| !name.starts_with("[thread "))
+            .collect();
+        (json["samples"].as_u64().unwrap(), rows)
+    };
+    let (native, of_native) = samples(leaf);
+    let (read, of_read) = samples("a.callgrind");
+    assert_eq!((native, read), (14_967, 14_967));
+    for name in ["main", "often", "frameless", "spacious", "rarely"] {
+        assert_eq!(of_read[name], of_native[name], "{name}");
+    }
+    let most = of_read.values().max();
+    assert!(most <= Some(&14_967), "{of_read:?}");
+    let screen = hotproof(here, &["report", "a.callgrind"])
+        .ends_with(0)
+        .stdout;
+    assert!(screen.contains("14,967 samples"), "{screen}");
+}
+
 /// Self and total of each function of folded stacks whose root is a thread, without the frames
 /// that stand for something else.
 fn sums(text: &str) -> BTreeMap<String, (i64, i64)> {

@@ -71,4 +71,4 @@ pub use rows::{
 };
 pub use sink::{Sink, SinkError};
 pub use table::{Strings, Table};
-pub use totals::{CodeTotal, StackWeight, totals_of_stacks};
+pub use totals::{CodeTotal, StackWeight, at_least_none, totals_of_stacks};

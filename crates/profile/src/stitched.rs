@@ -41,6 +41,6 @@ impl Profile {
         let rows = 0..self.samples.len();
         let stitched = rows.filter(|&row| self.samples.end[row] == StackEnd::Stitched);
         let row_samples = self.row_samples();
-        stitched.map(row_samples).sum()
+        crate::at_least_none(stitched.map(row_samples).sum())
     }
 }

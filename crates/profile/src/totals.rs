@@ -14,8 +14,15 @@ pub struct StackWeight {
     pub stack: Option<StackId>,
     /// Sum of the chosen weight.
     pub weight: i64,
-    /// How many samples.
-    pub samples: u64,
+    /// How many samples; below zero where rows take away more than others add.
+    pub samples: i64,
+}
+
+impl StackWeight {
+    /// Whether any sample or weight is left of it.
+    pub fn is_seen(&self) -> bool {
+        self.samples != 0 || self.weight != 0
+    }
 }
 
 /// What one function holds of a profile. All weights are in the unit of the chosen column.
@@ -29,31 +36,38 @@ pub struct CodeTotal {
     pub self_weight: i64,
     /// Weight of samples whose leaf it is when library code inlined into it counts as its own.
     pub self_with_library: i64,
-    /// Samples that have it anywhere on the stack.
+    /// Samples that have it anywhere on the stack, none where more are taken away than added.
     pub samples: u64,
 }
 
 impl Profile {
     /// How many samples each row of the sample table stands for: one in a recording; in a format
-    /// that adds equal samples up, what the weight `samples` says, and one at least. A row of time
-    /// off the CPU is no sample.
-    pub fn row_samples(&self) -> impl Fn(usize) -> u64 + '_ {
+    /// that adds equal samples up, what the weight `samples` says, and one at least. A row below
+    /// zero takes away what another row counts once more: callgrind's calls, the base of a
+    /// difference. Sums keep the sign; [`at_least_none`] ends them. A row of time off the CPU is
+    /// no sample.
+    pub fn row_samples(&self) -> impl Fn(usize) -> i64 + '_ {
         let is_count = |row: &Weight| row.name == "samples" && row.unit == Unit::Count;
         let column = self.weights.iter().position(is_count);
-        let least = u64::from(!crate::transform::holds_off_cpu(self));
+        let least = i64::from(!crate::transform::holds_off_cpu(self));
         let counts = column.and_then(|column| self.samples.weights.get(column));
         move |row| {
             let count = counts.and_then(|counts| counts.get(row)).copied();
-            count.map_or(1, |count| u64::try_from(count).unwrap_or(0).max(least))
+            match count {
+                None => 1,
+                Some(0) => least,
+                Some(count) => count,
+            }
         }
     }
 
     /// How many samples the profile holds; see [`Profile::row_samples`].
     pub fn sample_count(&self) -> u64 {
         let samples = self.row_samples();
-        (0..self.samples.len())
+        let sum = (0..self.samples.len())
             .map(samples)
-            .fold(0, u64::saturating_add)
+            .fold(0, i64::saturating_add);
+        at_least_none(sum)
     }
 
     /// Adds up samples by stack, in the order of the stacks' ids, those without a stack first.
@@ -61,7 +75,7 @@ impl Profile {
     /// # Panics
     /// Panics when the profile has no weight column `weight`.
     pub fn stack_weights(&self, weight: usize) -> Vec<StackWeight> {
-        let mut sums = vec![(0i64, 0u64, false); self.stacks.len() + 1];
+        let mut sums = vec![(0i64, 0i64, false); self.stacks.len() + 1];
         let column = self
             .samples
             .weights
@@ -122,6 +136,11 @@ impl Profile {
     }
 }
 
+/// A sum of [`Profile::row_samples`] as a number of samples: none when it is below zero.
+pub fn at_least_none(sum: i64) -> u64 {
+    u64::try_from(sum).unwrap_or(0)
+}
+
 /// As [`Profile::code_totals`], of the given stacks alone.
 pub fn totals_of_stacks(
     profile: &Profile,
@@ -129,6 +148,7 @@ pub fn totals_of_stacks(
     inline: Inline,
 ) -> Vec<CodeTotal> {
     let mut rows: FxHashMap<Code, CodeTotal> = FxHashMap::default();
+    let mut samples: FxHashMap<Code, i64> = FxHashMap::default();
     let mut seen = FxHashSet::default();
     for entry in stacks {
         let mut add = |code: Code, change: &dyn Fn(&mut CodeTotal)| {
@@ -155,10 +175,8 @@ pub fn totals_of_stacks(
                     leaf = false;
                 }
                 if seen.insert(code) {
-                    add(code, &|row| {
-                        row.total += entry.weight;
-                        row.samples += entry.samples;
-                    });
+                    add(code, &|row| row.total += entry.weight);
+                    *samples.entry(code).or_default() += entry.samples;
                 }
             }
         }
@@ -167,13 +185,16 @@ pub fn totals_of_stacks(
                 row.total += entry.weight;
                 row.self_weight += entry.weight;
                 row.self_with_library += entry.weight;
-                row.samples += entry.samples;
             });
+            *samples.entry(Code::Unmapped).or_default() += entry.samples;
         }
     }
     let mut list: Vec<(String, CodeTotal)> = rows
         .into_values()
-        .map(|row| (profile.code_name(row.code), row))
+        .map(|mut row| {
+            row.samples = at_least_none(samples.get(&row.code).copied().unwrap_or(0));
+            (profile.code_name(row.code), row)
+        })
         .collect();
     list.sort_by(|(name_a, a), (name_b, b)| {
         (b.total, b.self_weight)

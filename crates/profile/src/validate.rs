@@ -152,11 +152,14 @@ fn validate_samples(p: &Profile) -> Result<(), InvalidProfile> {
         .try_for_each(|column| check_sum(column))
 }
 
-/// No sum over samples, whichever they are, may overflow: totals are added up without checks.
+/// No sum over samples, whichever they are, may overflow: totals are added up without checks. A
+/// weight of none counts as one, as [`Profile::row_samples`] may take it.
 fn check_sum(column: &[i64]) -> Result<(), InvalidProfile> {
     let mut sum = 0i64;
     for (row, weight) in column.iter().enumerate() {
-        let next = weight.checked_abs().and_then(|size| sum.checked_add(size));
+        let next = weight
+            .checked_abs()
+            .and_then(|size| sum.checked_add(size.max(1)));
         check(
             next.is_some(),
             "sample",

@@ -3,7 +3,9 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use hotproof_profile::{Code, Id, Inline, LocationId, Profile, StackId, StackWeight, Unit};
+use hotproof_profile::{
+    Code, Id, Inline, LocationId, Profile, StackId, StackWeight, Unit, at_least_none,
+};
 
 /// A row number of [`Census::entries`].
 pub(crate) type EntryId = usize;
@@ -23,8 +25,10 @@ pub(crate) struct Entry {
     pub(crate) self_weight: i64,
     /// As `self_weight`, when library code inlined into it counts as its own.
     pub(crate) own: i64,
-    /// Samples that have it anywhere on the stack.
+    /// Samples that have it anywhere on the stack; see [`hotproof_profile::at_least_none`].
     pub(crate) samples: u64,
+    /// Whether any sample or weight has it on its stack, though all may come to nothing.
+    pub(crate) seen: bool,
     /// The part of `total` in which it only stands between the root and the first function that
     /// is no part of a runtime: what starts a program or a thread.
     pub(crate) above: i64,
@@ -122,8 +126,14 @@ impl Census {
     pub(crate) fn of(profile: &Profile, stacks: &[StackWeight], inline: Inline) -> Self {
         let mut census = Census::unweighted(profile, inline);
         let mut last_seen = vec![usize::MAX; census.entries.len()];
+        let mut samples = vec![0i64; census.entries.len()];
         for (turn, stack) in stacks.iter().enumerate() {
-            census.add(profile, stack, turn, &mut last_seen);
+            census.add(profile, stack, turn, &mut last_seen, &mut samples);
+        }
+        let all = stacks.iter().map(|stack| stack.samples).sum();
+        census.samples = at_least_none(all);
+        for (entry, sum) in census.entries.iter_mut().zip(samples) {
+            entry.samples = at_least_none(sum);
         }
         census
     }
@@ -159,9 +169,9 @@ impl Census {
         stack: &StackWeight,
         turn: usize,
         last_seen: &mut [usize],
+        samples: &mut [i64],
     ) {
         self.weight += stack.weight;
-        self.samples += stack.samples;
         let (innermost, own) = self.leaf_of(profile, stack.stack);
         self.entries[innermost].self_weight += stack.weight;
         self.entries[own].own += stack.weight;
@@ -175,7 +185,8 @@ impl Census {
             last_seen[id] = turn;
             let entry = &mut self.entries[id];
             entry.total += stack.weight;
-            entry.samples += stack.samples;
+            entry.seen |= stack.is_seen();
+            samples[id] += stack.samples;
             if last_of_user.is_some_and(|last| position > last) {
                 entry.above += stack.weight;
             }
@@ -242,6 +253,7 @@ impl Groups {
                 self_weight: 0,
                 own: 0,
                 samples: 0,
+                seen: false,
                 above: 0,
                 runtime: is_runtime(profile, code),
             });

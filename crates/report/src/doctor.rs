@@ -1,6 +1,6 @@
 //! What the images of a profile lack, for how many samples, and how to get it.
 
-use hotproof_profile::{Id, ImageId, Profile, StackId};
+use hotproof_profile::{Id, ImageId, Profile, StackId, at_least_none};
 use serde::Serialize;
 
 use crate::names::{clean, cut_middle};
@@ -22,22 +22,15 @@ pub struct Weight {
 /// The images with samples, those of most samples first.
 pub fn weights(profile: &Profile) -> Vec<Weight> {
     let image_of = |stack: StackId| profile.locations[profile.stacks[stack].location].image;
-    let mut below = vec![0u64; profile.stacks.len()];
-    let mut rows: Vec<Weight> = profile
-        .images
-        .ids()
-        .map(|image| Weight {
-            image,
-            samples: 0,
-            leaves: 0,
-        })
-        .collect();
+    let mut below = vec![0i64; profile.stacks.len()];
+    // Samples and leaves of each image.
+    let mut sums = vec![(0i64, 0i64); profile.images.len()];
     let row_samples = profile.row_samples();
     for (row, stack) in profile.samples.stack.iter().enumerate() {
         let Some(stack) = *stack else { continue };
         below[stack.index()] += row_samples(row);
         if let Some(image) = image_of(stack) {
-            rows[image.index()].leaves += row_samples(row);
+            sums[image.index()].1 += row_samples(row);
         }
     }
     // Children come after their parents, so one pass from the end adds each stack to its caller.
@@ -50,14 +43,20 @@ pub fn weights(profile: &Profile) -> Vec<Weight> {
         // The outermost frame of an image stands for all below it.
         let callers = std::iter::successors(parent, |&caller| profile.stacks[caller].parent);
         if let Some(image) = image_of(stack)
-            && below[index] > 0
+            && below[index] != 0
             && callers
                 .into_iter()
                 .all(|caller| image_of(caller) != Some(image))
         {
-            rows[image.index()].samples += below[index];
+            sums[image.index()].0 += below[index];
         }
     }
+    let weight = |(image, (samples, leaves))| Weight {
+        image,
+        samples: at_least_none(samples),
+        leaves: at_least_none(leaves),
+    };
+    let mut rows: Vec<Weight> = profile.images.ids().zip(sums).map(weight).collect();
     rows.retain(|row| row.samples > 0);
     rows.sort_by_key(|row| (std::cmp::Reverse(row.samples), row.image));
     rows

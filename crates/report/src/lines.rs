@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use hotproof_profile::{Code, Profile};
+use hotproof_profile::{Code, Profile, at_least_none};
 
 use crate::census::{Measure, share};
 use crate::functions::FunctionsError;
@@ -21,7 +21,7 @@ type Line = (Option<String>, Option<u32>);
 struct Sums {
     total: i64,
     own: i64,
-    samples: u64,
+    samples: i64,
 }
 
 /// The lines of the function that a pattern means, in the order of the source. `sources` gives the
@@ -102,7 +102,7 @@ fn table(
         grid.row(vec![
             Cell::from(percent(share(sums.total, whole))),
             Cell::from(percent(share(sums.own, whole))),
-            Cell::from(count(sums.samples)),
+            Cell::from(count(at_least_none(sums.samples))),
             Cell::styled(&place, FAINT),
             Cell::styled(
                 &source.replace('\t', "    "),

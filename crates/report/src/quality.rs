@@ -200,8 +200,15 @@ fn unnamed_warning(share: f64, unnamed: &[(String, f64)]) -> String {
     )
 }
 
-fn complete_share(profile: &Profile) -> Option<f64> {
+/// How many samples each row tells something of, whether it adds them or takes them away: shares of
+/// them stay between 0 and 1.
+fn magnitudes(profile: &Profile) -> impl Fn(usize) -> u64 + '_ {
     let samples = profile.row_samples();
+    move |row| samples(row).unsigned_abs()
+}
+
+fn complete_share(profile: &Profile) -> Option<f64> {
+    let samples = magnitudes(profile);
     let (mut all, mut complete) = (0, 0);
     for (row, end) in profile.samples.end.iter().enumerate() {
         match end {
@@ -267,7 +274,7 @@ pub(crate) fn whole_ns(profile: &Profile) -> Option<f64> {
 /// The share of frames with a name, weighted by samples, and where the others lie.
 fn named_share(profile: &Profile) -> (Option<f64>, Vec<(String, f64)>) {
     let mut samples_of = vec![0u64; profile.stacks.len()];
-    let samples = profile.row_samples();
+    let samples = magnitudes(profile);
     for (row, stack) in profile.samples.stack.iter().enumerate() {
         if let Some(stack) = stack {
             samples_of[stack.index()] += samples(row);

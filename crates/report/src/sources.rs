@@ -2,15 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use hotproof_profile::{Code, Inline, Profile, Source};
+use hotproof_profile::{Code, Inline, Profile, Source, at_least_none};
 
 use crate::numbers::percent;
 
 /// Samples by who named the function whose machine code was running, in the order of the sources;
 /// last, as `None`, those that nobody could name. Samples without a stack count there too.
 pub fn samples_by_source(profile: &Profile) -> Vec<(Option<Source>, u64)> {
-    let mut counts: BTreeMap<Source, u64> = BTreeMap::new();
-    let mut unnamed = 0;
+    let mut counts: BTreeMap<Source, i64> = BTreeMap::new();
+    let mut unnamed = 0i64;
     let row_samples = profile.row_samples();
     for (row, stack) in profile.samples.stack.iter().enumerate() {
         let leaf = stack.map(|stack| profile.stacks[stack].location);
@@ -24,9 +24,9 @@ pub fn samples_by_source(profile: &Profile) -> Vec<(Option<Source>, u64)> {
     }
     let named = counts
         .into_iter()
-        .map(|(source, count)| (Some(source), count));
+        .map(|(source, count)| (Some(source), at_least_none(count)));
     named
-        .chain((unnamed > 0).then_some((None, unnamed)))
+        .chain((unnamed > 0).then_some((None, at_least_none(unnamed))))
         .collect()
 }
 
@@ -42,7 +42,7 @@ pub(crate) fn line(profile: &Profile) -> Option<String> {
     }
     let share = |(source, count): &(Option<Source>, u64)| {
         let word = source.map_or("nobody", Source::word);
-        format!("{word} {}", percent(*count as f64 / all as f64))
+        format!("{word} {}", percent(*count as f64 / all.max(1) as f64))
     };
     let shares: Vec<String> = counts.iter().map(share).collect();
     Some(shares.join(", "))

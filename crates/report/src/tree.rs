@@ -4,7 +4,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap};
 
-use hotproof_profile::{Code, Inline, Profile, StackId};
+use hotproof_profile::{Code, Inline, Profile, StackId, at_least_none};
 
 use crate::calls::{Calls, NodeId};
 use crate::census::{Census, EntryId, Measure, share};
@@ -114,7 +114,7 @@ pub(crate) fn target(profile: &Profile, pattern: &str) -> Result<Target, TreeErr
 struct Figures {
     total: i64,
     own: i64,
-    samples: u64,
+    samples: i64,
 }
 
 /// All calls from the root.
@@ -349,7 +349,7 @@ impl Drawing<'_> {
         self.grid.row(vec![
             Cell::from(percent(share(node.total, self.whole))),
             Cell::from(percent(share(node.own, self.whole))),
-            Cell::from(count(node.samples)),
+            Cell::from(count(at_least_none(node.samples))),
             Cell::styled(&name, style),
             Cell::styled(&place, FAINT),
         ]);

@@ -96,3 +96,32 @@ fn no_samples_weigh_nothing() {
     assert_eq!((profile.total_weight(0), profile.total_weight(9)), (0, 0));
     assert_eq!(profile.code_totals(0, Inline::Expand), []);
 }
+
+/// A row that takes samples away counts so; one of none stands for one.
+#[test]
+fn samples_below_zero_take_away_and_sums_end_at_none() {
+    let mut m = Maker::new();
+    let [f, g] = ["f", "g"].map(|name| {
+        let function = m.function(name, Some(USER));
+        m.location(&[function])
+    });
+    let alone = m.stack(&[g]);
+    let called = m.stack(&[g, f]);
+    for (stack, samples) in [(called, 7), (alone, -7), (alone, 3), (alone, 0)] {
+        m.sample(Some(stack), [samples, samples]);
+    }
+    assert_eq!(m.profile.sample_count(), 4);
+    let of = |profile: &Profile, name: &str| {
+        let rows = crate::maker::rows(profile, 0, Inline::Expand);
+        rows.iter().find(|row| row.0 == name).map(|row| row.4)
+    };
+    assert_eq!(
+        (of(&m.profile, "f"), of(&m.profile, "g")),
+        (Some(7), Some(4))
+    );
+    m.sample(Some(alone), [-90, -90]);
+    assert_eq!(
+        (m.profile.sample_count(), of(&m.profile, "g")),
+        (0, Some(0))
+    );
+}

@@ -235,7 +235,7 @@ proptest! {
         let profile = build(&shape);
         let stacks = profile.stack_weights(1);
         prop_assert_eq!(stacks.iter().map(|s| s.weight).sum::<i64>(), profile.total_weight(1));
-        prop_assert_eq!(stacks.iter().map(|s| s.samples).sum::<u64>(), profile.samples.len() as u64);
+        prop_assert_eq!(stacks.iter().map(|s| s.samples).sum::<i64>(), profile.samples.len() as i64);
         prop_assert!(stacks.is_sorted_by(|a, b| a.stack < b.stack));
     }
 }

@@ -3,7 +3,7 @@
 use hotproof_diff::{Estimate, LEAST_CAPTURED};
 use std::borrow::Cow;
 
-use hotproof_profile::{Profile, StackEnd, StackWeight};
+use hotproof_profile::{Profile, StackEnd, StackWeight, at_least_none};
 
 use super::interval::{FEWEST_SAMPLES, RunShare, estimate};
 use super::matching::{Match, Target, find};
@@ -122,7 +122,9 @@ fn confirmation(
     target: Target,
     floor: f64,
 ) -> Confirmation {
-    let count = |stacks: &[StackWeight]| stacks.iter().map(|stack| stack.samples).sum::<u64>();
+    let count = |stacks: &[StackWeight]| {
+        at_least_none(stacks.iter().map(|stack| stack.samples).sum::<i64>())
+    };
     let samples: u64 = runs.iter().map(|(_, stacks)| count(stacks)).sum();
     let profiles: Vec<&Profile> = runs.iter().map(|(profile, _)| *profile).collect();
     let mut shape = Shape::default();
@@ -161,7 +163,7 @@ fn confirmation(
         floor,
         self_share: shape.innermost,
         own_share: shape.own,
-        hits: shape.samples,
+        hits: at_least_none(shape.samples),
         samples,
         runs: runs.len(),
         inlined_into: shape.inlined_into(),
@@ -194,7 +196,7 @@ fn cut_share(runs: &[&Profile], samples: u64) -> f64 {
     let cut = |run: &&Profile| {
         let ends = run.samples.end.iter().enumerate();
         let cut = ends.filter(|(_, end)| is_cut(end)).map(|(row, _)| row);
-        cut.map(run.row_samples()).fold(0, u64::saturating_add)
+        at_least_none(cut.map(run.row_samples()).fold(0, i64::saturating_add))
     };
     runs.iter().map(cut).fold(0, u64::saturating_add) as f64 / samples.max(1) as f64
 }

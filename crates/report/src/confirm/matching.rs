@@ -196,7 +196,7 @@ fn known_functions(profiles: &[&Profile]) -> BTreeMap<Identity, Known> {
         let stacks =
             Measure::of(profile).map_or_else(Vec::new, |m| profile.stack_weights(m.weight));
         let census = Census::of(profile, &stacks, hotproof_profile::Inline::Expand);
-        for entry in census.entries.iter().filter(|entry| entry.samples > 0) {
+        for entry in census.entries.iter().filter(|entry| entry.seen) {
             let Code::Function(_) = entry.code else {
                 continue;
             };

@@ -21,7 +21,7 @@ pub(super) struct Shape {
     /// Weight of the samples that are its own with inlined library code.
     pub(super) own: f64,
     /// Samples with the function on the stack.
-    pub(super) samples: u64,
+    pub(super) samples: i64,
 }
 
 impl Shape {

@@ -1,6 +1,6 @@
 //! The difference as a value.
 
-use hotproof_profile::{Code, Profile, Unit};
+use hotproof_profile::{Code, Profile, Unit, at_least_none};
 
 use super::join::Join;
 use crate::census::Measure;
@@ -241,12 +241,12 @@ pub fn difference(
     };
     let mut rows = Vec::new();
     for (index, key) in join.keys.iter().enumerate() {
-        let samples = [0, 1].map(|side: usize| sides[side].samples[index]);
-        let presence = match samples {
-            [0, 0] => continue,
-            [_, 0] => Presence::Removed,
-            [0, _] => Presence::Added,
-            _ => Presence::Both,
+        let samples = [0, 1].map(|side: usize| at_least_none(sides[side].samples[index]));
+        let presence = match [0, 1].map(|side: usize| sides[side].seen[index]) {
+            [false, false] => continue,
+            [true, false] => Presence::Removed,
+            [false, true] => Presence::Added,
+            [true, true] => Presence::Both,
         };
         let (side, code) = match (join.code[1][index], join.code[0][index]) {
             (Some(code), _) => (head, Some(code)),
@@ -281,7 +281,8 @@ pub fn difference(
 struct Tally {
     self_weight: Vec<i64>,
     total: Vec<i64>,
-    samples: Vec<u64>,
+    samples: Vec<i64>,
+    seen: Vec<bool>,
     whole: i64,
 }
 
@@ -292,6 +293,7 @@ impl Tally {
             self_weight: vec![0; rows],
             total: vec![0; rows],
             samples: vec![0; rows],
+            seen: vec![false; rows],
             whole: profile.total_weight(measure.weight),
         };
         let mut last_seen = vec![usize::MAX; rows];
@@ -305,6 +307,7 @@ impl Tally {
                     last_seen[row] = turn;
                     tally.total[row] += entry.weight;
                     tally.samples[row] += entry.samples;
+                    tally.seen[row] |= entry.is_seen();
                 }
             }
         }

@@ -97,6 +97,7 @@ pub fn json(profile: &Profile, options: &Options) -> Result<String, FunctionsErr
             rows: Vec::new(),
             others: Default::default(),
             samples: 0,
+            seen: false,
             weight: 0,
             whole: 0,
         }
@@ -117,6 +118,8 @@ fn document<'a>(
     let whole_ns = whole_ns(profile);
     let figure = |weight| Figure::of(share(weight, selection.whole), whole_ns);
     let quality = Quality::of(profile);
+    let sources = samples_by_source(profile);
+    let by_source: u64 = sources.iter().map(|(_, samples)| samples).sum();
     Document {
         schema: Schema::new("hotproof.report"),
         command: &meta.command,
@@ -153,12 +156,12 @@ fn document<'a>(
             symbolized_pct: quality.symbolized.map(|share| share * 100.0),
             coverage_pct: quality.coverage.map(|share| share * 100.0),
         },
-        sources: samples_by_source(profile)
+        sources: sources
             .into_iter()
             .map(|(source, samples)| SourceRow {
                 source: source.map(Source::word),
                 samples,
-                share_pct: samples as f64 * 100.0 / profile.sample_count() as f64,
+                share_pct: samples as f64 * 100.0 / by_source.max(1) as f64,
             })
             .collect(),
         recorded: Recorded {

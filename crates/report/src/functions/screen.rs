@@ -43,7 +43,7 @@ pub fn table(profile: &Profile, options: &Options) -> Result<String, FunctionsEr
     if let Some(focus) = &options.focus {
         out.push_str(&focus_line(focus.as_str(), &selection, options.width));
     }
-    if selection.samples > 0 {
+    if selection.seen {
         let grid = rows(profile, &selection);
         out.push('\n');
         out.push_str(&grid.render(options.width));
@@ -138,7 +138,7 @@ fn empty(profile: &Profile, width: usize) -> String {
 }
 
 fn focus_line(pattern: &str, selection: &Selection, width: usize) -> String {
-    let text = if selection.samples == 0 {
+    let text = if !selection.seen {
         format!("no sample has a function that matches {pattern}")
     } else {
         format!(

@@ -37,6 +37,8 @@ pub(super) struct Selection {
     pub(super) others: Others,
     /// Samples that were looked at.
     pub(super) samples: u64,
+    /// Whether there is a function to show, though its samples may come to nothing.
+    pub(super) seen: bool,
     /// Their weight.
     pub(super) weight: i64,
     /// Weight of the whole profile, which shares refer to.
@@ -56,11 +58,13 @@ pub(super) fn select(profile: &Profile, options: &Options) -> Result<Selection, 
     };
     let census = Census::of(profile, &stacks, options.inline);
     let (weight, samples) = (census.weight, census.samples);
+    let seen = census.entries.iter().any(|entry| entry.seen);
     let (rows, others) = chosen_rows(profile, census.entries, options, whole);
     Ok(Selection {
         rows,
         others,
         samples,
+        seen,
         weight,
         whole,
     })
@@ -68,7 +72,7 @@ pub(super) fn select(profile: &Profile, options: &Options) -> Result<Selection, 
 
 /// Adds up the marked samples by stack, in the order of the stacks' ids.
 fn stack_weights_of(profile: &Profile, weight: usize, mask: &[bool]) -> Vec<StackWeight> {
-    let mut sums: BTreeMap<Option<StackId>, (i64, u64)> = BTreeMap::new();
+    let mut sums: BTreeMap<Option<StackId>, (i64, i64)> = BTreeMap::new();
     let row_samples = profile.row_samples();
     let rows = mask.iter().enumerate().filter(|&(_, &marked)| marked);
     for (row, _) in rows {
@@ -108,7 +112,7 @@ fn chosen_rows(
     options: &Options,
     whole: i64,
 ) -> (Vec<Entry>, Others) {
-    let seen = entries.into_iter().filter(|entry| entry.samples > 0);
+    let seen = entries.into_iter().filter(|entry| entry.seen);
     let mut rows: Vec<(String, Entry)> = seen
         .map(|entry| (profile.code_place(entry.code), entry))
         .collect();
