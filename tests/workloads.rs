@@ -595,6 +595,12 @@ fn a_quick_look_that_does_not_carry_over_is_told_with_its_commands() {
     commit(here, "head", &[("bench.c", &program(20_000_001))]);
     let words = ["ab", "--script", "--", "sh", "{old,new}.sh"];
     hotproof(here, cache.path(), &words).ends_with(0);
+    // Its record is decided again, and there are no refs to run more pairs of.
+    hotproof(here, cache.path(), &["verdict", ".hotproof/ab.jsonl"]).ends_with(0);
+    let words = ["verdict", "--resume", ".hotproof/ab.jsonl"];
+    hotproof(here, cache.path(), &words)
+        .ends_with(2)
+        .says(&["a quick look at two commands", "hotproof ab again"]);
     let words = [
         "compare",
         "main~1",
@@ -781,6 +787,27 @@ fn each_ref_is_linked_several_times_and_all_links_run() {
     assert_eq!([one.len(), two.len(), three.len()], [3; 3]);
     assert_ne!(one, two);
     assert_ne!(two, three);
+    let said = |json: &serde_json::Value| json["warnings"].to_string();
+    assert!(!said(&first).contains("--layouts moved"), "{first}");
+    // All functions of a file in one section: only files move.
+    let words = [
+        "compare",
+        "main~1",
+        "main",
+        "--json",
+        "--layouts",
+        "2",
+        "--pairs",
+        "2",
+        "--build",
+        "cc -g -O1 a.c -o bench",
+        "--",
+        "./bench",
+    ];
+    let ran = hotproof(here, cache.path(), &words).ends_with(12);
+    let json: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+    let moved = "--layouts moved the 4 functions of bench in 1 piece only";
+    assert!(said(&json).contains(moved), "{json}");
 }
 
 #[test]

@@ -232,6 +232,12 @@ impl Question {
         let before = facts::CpuTicks::now();
         let governor = facts::governor();
         let layouts = sites.each_ref().map(|site| site.layouts.clone());
+        // Base and head are built alike, so that one of them tells.
+        if let Some(base) = &layouts[0] {
+            for text in base.what_stays_together(options.layouts) {
+                self.notice(text, observer);
+            }
+        }
         let mut pairs = Pairs::new(options, &scratch, joiner, seats, layouts);
         let ran = pairs.run(options, &mut self.comparison, observer);
         self.comparison.machine.stolen_pct = before

@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use super::order::Pieces;
 use crate::build::Place;
 use crate::cargo;
 use crate::error::LabError;
@@ -228,6 +229,14 @@ pub(crate) fn changed_later(program: &Path) -> String {
 /// Why shuffling did nothing.
 pub(crate) fn all_the_same() -> String {
     "shuffling its sections changed nothing: each function needs a section of its own (compile C and C++ with -ffunction-sections)".to_owned()
+}
+
+/// Why the layouts of a program show less than they could.
+pub(crate) fn together(program: &str, Pieces { functions, pieces }: Pieces) -> String {
+    let piece = if pieces == 1 { "piece" } else { "pieces" };
+    format!(
+        "--layouts moved the {functions} functions of {program} in {pieces} {piece} only, so that what their place does is seen in part: each function needs a section of its own (compile C and C++ with -ffunction-sections)"
+    )
 }
 
 #[cfg(test)]

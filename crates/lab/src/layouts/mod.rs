@@ -8,6 +8,7 @@
 //! builds stay what they were.
 
 mod linker;
+mod order;
 
 use std::ffi::OsStr;
 use std::fs;
@@ -22,6 +23,7 @@ use crate::error::LabError;
 use crate::git;
 
 pub(crate) use linker::Linker;
+use order::Pieces;
 
 /// The folder in a checkout, with the list of programs and, while building, their links.
 const FOLDER: &str = ".hotproof-layouts";
@@ -273,6 +275,23 @@ impl Layouts {
             replace_link(&beside(&program, layout), &self.turning(index))?;
         }
         Ok(())
+    }
+
+    /// For each program whose functions mostly keep their neighbours in all its layouts, that it does:
+    /// then the layouts say little of what the place of code does.
+    pub(crate) fn what_stays_together(&self, count: u32) -> Vec<String> {
+        let mut told = Vec::new();
+        for program in &self.programs {
+            let path = self.top.join(program);
+            let pieces = Pieces::of_files((0..count).map(|layout| beside(&path, layout)));
+            let name = program.file_name().unwrap_or_default().to_string_lossy();
+            let text = pieces
+                .filter(|it| it.are_few())
+                .map(|it| linker::together(&name, it));
+            // Copies of a program say the same.
+            told.extend(text.filter(|text| !told.contains(text)));
+        }
+        told
     }
 
     /// Whether any program has two layouts that are not the same file, byte for byte.
