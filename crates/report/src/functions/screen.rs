@@ -12,7 +12,7 @@ use crate::names::{clean, cut_middle};
 use crate::numbers::{ByteUnit, TimeUnit, count, counted, percent, time};
 use crate::places::Places;
 use crate::prose::{flow, paragraph, styled_paragraph};
-use crate::quality::{Quality, whole_ns};
+use crate::quality::{Quality, sampled_ns, whole_ns};
 use crate::record::shell_words;
 use crate::style::{CAUTION, FAINT, PLAIN, STRONG, paint};
 use crate::view::View;
@@ -47,7 +47,13 @@ pub fn table(profile: &Profile, options: &Options) -> Result<String, FunctionsEr
         let grid = rows(profile, &selection);
         out.push('\n');
         out.push_str(&grid.render(options.width));
-        out.push_str(&legend(&grid.headings(options.width), options.width));
+        let amount = Amount::of(profile, selection.whole);
+        let scaled = amount.scaled_from(profile);
+        out.push_str(&legend(
+            &grid.headings(options.width),
+            scaled,
+            options.width,
+        ));
         out.push_str(&folded(&selection.others, options.width));
     }
     if let Some(line) = crate::sources::line(profile) {
@@ -232,6 +238,17 @@ impl Amount {
         }
     }
 
+    /// Whether times are shown that the samples' own weights, which exports and differences carry,
+    /// do not add up to.
+    fn scaled_from(&self, profile: &Profile) -> bool {
+        match (self, sampled_ns(profile)) {
+            (Amount::Time { unit, whole_ns, .. }, Some(sampled_ns)) => {
+                unit.show(*whole_ns) != unit.show(sampled_ns)
+            }
+            _ => false,
+        }
+    }
+
     fn show(&self, weight: i64) -> String {
         match self {
             Amount::Time {
@@ -300,16 +317,22 @@ fn others_row(others: &Others, whole: i64) -> Vec<Cell> {
     ]
 }
 
-/// What the columns mean, of those that are shown.
-fn legend(headings: &[&str], width: usize) -> String {
+/// What the columns mean, of those that are shown; `scaled` times are not those of the samples.
+fn legend(headings: &[&str], scaled: bool, width: usize) -> String {
     let before_names = headings.iter().position(|heading| *heading == "function");
     let of_total = headings.get(AMOUNT..before_names.unwrap_or(AMOUNT));
     let of_total = match of_total.unwrap_or_default() {
         [] => String::new(),
         shown => format!("; {}: of the total", shown.join(", ")),
     };
+    let scaled = match scaled && headings.contains(&"time") {
+        true => {
+            "; times are shares of the CPU time that was counted, exports carry what was sampled"
+        }
+        false => "",
+    };
     let text = format!(
-        "total: in the function and what it calls; self: in it alone; +lib: self with inlined library code{of_total}"
+        "total: in the function and what it calls; self: in it alone; +lib: self with inlined library code{of_total}{scaled}"
     );
     let mut out = String::from("\n");
     for line in crate::prose::wrap(&text, width.saturating_sub(2)) {
