@@ -51,12 +51,9 @@ pub(crate) fn role<'tree>(node: Node<'tree>, source: &[u8]) -> Role<'tree> {
             None => Role::Item("type alias"),
         },
         "struct_specifier" | "union_specifier" if is_record(node) => {
-            let outer = node
-                .parent()
-                .filter(|outer| outer.kind() == "type_definition");
-            match outer {
-                Some(_) => Role::Container,
-                None => Role::Scope {
+            match is_below_typedef(node, source) {
+                true => Role::Container,
+                false => Role::Scope {
                     what: "type",
                     prefix: node
                         .child_by_field_name("name")
@@ -85,6 +82,17 @@ fn item<'tree>(kind: &str) -> Role<'tree> {
 fn defined_here(node: Node<'_>) -> Option<Node<'_>> {
     let inner = node.child_by_field_name("type")?;
     inner.child_by_field_name("body").map(|_| inner)
+}
+
+/// Whether `typedef` stands before a type, with `const` and `volatile` between them at most. (To ask
+/// the tree for a parent takes as long as the file has nodes before it.)
+fn is_below_typedef(node: Node<'_>, source: &[u8]) -> bool {
+    const LONGEST: usize = 64;
+    let start = node.start_byte();
+    let before = &source[start.saturating_sub(LONGEST)..start];
+    let mut words = before.rsplit(u8::is_ascii_whitespace);
+    let last = words.find(|word| !matches!(*word, b"" | b"const" | b"volatile"));
+    last == Some(b"typedef")
 }
 
 /// Whether a node is a type with fields.
