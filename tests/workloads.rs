@@ -6,7 +6,9 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use crate::run::{Ran, alone, command, commit, finish, git, nothing_is_left, perf_opens, skip};
+use crate::run::{
+    Ran, SPIN, alone, command, commit, compile, finish, git, nothing_is_left, perf_opens, skip,
+};
 
 /// hotproof with a cache of its own below `cache`, so that builds are kept and can be counted.
 fn hotproof(folder: &Path, cache: &Path, arguments: &[&str]) -> Ran {
@@ -652,6 +654,33 @@ fn two_commands_are_compared_where_one_stands() {
     hotproof(here, cache.path(), &["ab", "./nowhere", "sh old.sh"])
         .ends_with(21)
         .says(&["cannot run `./nowhere`"]);
+}
+
+/// With `--profile` a quick look says where the time goes, too; without it nothing is sampled.
+#[test]
+fn a_quick_look_is_sampled_on_request() {
+    if !perf_opens("ab --profile") {
+        return;
+    }
+    let _machine = alone();
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    compile(here, "spin", SPIN);
+    let cache = tempfile::tempdir().unwrap();
+    for (profile, sampled) in [(&["--profile"][..], true), (&[], false)] {
+        let tail = ["--json", "--", "./spin", "{40,20}"];
+        let ran = hotproof(here, cache.path(), &[&["ab"], profile, &tail].concat());
+        let json: serde_json::Value = serde_json::from_str(&ran.stdout)
+            .unwrap_or_else(|error| panic!("{error}: {}", ran.stderr));
+        let rows = json["functions"].as_array().unwrap();
+        assert_eq!(!rows.is_empty(), sampled, "{json}");
+        if sampled {
+            let hot = rows.iter().find(|row| row["name"] == "hot").expect("hot");
+            assert_eq!(hot["hot"], "yes", "{hot}");
+            let share = hot["own_share"]["base"]["pct"].as_f64().unwrap();
+            assert!(share > 90.0, "{hot}");
+        }
+    }
 }
 
 /// The harness of the standard library runs until it is content; what it reports is compared.

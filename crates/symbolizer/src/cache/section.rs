@@ -1,7 +1,7 @@
 //! Decompressed sections of debug information, mapped when they are used again.
 //!
 //! Distributions compress the sections of their debug files. To name one new address of the C
-//! library, 12 MB have to be decompressed, which takes longer than all the rest of naming. What was
+//! library, 9 MB have to be decompressed, which takes longer than all the rest of naming. What was
 //! decompressed once is kept like names are: whole or not at all, under the file's build-id, with a
 //! checksum, and never used for a file that looks different from the one it came from.
 
