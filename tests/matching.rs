@@ -165,7 +165,7 @@ fn code(file: &[u8]) -> (u64, u64) {
 /// says at each address of the code.
 fn functions(program: &Path) -> Vec<FunctionFacts> {
     let (start, end) = code(&fs::read(program).unwrap());
-    let addresses: Vec<u64> = (start..end).step_by(2).collect();
+    let addresses: Vec<u64> = (start..end).step_by(4).collect();
     let named = Symbolizer::new()
         .symbolize_addresses(program, &addresses)
         .unwrap();
