@@ -166,8 +166,8 @@ fn count_note(recording: &Recording) -> Option<String> {
             "CPU time was counted by wait4: descendants that nobody waited for are missing."
         }
         CpuSource::Machine if counts.cpu_ns == 0 => {
-            "The machine idled for most of the time: the kernel's ticks are too few to say how much \
-             CPU time was used, and with it how much of it the samples cover."
+            "The kernel counts a machine's CPU time in ticks, too few of which passed while it was busy \
+             to say how much was used, and with it how much of it the samples cover."
         }
         CpuSource::TaskClock | CpuSource::Machine => return None,
     };

@@ -60,8 +60,7 @@ pub enum Ended {
 /// What a run cost, over the target and its descendants unless said otherwise.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Counts {
-    /// CPU time; 0 for a machine that idled for most of a recording of everything, whose ticks are
-    /// no account.
+    /// CPU time; 0 where a machine was busy for too few ticks of a recording of everything to tell.
     pub cpu_ns: u64,
     /// Who counted `cpu_ns`.
     pub cpu_source: CpuSource,
