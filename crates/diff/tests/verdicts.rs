@@ -1267,3 +1267,59 @@ fn before_layouts_are_known_a_gain_has_to_exceed_the_minimum_effect() {
     comparison.setup.layouts = 0;
     assert_ne!(next_step(&comparison), Step::Continue);
 }
+
+/// Exact counts tell a function that was given other work from one that only lies elsewhere.
+#[test]
+fn instructions_of_the_mover_tell_other_work_from_layout() {
+    let counted = |own| InstructionCount {
+        instructions: 1_000_000,
+        functions: vec![CountedFunction {
+            function: 1,
+            own,
+            total: None,
+            calls: 10,
+        }],
+        ..InstructionCount::default()
+    };
+    let with = |base, head| {
+        let mut comparison = made(25.0, 25.0, 1.2).comparison();
+        comparison.witness = Some(Witness {
+            engine: "callgrind 3.19.0".to_owned(),
+            alone: false,
+            base: counted(base),
+            head: counted(head),
+        });
+        conclude(&comparison).reason
+    };
+    let moved = "though not in parse::number: it moved in visit (src/lib.rs), which the diff does not touch";
+    for (base, head, says) in [
+        (
+            1_000,
+            8_260,
+            " but which executes 8.3 times as many instructions: other arguments or data,",
+        ),
+        (
+            1_000,
+            1_120,
+            " but which executes 12 % more instructions: other arguments or data,",
+        ),
+        (
+            1_000,
+            700,
+            " but which executes 30 % fewer instructions: other arguments or data,",
+        ),
+        (
+            1_000,
+            1_009,
+            " and which executes as many instructions as before: code layout can do that,",
+        ),
+        (0, 1_000, "; other arguments or data,"),
+    ] {
+        let reason = with(base, head);
+        assert!(reason.contains(&format!("{moved}{says}")), "{reason}");
+        assert_eq!(
+            reason.ends_with("code layout cannot."),
+            says.starts_with(" but")
+        );
+    }
+}

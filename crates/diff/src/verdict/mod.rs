@@ -1,5 +1,6 @@
 //! The verdict, its words and its exit code.
 
+mod causes;
 mod table;
 mod words;
 

@@ -2,12 +2,15 @@
 
 use std::borrow::Cow;
 
+use super::causes::{
+    changed_names, explained, how_much, not_joinable, outside, partly, slower_because, suspicion,
+    verb,
+};
 use super::table::{Facts, Reason};
 use crate::attribution::{AttributionKind, Decomposition, Hot, LEAST_CAPTURED};
-use crate::changes::is_script;
 use crate::conclusion::{MetricRow, Outcome, Quantity, mostly_sleep};
 use crate::statistics::FEWEST_PAIRS;
-use crate::values::{Comparison, Estimate, FunctionRow, Metric, SharedTime};
+use crate::values::{Estimate, FunctionRow, Metric, SharedTime};
 use crate::witness::Instructions;
 
 /// The sentence, ready for a commit message; it does not repeat the verdict's word.
@@ -378,153 +381,9 @@ fn signed_as(quantity: Quantity, change: f64, digits: usize) -> String {
 }
 
 /// `1 %`, `0.5 %`, `24.7 %`.
-fn percent(fraction: f64) -> String {
+pub(super) fn percent(fraction: f64) -> String {
     let text = number(fraction, 1);
     format!("{} %", text.strip_suffix(".0").unwrap_or(&text))
-}
-
-/// The changed functions that can be meant: the hot ones, or all when none is known to be hot.
-fn changed_rows(facts: &Facts<'_>) -> Vec<FunctionRow> {
-    let is_changed = |row: FunctionRow| facts.comparison.functions[row].change.is_some();
-    let hot: Vec<FunctionRow> = facts
-        .functions
-        .iter()
-        .filter(|result| is_changed(result.row) && result.hot == Hot::Yes)
-        .map(|result| result.row)
-        .collect();
-    if hot.is_empty() {
-        let rows = 0..facts.comparison.functions.len();
-        rows.filter(|&row| is_changed(row)).collect()
-    } else {
-        hot
-    }
-}
-
-/// `parse::number`, `a and b`, `the 5 changed functions`.
-fn changed_names(facts: &Facts<'_>) -> String {
-    let rows = changed_rows(facts);
-    let name = |row: FunctionRow| facts.comparison.functions[row].name.clone();
-    match rows.as_slice() {
-        [] => "the changed code".to_owned(),
-        [one] => match facts.comparison.functions[*one].cause_in_words() {
-            Some(cause) => format!("{} ({cause})", name(*one)),
-            None => name(*one),
-        },
-        [one, two] => format!("{} and {}", name(*one), name(*two)),
-        more => format!("the {} changed functions", more.len()),
-    }
-}
-
-/// `explains` for one function, `explain` for several.
-fn verb(facts: &Facts<'_>, one: &'static str, several: &'static str) -> &'static str {
-    if changed_rows(facts).len() < 2 {
-        one
-    } else {
-        several
-    }
-}
-
-fn explained(facts: &Facts<'_>) -> String {
-    let share = explained_share(facts).unwrap_or(1.0);
-    format!(
-        "{} {} {} of it",
-        changed_names(facts),
-        verb(facts, "explains", "explain"),
-        how_much(share)
-    )
-}
-
-/// `all` or `80 %`.
-fn how_much(share: f64) -> String {
-    if share >= 0.95 {
-        "all".to_owned()
-    } else {
-        format!("{:.0} %", share * 100.0)
-    }
-}
-
-fn explained_share(facts: &Facts<'_>) -> Option<f64> {
-    let parts = facts.attribution.parts.as_ref()?;
-    parts.explained_share.map(|share| share.value)
-}
-
-/// What of a change sits in the changed functions, and what does not.
-fn partly(facts: &Facts<'_>) -> String {
-    let names = changed_names(facts);
-    match (&facts.attribution.parts, explained_share(facts)) {
-        (Some(parts), Some(share)) if parts.unexplained.excludes(0.0) && share < 1.0 => format!(
-            "{:.0} % of it sits in code that you did not touch{}",
-            (1.0 - share) * 100.0,
-            movers(facts)
-        ),
-        (Some(parts), Some(_)) if parts.unexplained.excludes(0.0) => format!(
-            "{names} gained more than that, and code that you did not touch lost{}",
-            movers(facts)
-        ),
-        (Some(parts), Some(share)) => format!(
-            "{names} {} {} of it, and the rest is not known better than {}",
-            verb(facts, "carries", "carry"),
-            how_much(share),
-            milliseconds_range(&parts.unexplained)
-        ),
-        _ => format!("{names} changed with it"),
-    }
-}
-
-fn movers(facts: &Facts<'_>) -> String {
-    let rows = &facts.attribution.movers;
-    if rows.is_empty() {
-        return String::new();
-    }
-    let name = |row: &FunctionRow| facts.comparison.functions[*row].name.as_str();
-    let names: Vec<&str> = rows.iter().map(name).collect();
-    format!(", most of all in {}", names.join(", "))
-}
-
-fn milliseconds_range(estimate: &Estimate) -> String {
-    format!(
-        "{:+.2} to {:+.2} ms",
-        estimate.low / 1e6,
-        estimate.high / 1e6
-    )
-}
-
-/// Why functions cannot be joined to the diff, with the share of the run that it concerns.
-fn not_joinable(facts: &Facts<'_>) -> String {
-    let share = |parts: &Decomposition| {
-        let share = &parts.unjoinable_share;
-        share.base.value.max(share.head.value)
-    };
-    let parts = facts.attribution.parts.as_ref();
-    let share = percent(parts.map_or(0.0, share));
-    if is_scripted(facts.comparison) {
-        return format!(
-            "{share} of the run is in an interpreter that does not name the functions of scripts (python -X perf, node --perf-basic-prof --interpreted-frames-native-stack)"
-        );
-    }
-    format!(
-        "code with {share} of the run has no debug information, so that its functions cannot be joined to the diff (build with -g)"
-    )
-}
-
-/// Whether all functions that the diff touches are those of scripts.
-fn is_scripted(comparison: &Comparison) -> bool {
-    let changed = || comparison.functions.iter().filter(|f| f.change.is_some());
-    let is_script = |file: &Option<String>| file.as_deref().is_some_and(is_script);
-    changed().next().is_some() && changed().all(|f| is_script(&f.file))
-}
-
-fn outside(facts: &Facts<'_>) -> String {
-    let mut what: Vec<&str> = Vec::new();
-    for change in &facts.comparison.outside {
-        if !what.contains(&change.what.as_str()) {
-            what.push(&change.what);
-        }
-    }
-    match what.as_slice() {
-        [] => "code outside of functions".to_owned(),
-        some => some.join(", "),
-    }
 }
 
 fn both_times(facts: &Facts<'_>) -> String {
@@ -534,48 +393,6 @@ fn both_times(facts: &Facts<'_>) -> String {
     };
     let rows: Vec<String> = facts.metrics.iter().take(2).map(one).collect();
     rows.join(", ")
-}
-
-fn slower_because(facts: &Facts<'_>) -> String {
-    match facts.attribution.kind {
-        AttributionKind::Explained => format!(", and {}", explained(facts)),
-        AttributionKind::PartlyExplained => format!("; {}", partly(facts)),
-        AttributionKind::NotExplained => format!(
-            ", though not in {}: {}",
-            changed_names(facts),
-            suspicion(facts)
-        ),
-        AttributionKind::NotJoinable => format!(
-            "; which functions carry it is unknown, because {}",
-            not_joinable(facts)
-        ),
-        AttributionKind::NotAttributable => {
-            format!(
-                ", though no function changed by line: {} did",
-                outside(facts)
-            )
-        }
-        _ => String::new(),
-    }
-}
-
-/// Where a change comes from that the changed functions do not show.
-fn suspicion(facts: &Facts<'_>) -> String {
-    match facts.attribution.movers.first() {
-        Some(&row) => {
-            let function = &facts.comparison.functions[row];
-            let place = match &function.file {
-                Some(file) => format!(" ({file})"),
-                None => String::new(),
-            };
-            format!(
-                "it moved in {}{place}, which the diff does not touch; other arguments or data, a \
-                 changed caller that jumps to it (a tail call), a constant, or code layout can do that",
-                function.name
-            )
-        }
-        None => "code layout or the environment is suspected".to_owned(),
-    }
 }
 
 fn is_same_tree(facts: &Facts<'_>) -> bool {

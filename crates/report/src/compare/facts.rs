@@ -82,10 +82,14 @@ fn explained(comparison: &Comparison, conclusion: &Conclusion) -> Option<String>
             movers(comparison, &attribution.movers)
         ),
         (AttributionKind::NotExplained, Some(parts)) => format!(
-            "no: the run moved by {}, the changed functions and what they call by {}: code layout or the environment is suspected{}.",
+            "no: the run moved by {}, the changed functions and what they call by {}{}{}.",
             difference(parts, |p| &p.whole),
             difference(parts, |p| &p.explained),
-            movers(comparison, &attribution.movers)
+            movers(comparison, &attribution.movers),
+            match comparison.witness {
+                Some(_) => "",
+                None => "; instruction counts (--witness) tell other work from code layout",
+            }
         ),
         (AttributionKind::Masked, Some(parts)) => format!(
             "the changed functions and what they call moved by {}; they hold {} of the run, so that the whole does not show it.",
