@@ -76,6 +76,22 @@ fn the_same_refs_are_built_once_and_two_at_once_do_not_meet() {
         "copy     built before",
     ]);
     assert_eq!(builds(), 3);
+    // What is run, and with what, changes nothing of what is built.
+    let other = [
+        "compare",
+        "main~1",
+        "main",
+        "--pairs",
+        "1",
+        "--build",
+        &build,
+        "--",
+        "sh",
+        "./program",
+        "x",
+    ];
+    measured(hotproof(folder.path(), cache.path(), &other)).says(&["copy     built before"]);
+    assert_eq!(builds(), 3);
     nothing_is_left(folder.path());
     // Two at once have builds of their own, and neither waits for the other.
     std::thread::scope(|scope| {

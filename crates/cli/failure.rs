@@ -119,11 +119,27 @@ impl fmt::Display for Failure {
     }
 }
 
-/// Text that names what was read, which must not steer the terminal; its own lines stay lines.
+/// Text that names what was read, which must not steer the terminal; its own lines stay lines, and
+/// what a tool indented by a tab (git does) stays indented.
 pub(crate) fn printable(text: &str) -> String {
-    let lines: Vec<String> = text.split('\n').map(clean).collect();
+    let line = |line: &str| clean(&line.replace('\t', "    "));
+    let lines: Vec<String> = text.split('\n').map(line).collect();
     lines.join("\n")
 }
 
 /// What a command comes to.
 pub(crate) type Outcome = Result<Exit, Failure>;
+
+#[cfg(test)]
+mod tests {
+    use super::printable;
+
+    #[test]
+    fn lines_and_tabs_of_a_tool_stay_and_what_steers_a_terminal_does_not() {
+        let said = "fatal: dubious\n\n\tgit config \u{1b}[31m";
+        assert_eq!(
+            printable(said),
+            "fatal: dubious\n\n    git config \\u{1b}[31m"
+        );
+    }
+}

@@ -169,6 +169,12 @@ pub(crate) fn request(workspace: &Workspace, command: &[OsString]) -> Request {
     }
 }
 
+/// The words of a command that [`request`] follows from; others change nothing that is built.
+pub(crate) fn naming_words(command: &[OsString]) -> Vec<&OsString> {
+    let names = |word: &&OsString| product(word).is_some();
+    command.iter().filter(names).collect()
+}
+
 /// `target/[triple/]PROFILE/[examples/|deps/]NAME` anywhere in a word.
 fn product(word: &OsStr) -> Option<(String, Product)> {
     let text = word.to_str()?;
@@ -350,6 +356,11 @@ mod tests {
             assert_eq!(
                 (words.join(" ").as_str(), request.profile.as_str()),
                 (arguments, profile)
+            );
+            let naming: Vec<OsString> = naming_words(&command).into_iter().cloned().collect();
+            assert_eq!(
+                super::request(&workspace(), &naming).arguments,
+                request.arguments
             );
         }
     }

@@ -291,10 +291,13 @@ impl Order<'_> {
             0 | 1 => build,
             count => format!("{build}, {count} layouts"),
         };
-        let products = match product {
-            Some(product) => product.to_string(),
-            // Which products cargo is asked for follows from the words of the command.
-            None => format!("{:?}", self.options.workload.command),
+        let products = match (product, &self.options.build) {
+            (Some(product), _) => product.to_string(),
+            (None, Build::Auto) => {
+                format!("{:?}", cargo::naming_words(&self.options.workload.command))
+            }
+            // What is run changes nothing of what is built.
+            (None, Build::Command(_) | Build::None) => String::new(),
         };
         Ok(Key::of(&[
             &facts.tree,
