@@ -45,7 +45,7 @@ pub(super) fn chart(comparison: &Comparison, conclusion: &Conclusion) -> String 
     let unit = TimeUnit::of(low.abs().max(high));
     let height = TOP + ROW * bars.len() as f64 + 8.0;
     let mut out = format!(
-        "<svg class=\"chart\" viewBox=\"0 0 {WIDTH} {height}\" role=\"img\" aria-label=\"where the change sits\">\n"
+        "<div class=\"wide\"><svg class=\"chart\" viewBox=\"0 0 {WIDTH} {height}\" role=\"img\" aria-label=\"where the change sits\">\n"
     );
     let zero = time.place(0.0);
     for (index, bar) in bars.iter().enumerate() {
@@ -53,7 +53,7 @@ pub(super) fn chart(comparison: &Comparison, conclusion: &Conclusion) -> String 
     }
     let _ = writeln!(
         out,
-        "<line class=\"zero\" x1=\"{zero:.1}\" x2=\"{zero:.1}\" y1=\"{TOP}\" y2=\"{:.1}\"/>\n</svg>",
+        "<line class=\"zero\" x1=\"{zero:.1}\" x2=\"{zero:.1}\" y1=\"{TOP}\" y2=\"{:.1}\"/>\n</svg></div>",
         height - 8.0
     );
     out

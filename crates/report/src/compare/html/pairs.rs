@@ -38,7 +38,7 @@ pub(super) fn chart(comparison: &Comparison, conclusion: &Conclusion) -> String 
     let first = placebo.len() + gap;
 
     let mut out = format!(
-        "<svg class=\"chart\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"change of each pair\">\n"
+        "<div class=\"wide\"><svg class=\"chart\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"change of each pair\">\n"
     );
     push_grid(
         &mut out,
@@ -77,7 +77,7 @@ pub(super) fn chart(comparison: &Comparison, conclusion: &Conclusion) -> String 
     // Beside a short A/A block the second label would stand in the first.
     let beside = (place(first) - step / 2.0).max(LEFT + if gap == 1 { 110.0 } else { 0.0 });
     push_label(&mut out, beside, &pairs_label(conclusion, pairs.len()));
-    out.push_str("</svg>\n");
+    out.push_str("</svg></div>\n");
     out
 }
 
