@@ -36,6 +36,8 @@ pub enum Answer {
         nearest: Vec<String>,
         /// How many samples there are.
         samples: u64,
+        /// Where it is hidden, perhaps: in a script, whose interpreter names none of its functions.
+        hidden: Option<String>,
     },
     /// It means several functions.
     Ambiguous {

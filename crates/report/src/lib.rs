@@ -40,6 +40,7 @@ pub mod quality;
 mod quantities;
 pub mod record;
 pub mod schema;
+mod scripts;
 pub mod sources;
 pub mod stat;
 mod style;

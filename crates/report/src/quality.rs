@@ -9,6 +9,7 @@ use hotproof_profile::{
 use crate::census::counted_event;
 use crate::names::clean;
 use crate::numbers::{counted, percent};
+use crate::scripts::{advice, unnamed_scripts};
 
 /// Below this share of the counted CPU time a profile has missed something.
 const LOW_COVERAGE: f64 = 0.9;
@@ -20,6 +21,8 @@ const MOSTLY_WAITING: f64 = 0.5;
 const FEWEST_NS: u64 = 100_000_000;
 /// Above this share of incomplete stacks the totals of callers are doubtful.
 const MANY_INCOMPLETE: f64 = 0.01;
+/// Above this share of samples in an interpreter that names no script the table needs a word.
+const MANY_SCRIPTED: f64 = 0.01;
 /// Above this share of frames without a name the table needs a word.
 const MANY_UNNAMED: f64 = 0.01;
 
@@ -48,6 +51,9 @@ pub struct Quality {
     pub busy: Option<f64>,
     /// Where the frames without a name lie, with their share of all frames, largest first.
     pub unnamed: Vec<(String, f64)>,
+    /// Samples within Python's interpreter, of all, where the functions of scripts have no names;
+    /// `None` when there are none.
+    pub scripted: Option<f64>,
 }
 
 impl Quality {
@@ -64,6 +70,7 @@ impl Quality {
             coverage: coverage(profile),
             busy: busy(profile),
             unnamed,
+            scripted: unnamed_scripts(profile),
         }
     }
 
@@ -91,6 +98,7 @@ impl Quality {
             coverage: averaged(&runs, |run| run.coverage),
             busy: averaged(&runs, |run| run.busy),
             unnamed: largest_first(unnamed),
+            scripted: averaged(&runs, |run| run.scripted),
         }
     }
 
@@ -111,6 +119,12 @@ impl Quality {
             "the run mostly waits, or other programs keep it from the CPU: it was on one for {} of the time in which its main thread did not wait for its turn, and samples of CPU time do not show the rest (hotproof record --off-cpu, then report --weight wall)",
             percent(busy)
         ))
+    }
+
+    /// Says that the functions of scripts are not to be seen, and how they would be.
+    pub fn scripts(&self) -> Option<String> {
+        let share = self.scripted.filter(|&share| share > MANY_SCRIPTED)?;
+        Some(advice(share))
     }
 
     /// What a reader of the figures has to know, one sentence each, the gravest first.
@@ -150,6 +164,7 @@ impl Quality {
         if let Some(named) = self.symbolized.filter(|&share| 1.0 - share > MANY_UNNAMED) {
             list.push(unnamed_warning(1.0 - named, &self.unnamed));
         }
+        list.extend(self.scripts());
         list
     }
 }

@@ -105,6 +105,7 @@ pub fn answer(runs: &[&Profile], pattern: &str, floor: f64) -> Result<Answer, Co
             pattern: pattern.to_owned(),
             nearest,
             samples: runs.iter().map(|profile| profile.sample_count()).sum(),
+            hidden: Quality::of_runs(runs).scripts(),
         },
         Match::Several(candidates) => Answer::Ambiguous {
             pattern: pattern.to_owned(),

@@ -21,7 +21,14 @@ pub fn screen(answer: &Answer, width: usize) -> String {
             pattern,
             nearest,
             samples,
-        } => not_found(pattern, nearest, *samples, width),
+            hidden,
+        } => {
+            let mut out = not_found(pattern, nearest, *samples, width);
+            if let Some(hidden) = hidden {
+                out.push_str(&paragraph("", 2, hidden, width));
+            }
+            out
+        }
         Answer::Ambiguous {
             pattern,
             candidates,

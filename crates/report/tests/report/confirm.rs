@@ -6,6 +6,7 @@ use hotproof_profile::{Profile, StackEnd};
 use hotproof_report::confirm::{
     Answer, Confirmation, Decision, FLOOR, Match, answer, exit_code, find, json, screen,
 };
+use hotproof_report::quality::Quality;
 
 fn confirmed(runs: &[&Profile], pattern: &str) -> Confirmation {
     match answer(runs, pattern, FLOOR).unwrap() {
@@ -353,4 +354,43 @@ fn documents() {
         .map(|pattern| answer(&[&profile], pattern, FLOOR).unwrap())
         .collect();
     golden("confirm.json", &json(&answers));
+}
+
+/// Python runs every function of a script in one of its own: a name of the script is not found, and
+/// the answer says why and what to do. With `-X perf` scripts are named, and nothing is said.
+#[test]
+fn a_function_of_a_script_is_hidden_in_its_interpreter() {
+    const LOOP: fixture::Fun = fun("_PyEval_EvalFrameDefault", "Python/ceval.c", 1629);
+    const CALLED: fixture::Fun = fun("PyLong_Add", "Objects/longobject.c", 100);
+    const SCRIPT: fixture::Fun = fun("py::fib:/home/u/fib.py", "/home/u/fib.py", 1);
+    let run = |scripts_are_named: bool| {
+        let mut b = Builder::new(997);
+        let main = b.location(&[&fixture::MAIN]);
+        let interpreter = b.location(&[&LOOP]);
+        let called = b.location(&[&CALLED]);
+        let mut path = vec![main, interpreter, called];
+        if scripts_are_named {
+            path.insert(1, b.location(&[&SCRIPT]));
+        }
+        let (inside, outside) = (b.stack(&path), b.stack(&[main]));
+        b.samples(inside, 300, StackEnd::Complete);
+        b.samples(outside, 700, StackEnd::Complete);
+        b.finish(997)
+    };
+    let said = "30.0 % of samples are in Python's interpreter, which does not name the functions of \
+                its scripts: run it with python3 -X perf (Python 3.12 or later)";
+    let plain = answer(&[&run(false)], "fib", FLOOR).unwrap();
+    assert!(
+        screen(&plain, 400).contains(said),
+        "{}",
+        screen(&plain, 400)
+    );
+    assert!(
+        Quality::of(&run(false))
+            .warnings()
+            .contains(&said.to_owned())
+    );
+    let other = answer(&[&run(true)], "fob", FLOOR).unwrap();
+    assert!(!screen(&other, 400).contains("interpreter"));
+    assert_eq!(Quality::of(&run(true)).scripts(), None);
 }
