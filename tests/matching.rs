@@ -161,9 +161,19 @@ fn code(file: &[u8]) -> (u64, u64) {
         .expect("a section with code")
 }
 
+/// What debug information says of a function.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Function {
+    name: String,
+    linkage_name: String,
+    file: String,
+    line: Option<u32>,
+    image: String,
+}
+
 /// All functions of the program's own crate and of the published one, by what debug information
 /// says at each address of the code.
-fn functions(program: &Path) -> Vec<FunctionFacts> {
+fn functions(program: &Path) -> BTreeSet<Function> {
     let (start, end) = code(&fs::read(program).unwrap());
     let addresses: Vec<u64> = (start..end).step_by(4).collect();
     let named = Symbolizer::new()
@@ -173,21 +183,32 @@ fn functions(program: &Path) -> Vec<FunctionFacts> {
     for frame in named.iter().flat_map(|address| &address.frames) {
         let file = frame.function.file.as_deref().unwrap_or_default();
         if file.ends_with("src/main.rs") || file.contains("/strsim-") {
-            found.insert(FunctionFacts {
+            found.insert(Function {
                 name: frame.function.name.to_string(),
                 linkage_name: frame.function.linkage_name.to_string(),
-                file: Some(file.to_owned()),
+                file: file.to_owned(),
                 line: frame.function.line,
-                image: Some(program.to_string_lossy().into_owned()),
+                image: program.to_string_lossy().into_owned(),
             });
         }
     }
-    found.into_iter().collect()
+    found
+}
+
+fn groups(functions: &BTreeSet<Function>) -> FunctionGroups<'_> {
+    let facts = functions.iter().map(|function| FunctionFacts {
+        name: &function.name,
+        linkage_name: &function.linkage_name,
+        file: Some(&function.file),
+        line: function.line,
+        image: Some(&function.image),
+    });
+    FunctionGroups::of(&facts.collect::<Vec<_>>(), Closures::Merged)
 }
 
 /// The true places of a group's functions: file names with lines as they are without insertions,
 /// and the bare name where a macro makes several at one line.
-fn truth(inserts: bool, groups: &FunctionGroups) -> BTreeMap<usize, (String, u32, String)> {
+fn truth(inserts: bool, groups: &FunctionGroups<'_>) -> BTreeMap<usize, (String, u32, String)> {
     let text = source(inserts);
     let line_of = |mark: &str| {
         let at = text.find(mark).expect("the mark is in the source");
@@ -230,13 +251,13 @@ fn every_function_of_an_unchanged_crate_is_found_in_another_build() {
     let scratch = tempfile::tempdir().unwrap();
     let base_variant = variant("base", &[]);
     let base = functions(&build(scratch.path(), &base_variant, &strsim));
-    let base = FunctionGroups::of(&base, Closures::Merged);
+    let base = groups(&base);
     let base_truth = truth(false, &base);
     assert!(base_truth.len() >= 25, "{base_truth:?}");
     let mut rungs: BTreeMap<Rung, usize> = BTreeMap::new();
     for variant in VARIANTS {
         let head = functions(&build(scratch.path(), variant, &strsim));
-        let head = FunctionGroups::of(&head, Closures::Merged);
+        let head = groups(&head);
         let head_truth = truth(variant.inserts, &head);
         let at_head: BTreeMap<_, usize> =
             head_truth.iter().map(|(&at, place)| (place, at)).collect();

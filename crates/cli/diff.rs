@@ -1,6 +1,7 @@
 //! `hotproof diff`: what differs between two profiles.
 
 use std::io::Write;
+use std::mem::ManuallyDrop;
 use std::path::Path;
 
 use hotproof_formats::pprof;
@@ -33,23 +34,26 @@ pub(crate) fn run(arguments: &Diff) -> Outcome {
         true => Look::Samples,
         false => Look::Stacks,
     };
-    let (base, head) = profiles(arguments, look)?;
+    // The program ends here, and the system takes the memory back faster than row by row.
+    let both = ManuallyDrop::new(profiles(arguments, look)?);
+    let (base, head) = &*both;
     let refused = |error: difference::DiffError| Failure::new(Code::Usage, error.to_string());
     if targets.is_empty() {
-        let value = difference::difference(&base, &head, normalize).map_err(refused)?;
+        let value = difference::difference(base, head, normalize).map_err(refused)?;
+        let value = ManuallyDrop::new(value);
         let options = options(arguments);
         let text = if arguments.json {
-            difference::json([&base, &head], &value, &options)
+            difference::json([base, head], &value, &options)
         } else {
-            difference::table([&base, &head], &value, &options)
+            difference::table([base, head], &value, &options)
         };
         output::print(&text)?;
         return Ok(Exit::SUCCESS);
     }
     // Whatever is written, profiles that cannot be compared are refused here.
-    difference::check(&base, &head, normalize).map_err(refused)?;
+    difference::check(base, head, normalize).map_err(refused)?;
     output::write_outputs(&targets, |format, out| {
-        write(&base, &head, normalize, format, out)
+        write(base, head, normalize, format, out)
     })?;
     Ok(Exit::SUCCESS)
 }

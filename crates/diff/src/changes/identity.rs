@@ -118,11 +118,15 @@ pub(crate) fn plain_name(name: &str) -> &str {
 }
 
 fn without_hash(name: &str) -> &str {
-    let Some((before, hash)) = name.rsplit_once("::h") else {
+    const DIGITS: usize = 16;
+    let split = name.len().checked_sub(DIGITS);
+    let Some((before, digits)) = split.and_then(|at| name.split_at_checked(at)) else {
         return name;
     };
-    let is_hash = hash.len() == 16 && hash.bytes().all(|byte| byte.is_ascii_hexdigit());
-    if is_hash { before } else { name }
+    match before.strip_suffix("::h") {
+        Some(before) if digits.bytes().all(|byte| byte.is_ascii_hexdigit()) => before,
+        _ => name,
+    }
 }
 
 /// Drops one suffix of a compiler's or linker's: `.cold`, `.part.0`, `.llvm.123`.
@@ -263,10 +267,10 @@ pub(crate) fn is_mangled(name: &str) -> bool {
 ///
 /// Legacy names of Rust hold the parameters of impls and drop the arguments of functions, so that
 /// only paths without them are alike in both manglings.
-pub(crate) fn canonical_path(name: &str, with_arguments: bool) -> String {
+pub(crate) fn canonical_path(name: &str, with_arguments: bool) -> Cow<'_, str> {
     let is_rewritten = |byte| matches!(byte, b'[' | b'{' | b'#' | b'}' | b'<');
     if !name.bytes().any(is_rewritten) {
-        return name.to_owned();
+        return name.into();
     }
     let name = without_numbers(name);
     let name = if with_arguments {
@@ -274,7 +278,7 @@ pub(crate) fn canonical_path(name: &str, with_arguments: bool) -> String {
     } else {
         without_inner_arguments(&name)
     };
-    without_impl(&name)
+    without_impl(&name).into()
 }
 
 /// Drops `[0123abcd]` behind crates, and the numbers of `{closure#1}` and `{{closure}}`.

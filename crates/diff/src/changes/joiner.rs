@@ -286,7 +286,7 @@ impl<'a> Joiner<'a> {
             let path = canonical_path(without_arguments(&name), false);
             let key = match &facts.image {
                 Some(image) => format!("{}!{path}", image_name(image)),
-                None => path,
+                None => path.into_owned(),
             };
             let placing = match name.as_str() {
                 _ if facts.is_system => Placing::Known,
@@ -432,7 +432,7 @@ impl<'a> Joiner<'a> {
             Some(function) => (function.key(), Some(function.signature_line)),
             None => {
                 let name = without_arguments(plain_name(&facts.name));
-                (canonical_path(name, false), facts.line)
+                (canonical_path(name, false).into_owned(), facts.line)
             }
         };
         let name = match found {

@@ -21,12 +21,14 @@
 //! A plain name of C says nothing of where it stands: without a mangled path, functions in files
 //! of different names never match.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::rc::Rc;
 
 use hotproof_profile::{FunctionId, Profile, file_name};
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::changed::last_part;
 use super::dependencies::crate_of;
@@ -38,25 +40,25 @@ use super::identity::{
 use super::pairing::LineMap;
 
 /// What one build says of a function.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub struct FunctionFacts {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct FunctionFacts<'f> {
     /// Demangled name.
-    pub name: String,
+    pub name: &'f str,
     /// As the linker has it; empty when unknown.
-    pub linkage_name: String,
+    pub linkage_name: &'f str,
     /// Declared file.
-    pub file: Option<String>,
+    pub file: Option<&'f str>,
     /// Declared line, counted from 1.
     pub line: Option<u32>,
     /// Path of the image that holds it.
-    pub image: Option<String>,
+    pub image: Option<&'f str>,
 }
 
-impl FunctionFacts {
+impl<'f> FunctionFacts<'f> {
     /// What a profile says.
-    pub fn of(profile: &Profile, id: FunctionId) -> FunctionFacts {
+    pub fn of(profile: &'f Profile, id: FunctionId) -> FunctionFacts<'f> {
         let row = &profile.functions[id];
-        let text = |id| profile.strings[id].to_owned();
+        let text = |id| &profile.strings[id];
         FunctionFacts {
             name: text(row.name),
             linkage_name: text(row.linkage_name),
@@ -80,79 +82,110 @@ pub enum Closures {
 /// One function of the source with all that was made of it: inlined copies, generic instances,
 /// cold parts and clones, the body of an async function and its stub.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FunctionGroup {
+pub struct FunctionGroup<'f> {
     /// Its name without hashes, suffixes and type arguments.
-    pub name: String,
+    pub name: &'f str,
     /// Declared file as [`super::stable_file`] shows it, else the image's name; empty when
     /// neither is known.
-    pub place: String,
+    pub place: Rc<str>,
     /// Declared line, the smallest when several are known.
     pub line: Option<u32>,
     has_file: bool,
     is_closure: bool,
-    /// The path of the function around a closure.
-    parent: String,
-    linkage: BTreeSet<String>,
-    paths: BTreeSet<String>,
-    bare_paths: BTreeSet<String>,
-    bare: String,
+    members: Range<usize>,
 }
 
 /// The functions of one build in groups.
+///
+/// Most groups find their match by their linkage names, so what the other rungs look at is read out
+/// of the names of a group only when it gets there.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct FunctionGroups {
+pub struct FunctionGroups<'f> {
     /// In the order of place, line and name.
-    pub groups: Vec<FunctionGroup>,
+    pub groups: Vec<FunctionGroup<'f>>,
     /// The group of each function that was given, in its order.
     pub group_of: Vec<usize>,
+    /// The functions, those of one group in a row.
+    members: Vec<Spelling<'f>>,
 }
 
-/// What tells groups of one build apart.
+/// What tells groups of one build apart: numbers of places, lines and names.
 #[derive(PartialEq, Eq, PartialOrd, Ord, Clone, Copy)]
 enum GroupKey<'s> {
-    Declared(&'s str, u32, &'s str),
-    Named(&'s str, &'s str),
+    Declared(u32, u32, &'s str),
+    Named(u32, &'s str),
 }
 
-impl FunctionGroups {
+impl<'f> FunctionGroups<'f> {
     /// Groups functions. What is declared at one line under one name is one function; without a
     /// line, the path without type arguments decides.
-    pub fn of(functions: &[FunctionFacts], closures: Closures) -> FunctionGroups {
-        let mut places = Places::default();
-        let all: Vec<Spelling> = functions
-            .iter()
-            .map(|facts| Spelling::of(facts, &mut places))
-            .collect();
+    pub fn of(functions: &[FunctionFacts<'f>], closures: Closures) -> FunctionGroups<'f> {
+        let (mut all, places) = spellings(functions, closures);
         let keys = keys_of_groups(&all, closures);
         let mut sorted: Vec<usize> = (0..all.len()).collect();
         sorted.sort_by_key(|&at| keys[at]);
         let mut group_of = vec![0; all.len()];
         let mut groups = Vec::new();
+        let mut start = 0;
         for same in sorted.chunk_by(|&a, &b| keys[a] == keys[b]) {
             for &at in same {
                 group_of[at] = groups.len();
             }
-            let members: Vec<&Spelling> = same.iter().map(|&at| &all[at]).collect();
-            groups.push(FunctionGroup::of(&members, closures));
+            let members = start..start + same.len();
+            start = members.end;
+            let spellings = || same.iter().map(|&at| &all[at]);
+            groups.push(FunctionGroup::of(spellings, members, &places, closures));
         }
-        FunctionGroups { groups, group_of }
+        let members = sorted.iter().map(|&at| std::mem::take(&mut all[at]));
+        FunctionGroups {
+            members: members.collect(),
+            groups,
+            group_of,
+        }
+    }
+
+    fn members(&self, at: usize) -> &[Spelling<'f>] {
+        &self.members[self.groups[at].members.clone()]
+    }
+
+    /// The linkage names of a group without the suffixes of clones, but not those of its closures.
+    fn linkage_names(&self, at: usize) -> impl Iterator<Item = &'f str> {
+        let named =
+            |function: &&Spelling| function.is_own && !function.facts.linkage_name.is_empty();
+        let members = self.members(at).iter().filter(named);
+        members.map(|function| linkage_without_suffix(function.facts.linkage_name))
+    }
+
+    /// The paths of a group with their type arguments.
+    fn paths(&self, at: usize) -> impl Iterator<Item = Cow<'f, str>> {
+        let members = self.members(at).iter();
+        members.map(|function| canonical_path(function.plain, true))
+    }
+
+    /// The paths of a group without type arguments.
+    fn bare_paths(&self, at: usize) -> impl Iterator<Item = Cow<'f, str>> {
+        let members = self.members(at).iter();
+        members.map(|function| canonical_path(function.plain, false))
     }
 }
 
 /// The key of each function's group.
 fn keys_of_groups<'s>(all: &'s [Spelling<'_>], closures: Closures) -> Vec<GroupKey<'s>> {
     // The body of a closure lies at a line of its own: its function is found by its path.
-    let mut homes: FxHashMap<(&str, &str), GroupKey> = FxHashMap::default();
+    let mut homes: FxHashMap<(u32, &str), GroupKey> = FxHashMap::default();
     for function in all.iter().filter(|function| !function.is_closure) {
+        let Some(path) = function.home_path.as_deref() else {
+            continue;
+        };
         let key = function.key();
         homes
-            .entry(function.home())
+            .entry((function.place, path))
             .and_modify(|known| *known = key.min(*known))
             .or_insert(key);
     }
     let key = |function: &'s Spelling<'_>| match (function.is_closure, closures) {
         (true, Closures::Merged) => {
-            let (place, path) = function.home();
+            let (place, path) = (function.place, function.home());
             let alone = GroupKey::Named(place, path);
             homes.get(&(place, path)).copied().unwrap_or(alone)
         }
@@ -162,109 +195,154 @@ fn keys_of_groups<'s>(all: &'s [Spelling<'_>], closures: Closures) -> Vec<GroupK
 }
 
 /// What is read out of the facts of a function, once.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 struct Spelling<'f> {
-    facts: &'f FunctionFacts,
-    place: Rc<str>,
+    facts: FunctionFacts<'f>,
+    /// The number of its place in the order of all.
+    place: u32,
     /// The name without hash, suffixes and closures.
     plain: &'f str,
-    /// The path of the function, or of that around a closure, without type arguments.
-    home_path: String,
+    /// The last part of that without type arguments.
+    bare: &'f str,
+    /// The path of the function, or of that around a closure, without type arguments; `None` where
+    /// nothing depends on it.
+    home_path: Option<Cow<'f, str>>,
     is_closure: bool,
+    /// Whether its line and its linkage name are those of its group.
+    is_own: bool,
+}
+
+/// Reads out all functions; also their places, in order.
+fn spellings<'f>(
+    functions: &[FunctionFacts<'f>],
+    closures: Closures,
+) -> (Vec<Spelling<'f>>, Vec<Rc<str>>) {
+    let mut places = Places::default();
+    let read = |facts| Spelling::of(facts, &mut places, closures);
+    let mut all: Vec<Spelling> = functions.iter().map(read).collect();
+    let (places, order) = places.in_order();
+    for function in &mut all {
+        function.place = order[function.place as usize];
+    }
+    let inner = all.iter().filter(|function| function.is_closure);
+    let with_closures: FxHashSet<u32> = inner.map(|function| function.place).collect();
+    for function in &mut all {
+        if !function.is_declared() || with_closures.contains(&function.place) {
+            let path = canonical_path(without_arguments(function.plain), false);
+            function.home_path = Some(path);
+        }
+    }
+    (all, places)
 }
 
 impl<'f> Spelling<'f> {
-    fn of(facts: &'f FunctionFacts, places: &mut Places<'f>) -> Spelling<'f> {
-        let plain = plain_name(&facts.name);
+    /// Its place is numbered in the order of coming.
+    fn of(facts: &FunctionFacts<'f>, places: &mut Places<'f>, closures: Closures) -> Self {
+        let plain = plain_name(facts.name);
+        let is_closure = facts.name.contains('}') && {
+            let name = linkage_without_suffix(facts.name);
+            name.ends_with('}') && plain.len() < name.len()
+        };
         Spelling {
-            facts,
-            place: places.of(facts),
+            facts: *facts,
+            place: places.number(facts),
             plain,
-            home_path: canonical_path(without_arguments(plain), false),
-            is_closure: facts.name.contains('}') && {
-                let name = linkage_without_suffix(&facts.name);
-                name.ends_with('}') && plain.len() < name.len()
-            },
+            bare: last_part(without_arguments(plain)),
+            home_path: None,
+            is_closure,
+            is_own: closures == Closures::Apart || !is_closure,
         }
     }
 
-    fn home(&self) -> (&str, &str) {
-        (&self.place, &self.home_path)
+    fn is_declared(&self) -> bool {
+        self.facts.file.is_some() && self.facts.line.is_some()
+    }
+
+    fn home(&self) -> &str {
+        self.home_path.as_deref().unwrap_or_default()
     }
 
     fn key(&self) -> GroupKey<'_> {
-        match (&self.facts.file, self.facts.line) {
-            (Some(_), Some(line)) => {
-                let bare = last_part(without_arguments(self.plain));
-                GroupKey::Declared(&self.place, line, bare)
-            }
-            _ => GroupKey::Named(&self.place, &self.home_path),
+        match (self.facts.file, self.facts.line) {
+            (Some(_), Some(line)) => GroupKey::Declared(self.place, line, self.bare),
+            _ => GroupKey::Named(self.place, self.home()),
         }
     }
 }
 
 /// Where functions stand: there are far fewer files than functions.
 #[derive(Default)]
-struct Places<'f>(FxHashMap<(Option<&'f str>, Option<&'f str>), Rc<str>>);
+struct Places<'f> {
+    numbers: FxHashMap<(Option<&'f str>, Option<&'f str>), u32>,
+    texts: Vec<Cow<'f, str>>,
+}
 
 impl<'f> Places<'f> {
-    fn of(&mut self, facts: &'f FunctionFacts) -> Rc<str> {
-        let image = facts.image.as_deref().filter(|_| facts.file.is_none());
-        let place = self.0.entry((facts.file.as_deref(), image));
-        let place = place.or_insert_with_key(|key| match *key {
-            (Some(file), _) => library_path(&normal_path(file)).into(),
-            (None, Some(image)) => image_name(image).into(),
-            (None, None) => "".into(),
-        });
-        Rc::clone(place)
+    fn number(&mut self, facts: &FunctionFacts<'f>) -> u32 {
+        let image = facts.image.filter(|_| facts.file.is_none());
+        let texts = &mut self.texts;
+        let number = self.numbers.entry((facts.file, image));
+        *number.or_insert_with_key(|&key| {
+            texts.push(match key {
+                (Some(file), _) => library_path(&normal_path(file)).into_owned().into(),
+                (None, Some(image)) => image_name(image).into(),
+                (None, None) => "".into(),
+            });
+            u32::try_from(texts.len() - 1).expect("fewer places than functions")
+        })
+    }
+
+    /// All places in order, each once, and where each number stands there.
+    fn in_order(self) -> (Vec<Rc<str>>, Vec<u32>) {
+        let mut sorted: Vec<usize> = (0..self.texts.len()).collect();
+        sorted.sort_by_key(|&number| &self.texts[number]);
+        let mut places: Vec<Rc<str>> = Vec::new();
+        let mut order = vec![0; sorted.len()];
+        for number in sorted {
+            let text = &self.texts[number];
+            if places.last().is_none_or(|last| **last != **text) {
+                places.push(Rc::from(&**text));
+            }
+            order[number] = u32::try_from(places.len() - 1).expect("fewer places than numbers");
+        }
+        (places, order)
     }
 }
 
-impl FunctionGroup {
-    fn of(members: &[&Spelling<'_>], closures: Closures) -> FunctionGroup {
-        let stable = |function: &&Spelling<'_>| match closures {
-            Closures::Merged => without_arguments(function.plain).to_owned(),
-            Closures::Apart => {
-                without_arguments(linkage_without_suffix(&function.facts.name)).to_owned()
-            }
-        };
-        let own = |function: &&&Spelling<'_>| closures == Closures::Apart || !function.is_closure;
-        let first = members.first();
-        let paths = |generics: bool| -> BTreeSet<String> {
-            let plain = members.iter().map(|function| function.plain);
-            plain.map(|name| canonical_path(name, generics)).collect()
+impl<'f> FunctionGroup<'f> {
+    /// The group of spellings, of which there is at least one.
+    fn of<'s, M: Iterator<Item = &'s Spelling<'f>>>(
+        spellings: impl Fn() -> M,
+        members: Range<usize>,
+        places: &[Rc<str>],
+        closures: Closures,
+    ) -> FunctionGroup<'f>
+    where
+        'f: 's,
+    {
+        let stable = |function: &Spelling<'f>| match closures {
+            Closures::Merged => without_arguments(function.plain),
+            Closures::Apart => without_arguments(linkage_without_suffix(function.facts.name)),
         };
         // A body without its stub has only its own line.
         let lines = |only_own: bool| {
-            let of = members.iter().filter(|function| !only_own || own(function));
+            let of = spellings().filter(|function| !only_own || function.is_own);
             of.filter_map(|function| function.facts.line).min()
         };
-        let linkage = members.iter().filter(own);
-        let linkage = linkage.map(|function| &function.facts.linkage_name);
-        let bare = first.map(|function| last_part(without_arguments(function.plain)));
         // Of several spellings of one function the shortest is the least peculiar.
-        let names = members.iter().map(stable);
+        let names = spellings().map(stable);
         let name = names.min_by(|a, b| a.len().cmp(&b.len()).then_with(|| a.cmp(b)));
+        let first = spellings().next();
+        let place = first.map(|function| Rc::clone(&places[function.place as usize]));
         FunctionGroup {
             name: name.unwrap_or_default(),
-            place: first.map_or_else(String::new, |function| function.place.to_string()),
+            place: place.unwrap_or_else(|| "".into()),
             line: lines(true).or_else(|| lines(false)),
             has_file: first.is_some_and(|function| function.facts.file.is_some()),
             is_closure: closures == Closures::Apart
                 && first.is_some_and(|function| function.is_closure),
-            parent: first.map_or_else(String::new, |function| function.home_path.clone()),
-            linkage: linkage
-                .filter(|name| !name.is_empty())
-                .map(|name| linkage_without_suffix(name).to_owned())
-                .collect(),
-            paths: paths(true),
-            bare_paths: paths(false),
-            bare: bare.unwrap_or_default().to_owned(),
+            members,
         }
-    }
-
-    /// Whether one of its names says where it stands.
-    fn is_mangled(&self) -> bool {
-        self.linkage.iter().any(|name| is_mangled(name))
     }
 }
 
@@ -331,79 +409,93 @@ impl Moves {
 /// Matches the groups of two builds, each at most once, in the order of base. `moves` adds the
 /// rung of lines, where a diff is known.
 pub fn match_groups(
-    base: &FunctionGroups,
-    head: &FunctionGroups,
+    base: &FunctionGroups<'_>,
+    head: &FunctionGroups<'_>,
     moves: Option<&Moves>,
 ) -> Vec<FunctionMatch> {
     let mut ladder = Ladder {
-        base: &base.groups,
-        head: &head.groups,
+        sides: [base, head],
         files: pair_files(&base.groups, &head.groups),
         partner: vec![None; base.groups.len()],
         taken: vec![false; head.groups.len()],
     };
-    ladder.climb(Rung::Linkage, Ties::Left, |ladder, side, at| {
-        let group = ladder.group(side, at);
+    ladder.climb(Rung::Linkage, Ties::Left, |step| {
+        let names = || step.groups.linkage_names(step.at);
         // A plain name is only as good as its file.
-        let file = match group.is_mangled() {
-            true => String::new(),
-            false => file_name(&ladder.file(side, at)).to_owned(),
+        let file = match names().any(is_mangled) {
+            true => "",
+            false => file_name(step.file),
         };
-        keys(&group.linkage, group, &file)
+        step.keys(file, names().map(Cow::Borrowed))
     });
-    ladder.climb(Rung::Path, Ties::Left, |ladder, side, at| {
-        let group = ladder.group(side, at);
-        keys(&group.paths, group, &ladder.file(side, at))
+    ladder.climb(Rung::Path, Ties::Left, |step| {
+        step.keys(step.file, step.groups.paths(step.at))
     });
-    ladder.climb(Rung::Place, Ties::ByLine, |ladder, side, at| {
-        let group = ladder.group(side, at);
-        keys(&group.bare_paths, group, &ladder.file(side, at))
+    ladder.climb(Rung::Place, Ties::ByLine, |step| {
+        step.keys(step.file, step.groups.bare_paths(step.at))
     });
-    ladder.climb(Rung::Place, Ties::Left, |ladder, side, at| {
-        let group = ladder.group(side, at);
-        let is_path = group.bare_paths.iter().any(|path| path.contains("::"));
-        match is_path || !group.has_file {
-            true => keys(&group.bare_paths, group, ""),
-            false => Vec::new(),
-        }
+    ladder.climb(Rung::Place, Ties::Left, |step| {
+        let mut paths = step.groups.bare_paths(step.at);
+        let is_known = !step.group().has_file || paths.any(|path| path.contains("::"));
+        let paths = step.groups.bare_paths(step.at);
+        step.keys("", paths.filter(move |_| is_known))
     });
-    ladder.climb(Rung::Name, Ties::ByLine, |ladder, side, at| {
-        let group = ladder.group(side, at);
-        match group.has_file && !group.is_closure {
-            true => vec![format!("{}\0{}", ladder.file(side, at), group.bare)],
-            false => Vec::new(),
-        }
+    ladder.climb(Rung::Name, Ties::ByLine, |step| {
+        let name = step.group().has_file.then(|| step.first().bare.into());
+        step.keys(step.file, name.into_iter())
     });
-    ladder.climb(Rung::Closure, Ties::ByLine, |ladder, side, at| {
-        let group = ladder.group(side, at);
-        match group.is_closure {
-            true => vec![format!("{}\0{}", ladder.file(side, at), group.parent)],
-            false => Vec::new(),
-        }
+    ladder.climb(Rung::Closure, Ties::ByLine, |step| {
+        let parent = || (step.file.into(), step.first().home().into());
+        step.group().is_closure.then(parent).into_iter()
     });
     if let Some(moves) = moves {
-        ladder.climb(Rung::Line, Ties::Left, |ladder, side, at| {
-            let group = ladder.group(side, at);
-            let place = group
-                .line
-                .filter(|_| group.has_file)
-                .and_then(|line| match side {
-                    0 => moves.head_place(&group.place, line),
-                    _ => Some((group.place.clone(), line)),
-                });
-            place
-                .map(|(file, line)| format!("{file}\0{line}"))
-                .into_iter()
-                .collect()
+        ladder.climb(Rung::Line, Ties::Left, |step| {
+            let group = step.group();
+            let line = group.line.filter(|_| group.has_file);
+            let place = line.and_then(|line| match step.side {
+                0 => moves.head_place(&group.place, line),
+                _ => Some((group.place.to_string(), line)),
+            });
+            let key = |(file, line): (String, u32)| (file.into(), line.to_string().into());
+            place.map(key).into_iter()
         });
     }
     ladder.matches()
 }
 
-/// Keys of one rung, never those of a closure, whose number is no name.
-fn keys(names: &BTreeSet<String>, group: &FunctionGroup, file: &str) -> Vec<String> {
-    let names = names.iter().filter(|_| !group.is_closure);
-    names.map(|name| format!("{file}\0{name}")).collect()
+/// What groups share on a rung: a file, and a name in it.
+type Key<'g> = (Cow<'g, str>, Cow<'g, str>);
+
+/// A group on a rung.
+#[derive(Clone, Copy)]
+struct Step<'g> {
+    groups: &'g FunctionGroups<'g>,
+    /// 0 is base, 1 is head.
+    side: usize,
+    at: usize,
+    /// Its place, in the words of head.
+    file: &'g str,
+}
+
+impl<'g> Step<'g> {
+    fn group(self) -> &'g FunctionGroup<'g> {
+        &self.groups.groups[self.at]
+    }
+
+    fn first(self) -> &'g Spelling<'g> {
+        &self.groups.members(self.at)[0]
+    }
+
+    /// Its keys, but never those of a closure, whose number is no name.
+    fn keys(
+        self,
+        file: &'g str,
+        names: impl Iterator<Item = Cow<'g, str>>,
+    ) -> impl Iterator<Item = Key<'g>> {
+        let is_closure = self.group().is_closure;
+        let names = names.filter(move |_| !is_closure);
+        names.map(move |name| (file.into(), name))
+    }
 }
 
 /// What becomes of several groups with one key.
@@ -416,45 +508,46 @@ enum Ties {
 }
 
 struct Ladder<'g> {
-    base: &'g [FunctionGroup],
-    head: &'g [FunctionGroup],
+    /// Base and head.
+    sides: [&'g FunctionGroups<'g>; 2],
     /// File at base to the same file at head, where they differ.
-    files: BTreeMap<String, String>,
+    files: BTreeMap<&'g str, &'g str>,
     partner: Vec<Option<(usize, Rung)>>,
     taken: Vec<bool>,
 }
 
-impl Ladder<'_> {
-    fn group(&self, side: usize, at: usize) -> &FunctionGroup {
-        match side {
-            0 => &self.base[at],
-            _ => &self.head[at],
-        }
-    }
-
-    /// The place of a group, in the words of head.
-    fn file(&self, side: usize, at: usize) -> String {
-        let place = &self.group(side, at).place;
-        match self.files.get(place).filter(|_| side == 0) {
-            Some(other) => other.clone(),
-            None => place.clone(),
+impl<'g> Ladder<'g> {
+    fn step(&self, side: usize, at: usize) -> Step<'g> {
+        let groups = self.sides[side];
+        let place = &*groups.groups[at].place;
+        let moved = self.files.get(place).filter(|_| side == 0);
+        Step {
+            groups,
+            side,
+            at,
+            file: moved.copied().unwrap_or(place),
         }
     }
 
     /// Matches what shares a key on this rung and is still free.
-    fn climb(&mut self, rung: Rung, ties: Ties, keys: impl Fn(&Self, usize, usize) -> Vec<String>) {
-        let mut all: Vec<(String, usize, usize)> = Vec::new();
+    fn climb<K>(&mut self, rung: Rung, ties: Ties, keys: impl Fn(Step<'g>) -> K)
+    where
+        K: Iterator<Item = Key<'g>>,
+    {
+        let mut all: Vec<(Key<'g>, usize, usize)> = Vec::new();
         let free = |side: usize, at: usize| match side {
             0 => self.partner[at].is_none(),
             _ => !self.taken[at],
         };
-        for (side, count) in [(0, self.base.len()), (1, self.head.len())] {
-            for at in (0..count).filter(|&at| free(side, at)) {
-                let keys = keys(self, side, at).into_iter();
+        for (side, groups) in self.sides.into_iter().enumerate() {
+            for at in (0..groups.groups.len()).filter(|&at| free(side, at)) {
+                let keys = keys(self.step(side, at));
                 all.extend(keys.map(|key| (key, side, at)));
             }
         }
         all.sort_unstable();
+        // Several functions of a group have one name.
+        all.dedup();
         for same in all.chunk_by(|a, b| a.0 == b.0) {
             let of = |wanted: usize| same.iter().filter(move |(_, side, _)| *side == wanted);
             let base = of(0).map(|&(_, _, at)| at);
@@ -464,9 +557,9 @@ impl Ladder<'_> {
             if base.len() != head.len() || (ties == Ties::Left && base.len() != 1) {
                 continue;
             }
-            let line = |groups: &[FunctionGroup], at: usize| (groups[at].line, at);
-            base.sort_by_key(|&at| line(self.base, at));
-            head.sort_by_key(|&at| line(self.head, at));
+            let line = |side: usize, at: usize| (self.sides[side].groups[at].line, at);
+            base.sort_by_key(|&at| line(0, at));
+            head.sort_by_key(|&at| line(1, at));
             for (b, h) in base.into_iter().zip(head) {
                 self.partner[b] = Some((h, rung));
                 self.taken[h] = true;
@@ -485,18 +578,17 @@ impl Ladder<'_> {
 
 /// Which files of base are another file of head: the same file of another version of a crate, or
 /// the file of the same name with the longest common end of the path.
-fn pair_files(base: &[FunctionGroup], head: &[FunctionGroup]) -> BTreeMap<String, String> {
-    let files = |groups: &[FunctionGroup]| -> BTreeSet<String> {
-        let with_file = groups.iter().filter(|group| group.has_file);
-        with_file.map(|group| group.place.clone()).collect()
-    };
-    let (base, head) = (files(base), files(head));
-    let mut by_name: BTreeMap<&str, Vec<&String>> = BTreeMap::new();
-    for other in head.iter().filter(|other| !base.contains(*other)) {
+fn pair_files<'g>(
+    base: &'g [FunctionGroup<'_>],
+    head: &'g [FunctionGroup<'_>],
+) -> BTreeMap<&'g str, &'g str> {
+    let (base, head) = (files_of(base), files_of(head));
+    let mut by_name: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for &other in head.difference(&base) {
         by_name.entry(file_name(other)).or_default().push(other);
     }
     let mut candidates = Vec::new();
-    for file in base.iter().filter(|file| !head.contains(*file)) {
+    for &file in base.difference(&head) {
         for &other in by_name.get(file_name(file)).into_iter().flatten() {
             let end = match (crate_of(file), crate_of(other)) {
                 (Some((a, _, x)), Some((b, _, y))) if a == b && x == y => usize::MAX,
@@ -512,10 +604,18 @@ fn pair_files(base: &[FunctionGroup], head: &[FunctionGroup]) -> BTreeMap<String
     let mut taken = BTreeSet::new();
     for (_, file, other) in candidates {
         if !pairs.contains_key(file) && taken.insert(other) {
-            pairs.insert(file.clone(), other.clone());
+            pairs.insert(file, other);
         }
     }
     pairs
+}
+
+/// The files of groups, which are in the order of their places.
+fn files_of<'g>(groups: &'g [FunctionGroup<'_>]) -> BTreeSet<&'g str> {
+    let with_file = groups.iter().filter(|group| group.has_file);
+    let mut files: Vec<&str> = with_file.map(|group| &*group.place).collect();
+    files.dedup();
+    files.into_iter().collect()
 }
 
 /// How many components at the ends of two paths are the same.

@@ -7,15 +7,15 @@ use hotproof_diff::changes::{
 /// Name, linkage name, file and line; empty and 0 where unknown.
 type Row<'t> = (&'t str, &'t str, &'t str, u32);
 
-fn groups(rows: &[Row<'_>], closures: Closures) -> FunctionGroups {
+fn groups<'t>(rows: &[Row<'t>], closures: Closures) -> FunctionGroups<'t> {
     let facts: Vec<FunctionFacts> = rows
         .iter()
         .map(|&(name, linkage, file, line)| FunctionFacts {
-            name: name.into(),
-            linkage_name: linkage.into(),
-            file: (!file.is_empty()).then(|| file.into()),
+            name,
+            linkage_name: linkage,
+            file: Some(file).filter(|file| !file.is_empty()),
             line: (line > 0).then_some(line),
-            image: Some("/t/demo-0123456789abcdef".into()),
+            image: Some("/t/demo-0123456789abcdef"),
         })
         .collect();
     FunctionGroups::of(&facts, closures)

@@ -1,6 +1,7 @@
 //! Stacks of both profiles, joined function by function, and their folded form.
 
 use std::io::{self, Write};
+use std::ops::Range;
 
 use hotproof_formats::folded::escape;
 use hotproof_profile::transform::keep;
@@ -17,37 +18,38 @@ pub(super) struct Stacks {
 
 impl Stacks {
     pub(super) fn of(profiles: [&Profile; 2], normalize: Normalize) -> Result<Self, DiffError> {
-        let measures = measures(profiles, normalize)?;
-        let Figures { base, head } = factors(profiles, measures, normalize)?;
-        let join = Join::of(profiles);
-        let mut tree = Tree::default();
-        for side in [0, 1] {
-            let profile = profiles[side];
-            let nodes = tree.plant(&join, side, profile);
-            for entry in profile.stack_weights(measures[side].weight) {
-                let node = match entry.stack {
-                    Some(stack) => nodes[stack.index()],
-                    None => tree.child(ORIGIN, join.nowhere),
-                };
-                tree.sums[node].get_or_insert_default()[side] += entry.weight;
-            }
-        }
-        // A weight is far below 2^53, or else its last digits do not matter.
-        let scaled = |weight: i64, factor: f64| (weight as f64 * factor).round() as i64;
-        let weighted = tree.sums.iter().enumerate();
-        let mut paths: Vec<_> = weighted
-            .filter_map(|(node, sum)| {
-                let [first, second] = (*sum)?;
-                let weights = [scaled(first, base), scaled(second, head)];
-                Some((tree.path(node), weights))
-            })
-            .collect();
+        let (join, tree) = plant(profiles, normalize)?;
+        let path = |(node, weights)| (tree.path(node), weights);
+        let mut paths: Vec<_> = tree.weighted().map(path).collect();
         paths.sort_unstable();
         Ok(Stacks {
-            names: join.keys.into_iter().map(|key| key.name).collect(),
+            names: join
+                .keys
+                .into_iter()
+                .map(|key| key.name.into_owned())
+                .collect(),
             paths,
         })
     }
+}
+
+/// The functions of both profiles, and all their stacks as one tree.
+fn plant(profiles: [&Profile; 2], normalize: Normalize) -> Result<(Join<'_>, Tree), DiffError> {
+    let measures = measures(profiles, normalize)?;
+    let join = Join::of(profiles);
+    let mut tree = Tree::new(factors(profiles, measures, normalize)?);
+    for side in [0, 1] {
+        let profile = profiles[side];
+        let nodes = tree.plant(&join, side, profile);
+        for entry in profile.stack_weights(measures[side].weight) {
+            let node = match entry.stack {
+                Some(stack) => nodes[stack.index()],
+                None => tree.child(ORIGIN, join.nowhere),
+            };
+            tree.sums[node].get_or_insert_default()[side] += entry.weight;
+        }
+    }
+    Ok((join, tree))
 }
 
 /// The node above all roots.
@@ -60,21 +62,21 @@ struct Tree {
     index: RowIndex,
     /// Weights of the paths that end at a node; `None` when none does.
     sums: Vec<Option<[i64; 2]>>,
+    factors: Figures,
 }
 
-impl Default for Tree {
-    fn default() -> Self {
+impl Tree {
+    fn new(factors: Figures) -> Tree {
         let mut tree = Tree {
             nodes: Vec::new(),
             index: RowIndex::default(),
             sums: Vec::new(),
+            factors,
         };
         tree.child(usize::MAX, 0);
         tree
     }
-}
 
-impl Tree {
     fn child(&mut self, parent: usize, row: RowId) -> usize {
         let nodes = &self.nodes;
         let hash = |(parent, row): (usize, RowId)| {
@@ -91,7 +93,7 @@ impl Tree {
     }
 
     /// The node of each stack of base (0) or head (1).
-    fn plant(&mut self, join: &Join, side: usize, profile: &Profile) -> Vec<usize> {
+    fn plant(&mut self, join: &Join<'_>, side: usize, profile: &Profile) -> Vec<usize> {
         let mut nodes: Vec<usize> = Vec::with_capacity(profile.stacks.len());
         // Parents come first.
         for (_, stack) in profile.stacks.iter() {
@@ -100,6 +102,18 @@ impl Tree {
             nodes.push(rows.fold(parent, |node, &row| self.child(node, row)));
         }
         nodes
+    }
+
+    /// The nodes that paths end at, with their weights after normalizing, rounded.
+    fn weighted(&self) -> impl Iterator<Item = (usize, [i64; 2])> {
+        // A weight is far below 2^53, or else its last digits do not matter.
+        let scaled = |weight: i64, factor: f64| (weight as f64 * factor).round() as i64;
+        let Figures { base, head } = self.factors;
+        let sums = self.sums.iter().enumerate();
+        sums.filter_map(move |(node, sum)| {
+            let [first, second] = (*sum)?;
+            Some((node, [scaled(first, base), scaled(second, head)]))
+        })
     }
 
     /// The rows of a node and of all above it, root first.
@@ -123,17 +137,25 @@ pub fn folded(
     normalize: Normalize,
     mut out: impl Write,
 ) -> Result<io::Result<()>, DiffError> {
-    let stacks = Stacks::of([base, head], normalize)?;
-    let names: Vec<String> = stacks.names.iter().map(|name| escape(name)).collect();
-    let lines = stacks.paths.iter().map(|(path, weights)| {
-        let frames: Vec<&str> = path.iter().map(|&row| names[row].as_str()).collect();
-        (frames.join(";"), *weights)
-    });
-    let mut lines: Vec<(String, [i64; 2])> = lines.collect();
-    lines.sort_unstable();
+    let (join, tree) = plant([base, head], normalize)?;
+    let names: Vec<String> = join.keys.iter().map(|key| escape(&key.name)).collect();
+    let mut text = String::new();
+    let mut lines: Vec<(Range<usize>, [i64; 2])> = Vec::new();
+    for (node, weights) in tree.weighted() {
+        let start = text.len();
+        for (depth, row) in tree.path(node).into_iter().enumerate() {
+            if depth > 0 {
+                text.push(';');
+            }
+            text.push_str(&names[row]);
+        }
+        lines.push((start..text.len(), weights));
+    }
+    let stack = |line: &(Range<usize>, _)| &text[line.0.clone()];
+    lines.sort_unstable_by(|a, b| stack(a).cmp(stack(b)));
     // Paths of equal text are one line.
     lines.dedup_by(|next, line| {
-        let is_same = next.0 == line.0;
+        let is_same = stack(next) == stack(line);
         if is_same {
             line.1[0] += next.1[0];
             line.1[1] += next.1[1];
@@ -141,8 +163,10 @@ pub fn folded(
         is_same
     });
     let mut write = || {
-        for (stack, [base, head]) in &lines {
-            writeln!(out, "{stack} {base} {head}")?;
+        for line in &lines {
+            let [base, head] = line.1;
+            out.write_all(stack(line).as_bytes())?;
+            writeln!(out, " {base} {head}")?;
         }
         out.flush()
     };

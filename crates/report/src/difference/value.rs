@@ -253,9 +253,9 @@ pub fn difference(
             (None, code) => (base, code),
         };
         rows.push(Row {
-            name: key.name.clone(),
+            name: key.name.to_string(),
             key: format!("{}::{}", key.place, key.name),
-            place: (!key.place.is_empty()).then(|| key.place.clone()),
+            place: (!key.place.is_empty()).then(|| key.place.to_string()),
             line: match code {
                 Some(Code::Function(id)) => side.functions[id].line,
                 _ => None,
@@ -287,7 +287,7 @@ struct Tally {
 }
 
 impl Tally {
-    fn of(join: &Join, side: usize, profile: &Profile, measure: Measure) -> Self {
+    fn of(join: &Join<'_>, side: usize, profile: &Profile, measure: Measure) -> Self {
         let rows = join.keys.len();
         let mut tally = Tally {
             self_weight: vec![0; rows],
