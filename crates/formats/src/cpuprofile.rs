@@ -44,7 +44,9 @@ impl Tables {
             let frame = &node.call_frame;
             let texts = frame.function_name.len() + frame.url.as_ref().map_or(0, String::len);
             let children = node.children.as_ref().map_or(0, |few| few.len());
-            size_of::<Node>() + texts + children * size_of::<Number>()
+            let ticks = node.position_ticks.as_ref().map_or(0, |few| few.len());
+            let held = children * size_of::<Number>() + ticks * size_of::<PositionTicks>();
+            size_of::<Node>() + texts + held
         };
         let numbers = self.samples.len() + self.time_deltas.len();
         let nodes: usize = self.nodes.iter().map(node).sum();
@@ -63,6 +65,15 @@ pub(crate) struct Node {
     children: Option<Few<Number>>,
     #[serde(default)]
     parent: Option<Number>,
+    #[serde(default)]
+    position_ticks: Option<Few<PositionTicks>>,
+}
+
+/// How many samples of a call were taken in a line, which is not told of each sample.
+#[derive(Deserialize)]
+struct PositionTicks {
+    #[serde(default)]
+    ticks: Option<Number>,
 }
 
 #[derive(Deserialize)]
@@ -129,6 +140,8 @@ pub(crate) struct Reader {
     calls: FxHashMap<u64, Call>,
     /// Microseconds times a thousand in which nothing ran.
     idle_ns: i64,
+    /// Samples whose lines are told by call alone.
+    ticks: i64,
 }
 
 impl Reader {
@@ -138,6 +151,7 @@ impl Reader {
             path,
             calls: FxHashMap::default(),
             idle_ns: 0,
+            ticks: 0,
         }
     }
 
@@ -148,8 +162,14 @@ impl Reader {
 
     pub(crate) fn dropped(&self) -> Vec<String> {
         let idle_ms = self.idle_ns as f64 / 1e6;
-        let note = format!("{idle_ms:.3} ms of `(idle)` and `(root)`, in which nothing ran");
-        (self.idle_ns != 0).then_some(note).into_iter().collect()
+        let idle = format!("{idle_ms:.3} ms of `(idle)` and `(root)`, in which nothing ran");
+        let lines = format!(
+            "the lines that ran in {} samples: the file has them by call and not by sample, so lines are where functions are declared",
+            self.ticks
+        );
+        let dropped = [(self.idle_ns != 0, idle), (self.ticks != 0, lines)];
+        let told = dropped.into_iter().filter(|(is_told, _)| *is_told);
+        told.map(|(_, sentence)| sentence).collect()
     }
 
     fn damaged(&self, place: &str, what: impl Into<String>) -> ImportError {
@@ -167,6 +187,9 @@ impl Reader {
         let mut parents: Vec<Option<u64>> = vec![None; nodes.len()];
         builder.budget.take(nodes.len() * 64)?;
         for (row, node) in nodes.iter().enumerate() {
+            let ticks = node.position_ticks.iter().flat_map(|few| few.iter());
+            let ticks = ticks.filter_map(|of| of.ticks?.scaled(1));
+            self.ticks = ticks.fold(self.ticks, |sum, of| sum.saturating_add(of.value));
             let id = self.id(node.id, || format!("nodes[{row}].id"))?;
             if rows.insert(id, row).is_some() || self.calls.contains_key(&id) {
                 let what = format!("node {id} is there twice");

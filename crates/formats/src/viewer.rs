@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use hotproof_profile::{Code, Id, Inline, Profile, StackEnd, StackId, ThreadId, Weight};
+use hotproof_profile::{Code, Host, Id, Inline, Profile, StackEnd, StackId, ThreadId, Weight};
 use rustc_hash::FxHashMap;
 
 use crate::WriteError;
@@ -139,6 +139,9 @@ impl CodeTable {
 /// A fact of a profile that some formats cannot carry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fact {
+    Command,
+    Event,
+    Machine,
     Weights,
     Times,
     Cpus,
@@ -157,7 +160,10 @@ pub(crate) enum Fact {
 }
 
 impl Fact {
-    const ALL: [Fact; 15] = [
+    const ALL: [Fact; 18] = [
+        Fact::Command,
+        Fact::Event,
+        Fact::Machine,
         Fact::Weights,
         Fact::Times,
         Fact::Cpus,
@@ -184,17 +190,10 @@ impl Fact {
         let samples = &profile.samples;
         let words = |holds: bool, words: &str| holds.then(|| words.to_owned());
         match self {
-            Fact::Weights => {
-                let others = profile.weights.iter().enumerate();
-                let others = others.filter(|&(column, _)| column != options.weight);
-                let names: Vec<&str> = others.map(|(_, weight)| weight.name.as_str()).collect();
-                let plural = if names.len() == 1 {
-                    "weight"
-                } else {
-                    "weights"
-                };
-                (!names.is_empty()).then(|| format!("the {plural} {}", names.join(", ")))
-            }
+            Fact::Command => words(!profile.meta.command.is_empty(), "the command"),
+            Fact::Event => words(!profile.meta.event.is_empty(), "the event that was sampled"),
+            Fact::Machine => words(profile.meta.host != Host::default(), "the machine"),
+            Fact::Weights => lost_weights(profile, &[options.weight]),
             Fact::Times => words(has_times(profile), "the times of samples"),
             Fact::Cpus => words(
                 samples.cpu.iter().any(Option::is_some),
@@ -258,6 +257,19 @@ impl Fact {
             Fact::Mappings => words(!profile.mappings.is_empty(), "mappings"),
         }
     }
+}
+
+/// The weights of other columns than those that are kept, in words; `None` when all are.
+pub(crate) fn lost_weights(profile: &Profile, kept: &[usize]) -> Option<String> {
+    let others = profile.weights.iter().enumerate();
+    let others = others.filter(|(column, _)| !kept.contains(column));
+    let names: Vec<&str> = others.map(|(_, weight)| weight.name.as_str()).collect();
+    let plural = if names.len() == 1 {
+        "weight"
+    } else {
+        "weights"
+    };
+    (!names.is_empty()).then(|| format!("the {plural} {}", names.join(", ")))
 }
 
 /// What a format that carries only some facts loses of a profile, in words, such as `the times of

@@ -18,7 +18,7 @@ pub(super) enum Line<'a> {
 
 /// `None` for a line that is none of them.
 pub(super) fn parse(line: &str) -> Option<Line<'_>> {
-    let line = line.trim();
+    let line = trimmed(line);
     if line.is_empty() || line.starts_with('#') {
         return Some(Line::Nothing);
     }
@@ -28,7 +28,7 @@ pub(super) fn parse(line: &str) -> Option<Line<'_>> {
     let end = line.find(|c: char| !c.is_ascii_alphabetic())?;
     let (key, rest) = line.split_at(end);
     if let Some(value) = rest.strip_prefix(':') {
-        return Some(Line::Header(key, value.trim()));
+        return Some(Line::Header(key, trimmed(value)));
     }
     let value = rest.strip_prefix('=')?;
     match key {
@@ -53,9 +53,14 @@ fn compressed(value: &str) -> (Option<u64>, &str) {
     let number = inner.and_then(|(number, name)| {
         let is_number = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
         let number = number.parse().ok().filter(|_| is_number)?;
-        Some((Some(number), name.trim()))
+        Some((Some(number), trimmed(name)))
     });
-    number.unwrap_or((None, value.trim()))
+    number.unwrap_or((None, trimmed(value)))
+}
+
+/// Without the blanks that the format knows: others begin and end names.
+fn trimmed(text: &str) -> &str {
+    text.trim_matches([' ', '\t', '\r'])
 }
 
 /// A number, decimal or hexadecimal, signed or not.

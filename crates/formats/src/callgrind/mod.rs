@@ -19,7 +19,7 @@
 //! - `calls=` is the profile's last weight when that is named `calls`, or else the samples; never
 //!   0, for which readers take a call for the function's own cost.
 //! - Names are escaped as those of folded stacks ([`crate::folded`]), but for `;` and spaces inside.
-//! - Lost: stacks, threads but for their names, times, labels, mappings, columns, linker's names.
+//! - Lost: the event and the machine, stacks, threads but for their names, times, labels, mappings, columns, linker's names.
 //!
 //! # Reading
 //!

@@ -233,8 +233,11 @@ impl Reader {
         });
         let profile = &mut self.builder.profile;
         if profile.weights.is_empty() {
-            let names = weights.iter().map(|weight| weight.name.as_str());
-            profile.meta.event = names.take(weights.len() - 1).collect::<Vec<_>>().join(", ");
+            // Ours are what samples are weighed by; which event was sampled the file does not say.
+            if matches!(self.escapes, Escapes::None) {
+                let names = weights.iter().map(|weight| weight.name.as_str());
+                profile.meta.event = names.take(weights.len() - 1).collect::<Vec<_>>().join(", ");
+            }
             profile.samples.weights = vec![Vec::new(); weights.len()];
             profile.weights = weights;
             self.scales = scales;

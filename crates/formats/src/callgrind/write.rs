@@ -44,6 +44,7 @@ pub fn write(profile: &Profile, out: impl Write) -> Result<Vec<String>, WriteErr
     writeln!(lines.out, "\ntotals:{}", Costs(&totals))?;
     lines.out.flush()?;
     let carried = [
+        Fact::Command,
         Fact::Weights,
         Fact::Addresses,
         Fact::Images,

@@ -8,7 +8,8 @@
 //! the metadata says what that is, and we read it again as what it was. Samples lie
 //! where they were taken, as long as they do not overlap; where they would, they follow each
 //! other, and gaps are `(idle)`. A function is a call frame with the file and line where it is
-//! declared. A thread whose numbers are unknown or taken gets a number of its own.
+//! declared, and one that is named `(root)` or `(idle)`, which viewers take for no work, is in
+//! brackets. A thread whose numbers are unknown or taken gets a number of its own.
 //!
 //! The viewers differ in what they make of a sample: the DevTools, Perfetto and speedscope add up
 //! time, as written; the Firefox Profiler counts samples that are at least half a millisecond
@@ -25,7 +26,7 @@
 //!
 //! | lost on the way out | |
 //! |---|---|
-//! | all weights but one, CPUs, labels, stack ends, addresses, images, linkage names, executed lines, the exact times of samples | [`write()`] says which of them the profile had |
+//! | the event, the machine, all weights but one, CPUs, labels, stack ends, addresses, images, linkage names, executed lines, the exact times of samples | [`write()`] says which of them the profile had |
 
 mod events;
 mod read;

@@ -124,7 +124,7 @@ pub fn write(
         writer.add_thread(thread, rows, pid, tid);
     }
     let file = File {
-        trace_events: writer.events,
+        trace_events: std::mem::take(&mut writer.events),
         display_time_unit: "ns",
         metadata: Metadata {
             source: concat!("hotproof@", env!("CARGO_PKG_VERSION")),
@@ -133,8 +133,21 @@ pub fn write(
         },
     };
     json::write_document(&file, out)?;
-    let carried = [Fact::Times, Fact::Stacks, Fact::ThreadNumbers, Fact::Files];
+    let carried = [
+        Fact::Command,
+        Fact::Times,
+        Fact::Stacks,
+        Fact::ThreadNumbers,
+        Fact::Files,
+    ];
     let mut lost = viewer::losses(profile, options, &carried);
+    let names = writer.code.code.iter().map(|&code| profile.code_name(code));
+    let idle: BTreeSet<&str> = names.filter_map(|name| Some(no_work(&name)?[0])).collect();
+    for name in idle {
+        lost.push(format!(
+            "the name {name}, which its viewers take for no work and which is in brackets there"
+        ));
+    }
     if weight.unit != Unit::Nanoseconds {
         lost.push(format!(
             "the unit of {} for its viewers, which know time alone: one is shown as a millisecond",
@@ -355,8 +368,15 @@ fn artificial(name: &str) -> CallFrame {
     }
 }
 
+/// A name that says to viewers that nothing ran, and what stands for it where it is a function's.
+fn no_work(name: &str) -> Option<[&'static str; 2]> {
+    let names = [["(root)", "[(root)]"], ["(idle)", "[(idle)]"]];
+    names.into_iter().find(|[taken, _]| *taken == name)
+}
+
 fn call_frame(profile: &Profile, code: Code) -> CallFrame {
-    let mut frame = artificial(&profile.code_name(code));
+    let name = profile.code_name(code);
+    let mut frame = artificial(no_work(&name).map_or(&name, |[_, shown]| shown));
     if let Code::Function(id) = code {
         let function = &profile.functions[id];
         let file = function.file.map(|file| profile.strings[file].to_owned());

@@ -195,6 +195,10 @@ pub fn write(
         }
     }
     let carried = [
+        Fact::Command,
+        Fact::Event,
+        Fact::Machine,
+        Fact::Weights,
         Fact::Times,
         Fact::Addresses,
         Fact::Stacks,
@@ -206,10 +210,19 @@ pub fn write(
         Fact::Symbols,
     ];
     let mut lost = viewer::losses(profile, options, &carried);
+    let kept = [Some(options.weight), cpu_column(profile)];
+    let kept: Vec<usize> = kept.into_iter().flatten().collect();
+    lost.extend(viewer::lost_weights(profile, &kept));
     if matches!(weight.unit, Unit::Cycles | Unit::Instructions) {
         lost.push(format!("the unit of {}", weight.name));
     }
     Ok(lost)
+}
+
+/// The weight that is each sample's CPU time, whichever is chosen.
+fn cpu_column(profile: &Profile) -> Option<usize> {
+    let mut weights = profile.weights.iter();
+    weights.position(|weight| weight.unit == Unit::Nanoseconds)
 }
 
 struct Writer<'a> {
@@ -227,8 +240,7 @@ struct Writer<'a> {
 impl<'a> Writer<'a> {
     fn new(profile: &'a Profile, options: &Options) -> Self {
         let columns = &profile.samples.weights;
-        let mut units = profile.weights.iter();
-        let cpu = units.position(|weight| weight.unit == Unit::Nanoseconds);
+        let cpu = cpu_column(profile);
         let has_times = viewer::has_times(profile);
         let times = profile.samples.time_ns.iter().copied();
         let starts = profile

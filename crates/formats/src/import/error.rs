@@ -43,7 +43,7 @@ pub enum ImportError {
         found: Kind,
     },
     /// The format is known, but not read here.
-    #[error("{format} is not read yet: {remedy}")]
+    #[error("{format} is not read here: {remedy}")]
     Unsupported {
         /// Which.
         format: Format,

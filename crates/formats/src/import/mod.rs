@@ -88,9 +88,10 @@ impl Format {
         Format::Json,
     ];
 
-    /// Their names in one line, for messages.
+    /// Their names in one line, for messages, with perf.data, which hotproof reads too.
     pub fn list() -> String {
-        let names: Vec<String> = Self::READ.iter().map(ToString::to_string).collect();
+        let read = Self::READ.iter().chain([&Format::PerfData]);
+        let names: Vec<String> = read.map(ToString::to_string).collect();
         names.join(", ")
     }
 }
@@ -150,10 +151,17 @@ pub struct Imported {
 /// [`ImportError::NotRecognised`] when no format fits, [`ImportError::Unsupported`] for perf.data,
 /// and whatever is wrong with the bytes, with its place.
 pub fn read(bytes: &[u8], limits: Limits) -> Result<Imported, ImportError> {
-    let bytes = unpack(bytes, limits)?;
+    read_plain(&unpack(bytes, limits)?, limits)
+}
+
+/// As [`read`], of bytes that are not compressed, as [`unpack`] returns them.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_plain(bytes: &[u8], limits: Limits) -> Result<Imported, ImportError> {
     let found = || sniff(&bytes[..bytes.len().min(crate::SNIFF_BYTES)]);
-    let format = recognise(&bytes).ok_or_else(|| ImportError::NotRecognised { found: found() })?;
-    read_as(format, &bytes, limits)
+    let format = recognise(bytes).ok_or_else(|| ImportError::NotRecognised { found: found() })?;
+    read_as(format, bytes, limits)
 }
 
 /// Reads bytes, which are not compressed, as a profile of a given format.
@@ -175,7 +183,7 @@ pub fn read_as(format: Format, bytes: &[u8], limits: Limits) -> Result<Imported,
         Format::PerfData => {
             return Err(ImportError::Unsupported {
                 format,
-                remedy: "print it with `perf script` and read that text",
+                remedy: "`hotproof` reads it, and this reader the text of `perf script`",
             });
         }
     };
@@ -202,7 +210,10 @@ fn read_native(bytes: &[u8], limits: Limits) -> Result<(Profile, Vec<String>), I
 }
 
 /// Undoes one layer of gzip, if there is one.
-fn unpack(bytes: &[u8], limits: Limits) -> Result<Cow<'_, [u8]>, ImportError> {
+///
+/// # Errors
+/// [`ImportError::Gzip`] when it is damaged, and [`ImportError::TooLarge`].
+pub fn unpack(bytes: &[u8], limits: Limits) -> Result<Cow<'_, [u8]>, ImportError> {
     let too_large = ImportError::TooLarge {
         limit_bytes: limits.input_bytes,
         of: "input",

@@ -80,7 +80,7 @@ pub(crate) use units::meaning;
 pub fn write(profile: &Profile, out: impl Write) -> Result<Vec<String>, WriteError> {
     profile.validate()?;
     write_message(&build::build(profile), out)?;
-    let lost = [Fact::Times, Fact::Cpus, Fact::Symbols];
+    let lost = [Fact::Machine, Fact::Times, Fact::Cpus, Fact::Symbols];
     let carried: Vec<Fact> = Fact::all().filter(|fact| !lost.contains(fact)).collect();
     Ok(viewer::losses(profile, &Options::default(), &carried))
 }

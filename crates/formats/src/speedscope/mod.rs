@@ -16,7 +16,7 @@
 //!
 //! | lost on the way out | |
 //! |---|---|
-//! | all weights but one, times, CPUs, labels, stack ends, addresses, images, linkage names, executed lines | [`write()`] says which of them the profile had |
+//! | the event, the machine, all weights but one, times, CPUs, labels, stack ends, addresses, images, linkage names, executed lines | [`write()`] says which of them the profile had |
 //!
 //! The format is described by the JSON schema that ships with speedscope.
 

@@ -93,7 +93,12 @@ pub fn write(
         profiles,
     };
     json::write_document(&file, out)?;
-    let carried = [Fact::Stacks, Fact::ThreadNumbers, Fact::Files];
+    let carried = [
+        Fact::Command,
+        Fact::Stacks,
+        Fact::ThreadNumbers,
+        Fact::Files,
+    ];
     Ok(viewer::losses(profile, options, &carried))
 }
 

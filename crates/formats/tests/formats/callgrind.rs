@@ -89,6 +89,33 @@ proptest! {
     }
 }
 
+/// Names that begin or end with a blank that is no space lost it, and one of such blanks alone made
+/// the file one that was refused.
+#[test]
+fn blanks_beyond_ascii_stay_in_names() {
+    let blanks = [
+        "\u{a0}", "\u{3000}", "\u{2028}", "\u{85}", "\u{b}", " ", "\t",
+    ];
+    let mut names = Vec::new();
+    for blank in blanks {
+        names.extend([blank.to_owned(), format!("{blank}a"), format!("a{blank}")]);
+    }
+    let mut profile = example::profile();
+    let ids: Vec<FunctionId> = profile.functions.ids().collect();
+    let mut wanted: Vec<String> = Vec::new();
+    for chunk in names.chunks(ids.len()) {
+        for (&id, name) in ids.iter().zip(chunk) {
+            profile.functions[id].name = profile.strings.intern(name);
+        }
+        let back = read(&text_of(&profile)).profile;
+        let named = back.functions.rows().iter();
+        wanted.extend(named.map(|row| back.strings[row.name].to_owned()));
+    }
+    for name in names {
+        assert!(wanted.contains(&name), "{name:?}");
+    }
+}
+
 #[test]
 fn a_negative_weight_is_refused_by_name() {
     let mut profile = example::profile();

@@ -184,6 +184,6 @@ fn what_no_reader_knows_is_named() {
     let error = import::read(b"PERFILE2\x68\0\0\0", LIMITS).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "perf.data is not read yet: print it with `perf script` and read that text"
+        "perf.data is not read here: `hotproof` reads it, and this reader the text of `perf script`"
     );
 }

@@ -254,8 +254,26 @@ fn unlike_weights_are_not_subtracted() {
     );
 }
 
-/// Reads a file by a package of npm, which `npm install pprof-format` in the test's folder, or
-/// NODE_PATH, provides.
+/// A program of node that finds what `scripts/viewers.sh` installs, or what NODE_PATH names.
+fn node(folder: &Path, script: &str) -> Command {
+    let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));
+    let cache = || std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+    let default = || {
+        cache()
+            .or_else(home)
+            .unwrap_or_default()
+            .join("hotproof-viewers")
+    };
+    let viewers = std::env::var_os("HOTPROOF_VIEWERS").map_or_else(default, PathBuf::from);
+    let mut node = Command::new("node");
+    node.args(["-e", script]).current_dir(folder);
+    if std::env::var_os("NODE_PATH").is_none() {
+        node.env("NODE_PATH", viewers.join("node_modules"));
+    }
+    node
+}
+
+/// Reads a file by a package of npm.
 #[test]
 fn the_decoder_of_npm_counts_what_we_count() {
     const SCRIPT: &str = "
@@ -268,19 +286,12 @@ fn the_decoder_of_npm_counts_what_we_count() {
     let folder = folder("peers-npm");
     let profile = example::profile();
     std::fs::write(folder.join("ours.pb.gz"), pprof_of(&profile)).unwrap();
-    let probe = Command::new("node")
-        .args(["-e", "require('pprof-format')"])
-        .current_dir(&folder)
-        .output();
+    let probe = node(&folder, "require('pprof-format')").output();
     if !probe.is_ok_and(|output| output.status.success()) {
         skip("pprof-format of npm is not installed, so it cannot read our file");
         return;
     }
-    let output = Command::new("node")
-        .args(["-e", SCRIPT])
-        .current_dir(&folder)
-        .output()
-        .unwrap();
+    let output = node(&folder, SCRIPT).output().unwrap();
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{errors}");
     let text = String::from_utf8(output.stdout).unwrap();

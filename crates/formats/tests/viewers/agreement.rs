@@ -11,7 +11,7 @@ use crate::{
     write_with,
 };
 
-fn parse(bytes: &[u8]) -> Value {
+pub(crate) fn parse(bytes: &[u8]) -> Value {
     if bytes.starts_with(b"\x1f\x8b") {
         let decoder = flate2::read::GzDecoder::new(bytes);
         return serde_json::from_reader(decoder).unwrap();
@@ -289,6 +289,23 @@ fn each_format_says_what_it_lost() {
         firefox.iter().any(|lost| lost == "the CPUs of samples"),
         "{firefox:?}"
     );
+    // It is each sample's `threadCPUDelta`, and was told as lost.
+    assert!(
+        !firefox.iter().any(|lost| lost.contains("cpu")),
+        "{firefox:?}"
+    );
+    // What was sampled where went without a word.
+    for writer in ["speedscope", "chrome"] {
+        let lost = lost(writer);
+        for words in ["the event that was sampled", "the machine"] {
+            assert!(lost.iter().any(|fact| fact == words), "{writer}: {lost:?}");
+        }
+    }
+    let folded = folded::losses(&example::profile(), &Options::default());
+    assert_eq!(
+        folded[..3],
+        ["the command", "the event that was sampled", "the machine"]
+    );
     let chrome = lost("chrome");
     assert!(
         chrome.iter().any(|lost| lost.contains("millisecond")),
@@ -331,6 +348,30 @@ fn a_trace_of_counts_comes_back_as_counts_unless_its_times_were_changed() {
         assert_ne!(other, text);
         assert_eq!(weights(&other), time);
     }
+}
+
+/// Viewers of traces count no time of `(root)` and `(idle)`: functions of those names, which other
+/// formats have, lost theirs when the trace was read again.
+#[test]
+fn functions_named_as_no_work_keep_their_weight_in_a_trace() {
+    let mut profile = example::profile();
+    let ids: Vec<FunctionId> = profile.functions.ids().take(2).collect();
+    for (id, name) in ids.into_iter().zip(["(root)", "(idle)"]) {
+        profile.functions[id].name = profile.strings.intern(name);
+    }
+    let mut bytes = Vec::new();
+    let lost = hotproof_formats::chrome::write(&profile, &Options::default(), &mut bytes).unwrap();
+    for name in ["(root)", "(idle)"] {
+        let told = format!("the name {name}, which its viewers take for no work");
+        assert!(lost.iter().any(|fact| fact.starts_with(&told)), "{lost:?}");
+    }
+    let back = imported(&bytes).profile;
+    assert_eq!(back.total_weight(0), profile.total_weight(0));
+    let names: Vec<&str> = back.strings.iter().collect();
+    assert!(
+        names.contains(&"[(root)]") && names.contains(&"[(idle)]"),
+        "{names:?}"
+    );
 }
 
 #[test]

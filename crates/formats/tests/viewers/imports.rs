@@ -99,6 +99,19 @@ fn a_cpu_profile_counts_the_time_until_the_next_sample() {
     assert_eq!(lines, [Some(1), Some(5), None], "lines count from 1");
 }
 
+/// They were left out without a word, and the lines of declarations were shown as those that ran.
+#[test]
+fn lines_that_v8_counts_by_call_are_told() {
+    let text = include_bytes!("inputs/real/node.cpuprofile");
+    let found = import::read(text, Limits::default()).unwrap();
+    let told = "the lines that ran in 9 samples: the file has them by call and not by sample";
+    assert!(
+        found.dropped.iter().any(|fact| fact.starts_with(told)),
+        "{:?}",
+        found.dropped
+    );
+}
+
 #[test]
 fn an_old_firefox_profile_is_upgraded() {
     let found = imported(include_bytes_of("firefox49"));

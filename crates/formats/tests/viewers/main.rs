@@ -9,6 +9,7 @@ mod example;
 mod agreement;
 mod damage;
 mod documents;
+mod extras;
 mod imports;
 mod programs;
 mod random;
