@@ -226,7 +226,14 @@ fn large_recordings_read_the_same_with_and_without_names() {
     let _machine = alone();
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
-    let copies = ["-e", "cpu-clock", "--call-graph", "dwarf,65528"];
+    let copies = [
+        "-F",
+        "1999",
+        "-e",
+        "cpu-clock",
+        "--call-graph",
+        "dwarf,65528",
+    ];
     let data = match record(folder, &NO_FRAME_POINTERS, &copies) {
         Ok(data) => data,
         Err(reason) => return skip_or_fail(test, &reason),
@@ -242,6 +249,25 @@ fn large_recordings_read_the_same_with_and_without_names() {
 fn recordings_from_a_pipe_agree_with_perf() {
     let arguments = ["-e", "cpu-clock", "--call-graph", "fp", "-o", "-"];
     agree("pipe", &FRAME_POINTERS, &arguments);
+}
+
+/// They were recognised and refused with advice for those that could not be read.
+#[test]
+fn recordings_in_gzip_are_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let data = match record(here, &FRAME_POINTERS, &["-e", "cpu-clock", "-g"]) {
+        Ok(data) => data,
+        Err(reason) => return skip_or_fail("recordings in gzip", &reason),
+    };
+    run(Command::new("gzip").arg("-k").arg(&data)).unwrap();
+    let packed = format!("{}.gz", data.display());
+    let [plain, packed] = [data.to_str().unwrap(), &packed].map(|name| {
+        let arguments = ["export", "-q", "-f", "folded", name];
+        hotproof(here, &arguments).ends_with(0).stdout
+    });
+    assert!(!plain.is_empty());
+    assert_eq!(plain, packed);
 }
 
 /// Of the whole machine, with records of each switch: several processes, the idle task among them.

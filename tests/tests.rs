@@ -3,6 +3,7 @@
 mod accuracy;
 mod checkouts;
 mod faults;
+mod inputs;
 mod interrupts;
 mod layering;
 mod matching;

@@ -172,39 +172,6 @@ fn one_call_writes_several_files_or_none() {
 }
 
 #[test]
-fn files_that_are_no_profiles_are_named_with_what_to_do() {
-    let place = tempfile::tempdir().unwrap();
-    let at = |name: &str| place.path().join(name).display().to_string();
-    run(&[
-        "export",
-        "leaf.hotproof",
-        "-o",
-        &at("a.parquet"),
-        "-o",
-        &at("a.svg"),
-    ])
-    .ends_with(0);
-    fs::write(at("empty"), "").unwrap();
-    for (name, found, remedy) in [
-        (
-            "a.parquet",
-            "a Parquet table, which is written but not read",
-            "DuckDB",
-        ),
-        (
-            "a.svg",
-            "XML, perhaps a flame graph",
-            "what it was drawn from",
-        ),
-        ("empty", "an empty file", "OUTPUT.part"),
-    ] {
-        run(&["report", &at(name)])
-            .ends_with(2)
-            .says(&[found, "\n  do ", remedy]);
-    }
-}
-
-#[test]
 fn stripped_paths_name_no_folder_of_the_machine() {
     let shown = |flags: &[&str]| {
         run(&[
@@ -220,6 +187,12 @@ fn stripped_paths_name_no_folder_of_the_machine() {
     for folder in ["/tmp/rg/bin/", "\"/cargo/", "\"/ripgrep/"] {
         assert!(whole.contains(folder), "{folder}");
         assert!(!stripped.contains(folder), "{folder}");
+    }
+    // Frames that are called by their file had kept its folders.
+    let gathered = shown(&["--strip-paths", "--group", "file"]);
+    assert!(gathered.contains("crates/core/main.rs"), "{gathered}");
+    for folder in ["/tmp/rg/bin/", "\"/cargo/", "\"/ripgrep/"] {
+        assert!(!gathered.contains(folder), "{folder}");
     }
 }
 
@@ -640,40 +613,6 @@ fn no_name_steers_the_terminal() {
             }
         }
         assert!(!ran.stdout.is_empty() || !ran.stderr.is_empty());
-    }
-}
-
-/// What people have: one of each format, by the CLI, from a file and from standard input.
-#[test]
-fn standard_input_is_read_in_every_format() {
-    let folder = tempfile::tempdir().unwrap();
-    let here = folder.path();
-    let leaf = Path::new(env!("CARGO_MANIFEST_DIR")).join("profiles/leaf.hotproof");
-    let leaf = leaf.to_str().unwrap();
-    let names = [
-        "a.folded",
-        "a.pb.gz",
-        "a.firefox.json.gz",
-        "a.speedscope.json",
-        "a.callgrind",
-        "a.trace.json",
-        "a.json",
-    ];
-    for name in names {
-        hotproof(here, &["export", leaf, "-o", name, "-q"]).ends_with(0);
-        let from_file = hotproof(here, &["report", name, "-q"]).ends_with(0).stdout;
-        let mut command = crate::run::command(here, &["report", "-", "-q"]);
-        command.stdin(fs::File::open(here.join(name)).unwrap());
-        let from_pipe = crate::run::finish(&mut command).ends_with(0).stdout;
-        assert_eq!(from_file, from_pipe, "{name}");
-        let confirm = hotproof(here, &["confirm", "frameless", "--profile", name, "-q"]);
-        match name {
-            // Calls are no samples.
-            "a.callgrind" => confirm.ends_with(2).says(&["weights below zero"]),
-            // A trace has a row for each stretch of time, and knows no samples.
-            "a.trace.json" => confirm,
-            _ => confirm.ends_with(0),
-        };
     }
 }
 

@@ -52,6 +52,9 @@ pub(crate) fn run(arguments: &Diff) -> Outcome {
     }
     // Whatever is written, profiles that cannot be compared are refused here.
     difference::check(base, head, normalize).map_err(refused)?;
+    for doubt in difference::doubts([base, head]) {
+        output::aside(&doubt);
+    }
     output::write_outputs(&targets, |format, out| {
         write(base, head, normalize, format, out)
     })?;

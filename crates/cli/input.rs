@@ -5,6 +5,7 @@ use std::io::{self, Read};
 use std::mem::ManuallyDrop;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use hotproof_formats::import::{self, ImportError, Limits};
 use hotproof_formats::native;
@@ -14,6 +15,9 @@ use hotproof_symbolizer::{Detail, Symbolizer};
 
 use crate::failure::{Code, Failure};
 use crate::output;
+
+/// Standard input holds one profile.
+static STANDARD_INPUT_IS_READ: AtomicBool = AtomicBool::new(false);
 
 /// What is wanted of a profile.
 #[derive(Debug, Default)]
@@ -60,6 +64,10 @@ pub(crate) fn profile(
     namer: &mut Namer,
 ) -> Result<Profile, Failure> {
     if path == Path::new("-") {
+        if STANDARD_INPUT_IS_READ.swap(true, Ordering::Relaxed) {
+            let failure = Failure::new(Code::Usage, "standard input is named twice");
+            return Err(failure.remedy("give one of them as a file"));
+        }
         let bytes = read_all(io::stdin().lock());
         return from_bytes(
             "standard input",
@@ -102,10 +110,12 @@ fn from_bytes(
     wanted: &Wanted<'_>,
     namer: &mut Namer,
 ) -> Result<Profile, Failure> {
-    if replay::looks_like(bytes) {
-        return replayed(name, wanted, namer, Recording::Bytes(bytes));
+    let limits = Limits::default();
+    let bytes = import::unpack(bytes, limits).map_err(|error| cannot_import(name, &error))?;
+    if replay::looks_like(&bytes) {
+        return replayed(name, wanted, namer, Recording::Bytes(&bytes));
     }
-    let imported = import::read(bytes, Limits::default());
+    let imported = import::read_plain(&bytes, limits);
     let imported = imported.map_err(|error| cannot_import(name, &error))?;
     for sentence in &imported.dropped {
         output::aside(&format!("{name}: {sentence}"));

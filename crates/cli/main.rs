@@ -23,6 +23,7 @@ mod progress;
 mod record;
 mod report;
 mod several;
+mod source;
 mod stat;
 mod symbolize;
 mod terminal;

@@ -7,7 +7,7 @@ use hotproof_report::{difference, lines, tree};
 use crate::arguments::{self, Report, View};
 use crate::failure::{Code, Exit, Failure, Outcome};
 use crate::transform::Looked;
-use crate::{output, terminal};
+use crate::{output, source, terminal};
 
 pub(crate) fn run(arguments: &Report) -> Outcome {
     if let Some(text) = view(arguments)? {
@@ -81,10 +81,7 @@ fn view(arguments: &Report) -> Result<Option<String>, Failure> {
         } => tree::callees(&profile, name, &options),
         View {
             lines: Some(name), ..
-        } => {
-            let read = |path: &str| std::fs::read_to_string(path).ok();
-            lines::lines(&profile, name, &options, &read)
-        }
+        } => lines::lines(&profile, name, &options, &source::read),
         View { .. } => tree::tree(&profile, &options),
     };
     text.map(Some)

@@ -299,17 +299,19 @@ fn refused(error: &TransformError) -> Failure {
 fn unlike(error: &MergeError, paths: &[PathBuf]) -> Failure {
     match error {
         MergeError::Unlike {
+            before,
             number,
             what,
             first,
             other,
         } => {
-            let [one, two] = [0, number - 1].map(|index| paths[index].display());
+            let [one, two] = [before - 1, number - 1].map(|index| paths[index].display());
             let text = format!(
                 "{one} and {two} do not add up: the {what} is {first} in one and {other} in the other"
             );
-            Failure::new(Code::Usage, text)
-                .remedy("merge only recordings that were made with the same settings")
+            Failure::new(Code::Usage, text).remedy(
+                "merge only recordings that were made with the same settings on the same machine",
+            )
         }
         MergeError::Nothing | MergeError::Invalid(_) => {
             Failure::new(Code::Usage, error.to_string())

@@ -221,15 +221,16 @@ impl Transform<'_> {
         if self.inline == Inline::Physical {
             profile = frames::physical(profile);
         }
+        // Before frames are gathered, for some are called by the path of their file from then on.
+        if self.paths == Paths::Strip {
+            profile = paths::strip(&profile);
+        }
         if let Some(group) = self.group {
             profile = group::group(profile, group);
         }
         if self.direction == Direction::Reversed {
             profile = reverse::reverse(profile);
         }
-        match self.paths {
-            Paths::Keep => profile,
-            Paths::Strip => paths::strip(&profile),
-        }
+        profile
     }
 }

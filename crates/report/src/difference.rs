@@ -19,7 +19,9 @@ pub use json::json;
 pub use picture::{PictureError, picture};
 pub use screen::table;
 pub use stacks::{folded, has_sides, holds_both, sides};
-pub use value::{DiffError, Difference, Figures, Normalize, Presence, Row, check, difference};
+pub use value::{
+    DiffError, Difference, Figures, Normalize, Presence, Row, check, difference, doubts,
+};
 
 /// Which figure orders the rows, by the size of its change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -14,8 +14,19 @@ use crate::prose::paragraph;
 use crate::style::{FAINT, PLAIN, STRONG};
 use crate::tree::{Options, TreeError, target};
 
+/// The files that lines are in, by their paths; `None` where a file cannot be read.
+type Texts<'a> = BTreeMap<&'a String, Option<SourceText>>;
 /// A line of a file; `None` where debug information names none.
 type Line = (Option<String>, Option<u32>);
+
+/// A file of source as it is now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceText {
+    /// Its lines.
+    pub text: String,
+    /// When it was last written, in nanoseconds since 1970, where that is known.
+    pub written_unix_ns: Option<u64>,
+}
 
 #[derive(Default)]
 struct Sums {
@@ -24,8 +35,9 @@ struct Sums {
     samples: i64,
 }
 
-/// The lines of the function that a pattern means, in the order of the source. `sources` gives the
-/// text of a file by its path as debug information has it, and is asked once for each file.
+/// The lines of the function that a pattern means, in the order of the source. `sources` gives a
+/// file by its path as debug information has it, and is asked once for each file. A file that is no
+/// longer what was recorded, as far as can be told, is named.
 ///
 /// # Errors
 /// When there is no sample or no weight, and when the pattern means no function or several.
@@ -33,7 +45,7 @@ pub fn lines(
     profile: &Profile,
     pattern: &str,
     options: &Options,
-    sources: &dyn Fn(&str) -> Option<String>,
+    sources: &dyn Fn(&str) -> Option<SourceText>,
 ) -> Result<String, TreeError> {
     if profile.samples.is_empty() {
         return Err(TreeError::Empty);
@@ -45,7 +57,7 @@ pub fn lines(
     let (sums, all) = sums(profile, measure, &|code| target.is(profile, code));
     let whole = options.whole.unwrap_or(all);
     let files: BTreeSet<&String> = sums.keys().filter_map(|(file, _)| file.as_ref()).collect();
-    let texts: BTreeMap<&String, Option<String>> = files
+    let texts: Texts<'_> = files
         .into_iter()
         .map(|file| (file, sources(file)))
         .collect();
@@ -55,24 +67,60 @@ pub fn lines(
     out.push('\n');
     out.push_str(&table(profile, &sums, &texts, whole, options));
     out.push('\n');
-    let unread: Vec<&str> = texts
-        .iter()
-        .filter(|(_, text)| text.is_none())
-        .map(|(file, _)| file.as_str())
-        .collect();
     let legend = "total: samples with the line on the stack, each once; self: samples taken in it";
     out.push_str(&paragraph("", 2, legend, options.width));
-    if !unread.is_empty() {
-        let text = format!("the source could not be read: {}", unread.join(", "));
-        out.push_str(&paragraph("  note", 12, &text, options.width));
+    for note in notes(profile, &sums, &texts) {
+        out.push_str(&paragraph("  note", 12, &note, options.width));
     }
     Ok(out)
+}
+
+/// What is wrong with the files, a sentence for each kind of fault.
+fn notes(profile: &Profile, sums: &BTreeMap<Line, Sums>, texts: &Texts<'_>) -> Vec<String> {
+    let files = |holds: &dyn Fn(&str, Option<&SourceText>) -> bool| -> Vec<&str> {
+        let named = texts.iter().map(|(file, text)| (file.as_str(), text));
+        let found = named.filter(|(file, text)| holds(file, text.as_ref()));
+        found.map(|(file, _)| file).collect()
+    };
+    let last_line = |file: &str| {
+        let lines = sums.keys().filter(|(of, _)| of.as_deref() == Some(file));
+        lines.filter_map(|(_, line)| *line).max().unwrap_or(0)
+    };
+    let is_short = |file: &str, text: &SourceText| {
+        text.text.lines().count() < usize::try_from(last_line(file)).unwrap_or(usize::MAX)
+    };
+    let meta = &profile.meta;
+    let ended = meta
+        .started_unix_ns
+        .map(|ns| ns.saturating_add(meta.duration_ns));
+    let is_new = |text: &SourceText| {
+        text.written_unix_ns
+            .zip(ended)
+            .is_some_and(|(written, ended)| written > ended)
+    };
+    let faults = [
+        (
+            "the source could not be read",
+            files(&|_, text| text.is_none()),
+        ),
+        (
+            "the source has fewer lines now than when it was recorded, so those that are shown may be others",
+            files(&|file, text| text.is_some_and(|text| is_short(file, text))),
+        ),
+        (
+            "the source was written after the recording, so the lines that are shown may be others",
+            files(&|file, text| text.is_some_and(|text| !is_short(file, text) && is_new(text))),
+        ),
+    ];
+    let told = faults.into_iter().filter(|(_, files)| !files.is_empty());
+    told.map(|(fault, files)| format!("{fault}: {}", files.join(", ")))
+        .collect()
 }
 
 fn table(
     profile: &Profile,
     sums: &BTreeMap<Line, Sums>,
-    texts: &BTreeMap<&String, Option<String>>,
+    texts: &Texts<'_>,
     whole: i64,
     options: &Options,
 ) -> String {
@@ -88,9 +136,9 @@ fn table(
     );
     let places = Places::of([profile]);
     for ((file, line), sums) in sums {
-        let text = file.as_ref().and_then(|file| texts[file].as_deref());
+        let text = file.as_ref().and_then(|file| texts[file].as_ref());
         let source = line
-            .and_then(|line| text?.lines().nth((line as usize).checked_sub(1)?))
+            .and_then(|line| text?.text.lines().nth((line as usize).checked_sub(1)?))
             .unwrap_or_default();
         let place = match (file, line) {
             (Some(file), Some(line)) => format!("{}:{line}", places.shorten(file)),

@@ -24,14 +24,16 @@ pub enum MergeError {
     Nothing,
     /// The samples of two profiles do not mean the same.
     #[error(
-        "profile 1 and profile {number} do not add up: the {what} is {first} in one and {other} in the other; merge only recordings made with the same settings"
+        "profile {before} and profile {number} do not add up: the {what} is {first} in one and {other} in the other; merge only recordings made with the same settings on the same machine"
     )]
     Unlike {
-        /// Which profile differs from the first, counted from 1.
+        /// Which profile is the earlier of the two, counted from 1.
+        before: usize,
+        /// Which profile differs from it, counted from 1.
         number: usize,
-        /// In what: `event`, `period or rate`, `weights`.
+        /// In what: `event`, `period or rate`, `weights`, or a fact of the machine.
         what: &'static str,
-        /// That of the first.
+        /// That of the earlier one.
         first: String,
         /// That of the other.
         other: String,
@@ -47,8 +49,8 @@ pub enum MergeError {
 /// out of several.
 ///
 /// # Errors
-/// When there is no profile, when events, periods, rates or weights differ, and when the sum of a
-/// weight does not fit in 64 bits.
+/// When there is no profile, when events, periods, rates or weights differ, when machines do, as far
+/// as both profiles tell theirs, and when the sum of a weight does not fit in 64 bits.
 pub fn merge(profiles: Vec<Profile>) -> Result<Profile, MergeError> {
     let mut rest = profiles.into_iter();
     let first = rest.next().ok_or(MergeError::Nothing)?;
@@ -56,9 +58,14 @@ pub fn merge(profiles: Vec<Profile>) -> Result<Profile, MergeError> {
     if rest.is_empty() {
         return Ok(first);
     }
-    let settings = |profile: &Profile| Settings::of(&profile.meta, &profile.weights);
-    for (index, other) in rest.iter().enumerate() {
-        settings(&first).check(&settings(other), index + 2)?;
+    let all = std::iter::once(&first).chain(&rest);
+    let settings: Vec<Settings> = all
+        .map(|profile| Settings::of(&profile.meta, &profile.weights))
+        .collect();
+    for (index, other) in settings.iter().enumerate() {
+        for (before, earlier) in settings[..index].iter().enumerate() {
+            earlier.check(other, [before + 1, index + 1])?;
+        }
     }
     let mut merger = Merger::default();
     merger.out.weights.clone_from(&first.weights);
@@ -74,9 +81,10 @@ pub fn merge(profiles: Vec<Profile>) -> Result<Profile, MergeError> {
     Ok(out)
 }
 
-/// What samples mean, in words: each kind of fact, and what it is.
+/// What samples mean and where they were taken, in words: each kind of fact, and what it is, or
+/// nothing for a machine that is not known.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Settings([(&'static str, String); 3]);
+pub(super) struct Settings([(&'static str, Option<String>); 7]);
 
 impl Settings {
     pub(super) fn of(meta: &Meta, weights: &[Weight]) -> Settings {
@@ -89,25 +97,39 @@ impl Settings {
         let weights: Vec<String> = weights
             .map(|row| format!("{} ({:?})", row.name, row.unit))
             .collect();
+        let event = match meta.event.as_str() {
+            "" => "unknown".to_owned(),
+            event => format!("`{event}`"),
+        };
+        let known = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+        let cpus = (meta.host.cpus > 0).then(|| meta.host.cpus.to_string());
         Settings([
-            ("event", format!("`{}`", meta.event)),
-            ("period or rate", pace),
-            ("weights", format!("[{}]", weights.join(", "))),
+            ("event", Some(event)),
+            ("period or rate", Some(pace)),
+            ("weights", Some(format!("[{}]", weights.join(", ")))),
+            ("architecture", known(&meta.host.arch)),
+            ("CPU", known(&meta.host.cpu_model)),
+            ("number of CPUs", cpus),
+            ("kernel", known(&meta.host.kernel)),
         ])
     }
 
-    /// Whether samples of profile `number` add up with those of the first, whose settings these are.
-    pub(super) fn check(&self, other: &Settings, number: usize) -> Result<(), MergeError> {
-        let mut both = self.0.iter().zip(&other.0);
-        match both.find(|(first, other)| first != other) {
-            None => Ok(()),
-            Some(((what, first), (_, other))) => Err(MergeError::Unlike {
-                number,
-                what,
-                first: first.clone(),
-                other: other.clone(),
-            }),
+    /// Whether samples of these settings add up with others; `numbers` are those of the profiles.
+    pub(super) fn check(&self, other: &Settings, numbers: [usize; 2]) -> Result<(), MergeError> {
+        for ((what, first), (_, other)) in self.0.iter().zip(&other.0) {
+            if let (Some(first), Some(other)) = (first, other)
+                && first != other
+            {
+                return Err(MergeError::Unlike {
+                    before: numbers[0],
+                    number: numbers[1],
+                    what,
+                    first: first.clone(),
+                    other: other.clone(),
+                });
+            }
         }
+        Ok(())
     }
 }
 

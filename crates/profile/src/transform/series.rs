@@ -140,7 +140,7 @@ impl Sink for Series<'_> {
     fn begun(&mut self, meta: &Meta) -> Result<(), SinkError> {
         let settings = Settings::of(meta, &self.weights);
         match &self.settings {
-            Some(first) => first.check(&settings, self.ended.len() + 1)?,
+            Some(first) => first.check(&settings, [1, self.ended.len() + 1])?,
             None => self.settings = Some(settings),
         }
         let all = self.all(Some(meta));

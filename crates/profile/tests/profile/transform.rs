@@ -183,6 +183,71 @@ fn physical_reversed_and_grouped_frames() {
     assert_eq!(texts(&images.rewrite(example()))[2], "[bench]");
 }
 
+/// Frames under their process, and runs of neighbouring ones as one of their crate or file.
+#[test]
+fn frames_are_gathered_by_process_crate_and_file() {
+    let mut profile = example();
+    let registry = "/h/.cargo/registry/src/index-1f/serde-1.0.2/src/lib.rs";
+    let places = [
+        ("main", "demo::main", Some("src/main.rs")),
+        ("work", "<demo::Work as Run>::run", Some("src/work.rs")),
+        ("inner", "from_str", Some(registry)),
+        ("leaf", "memcpy", None),
+        ("idle", "idle", None),
+    ];
+    let mut functions = Vec::new();
+    for row in profile.functions.rows() {
+        let name = profile.strings[row.name].to_owned();
+        let place = places.iter().find(|(of, ..)| *of == name);
+        functions.push(place.map(|(_, name, file)| (*name, *file)));
+    }
+    for (id, place) in profile
+        .functions
+        .ids()
+        .collect::<Vec<_>>()
+        .into_iter()
+        .zip(functions)
+    {
+        let Some((name, file)) = place else { continue };
+        let (name, file) = (
+            profile.strings.intern(name),
+            file.map(|file| profile.strings.intern(file)),
+        );
+        let row = &mut profile.functions[id];
+        (row.name, row.file) = (name, file);
+    }
+    let by = |group| {
+        let grouped = Transform {
+            group: Some(group),
+            ..transform()
+        };
+        texts(&grouped.rewrite(profile.clone()))
+    };
+    assert_eq!(
+        by(Group::Crate),
+        [
+            "demo serde".to_owned(),
+            "demo serde demo serde".to_owned(),
+            "demo serde [bench]".to_owned(),
+            "[bench]".to_owned(),
+            String::new(),
+        ]
+    );
+    assert_eq!(
+        by(Group::File),
+        [
+            format!("src/main.rs src/work.rs {registry}"),
+            format!("src/main.rs src/work.rs {registry} src/work.rs {registry}"),
+            format!("src/main.rs src/work.rs {registry} [bench]"),
+            "[bench]".to_owned(),
+            String::new(),
+        ]
+    );
+    let processes = by(Group::Process);
+    assert_eq!(processes[3..], ["process bench idle", "process bench"]);
+    assert!(processes[0].starts_with("process bench demo::main "));
+}
+
 #[test]
 fn what_is_not_there_is_refused_with_what_is() {
     let error = |transform: Transform<'_>| transform.apply(example()).unwrap_err().to_string();
@@ -237,6 +302,28 @@ fn unlike_profiles_do_not_merge() {
         rate.contains("period or rate") && rate.contains("99 Hz"),
         "{rate}"
     );
+    for (what, change) in [
+        (
+            "architecture",
+            (|p| p.meta.host.arch = "other".into()) as fn(&mut Profile),
+        ),
+        ("CPU", |p| p.meta.host.cpu_model = "other".into()),
+        ("number of CPUs", |p| p.meta.host.cpus = 77),
+        ("kernel", |p| p.meta.host.kernel = "other".into()),
+    ] {
+        let known = |mut profile: Profile| {
+            let host = &mut profile.meta.host;
+            (host.arch, host.cpu_model) = ("here".into(), "here".into());
+            (host.kernel, host.cpus) = ("here".into(), 2);
+            profile
+        };
+        let mut second = known(example());
+        change(&mut second);
+        let refused = merge(vec![example(), known(example()), second]);
+        let refused = refused.unwrap_err().to_string();
+        let text = format!("profile 2 and profile 3 do not add up: the {what} is ");
+        assert!(refused.contains(&text), "{refused}");
+    }
     let weights = other(&|p| p.weights[0].unit = Unit::Bytes);
     assert!(weights.contains("samples (Count)") && weights.contains("samples (Bytes)"));
 }

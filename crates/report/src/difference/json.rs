@@ -3,7 +3,7 @@
 use hotproof_profile::Profile;
 use serde::Serialize;
 
-use super::value::{Difference, Figures, Normalize, Presence, Row};
+use super::value::{Difference, Figures, Normalize, Presence, Row, doubts};
 use super::{NO_INTERVAL, Options, chosen};
 use crate::schema::Schema;
 
@@ -19,7 +19,7 @@ struct Document<'a> {
     functions: Vec<Function<'a>>,
     others: Others,
     interval: Option<()>,
-    warnings: [&'static str; 1],
+    warnings: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -93,7 +93,10 @@ pub fn json(profiles: [&Profile; 2], difference: &Difference, options: &Options)
             self_weight: others.into(),
         },
         interval: None,
-        warnings: [NO_INTERVAL],
+        warnings: doubts(profiles)
+            .into_iter()
+            .chain([NO_INTERVAL.to_owned()])
+            .collect(),
     })
 }
 

@@ -3,7 +3,7 @@
 use anstyle::Style;
 use hotproof_profile::{Profile, Unit};
 
-use super::value::{Difference, Figures, Normalize, Presence, Row};
+use super::value::{Difference, Figures, Normalize, Presence, Row, doubts};
 use super::{NO_INTERVAL, Options, chosen};
 use crate::grid::{Cell, Column, Grid};
 use crate::names::{clean, cut_middle};
@@ -65,6 +65,15 @@ pub fn table(profiles: [&Profile; 2], difference: &Difference, options: &Options
     };
     if let Some(text) = scale {
         out.push_str(&paragraph("  scale", 12, text, width));
+    }
+    for text in doubts(profiles) {
+        out.push_str(&styled_paragraph(
+            "  warning",
+            CAUTION,
+            12,
+            &clean(&text),
+            width,
+        ));
     }
     out.push_str(&styled_paragraph("  note", CAUTION, 12, NO_INTERVAL, width));
     out

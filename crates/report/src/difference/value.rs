@@ -163,6 +163,53 @@ pub(super) fn factors(
     }
 }
 
+/// What has to be known beside the figures, a sentence each: when only one of two profiles says what
+/// was sampled, as folded stacks do not, and when they are of unlike machines.
+pub fn doubts(profiles: [&Profile; 2]) -> Vec<String> {
+    unknown_event(profiles)
+        .into_iter()
+        .chain(unlike_machines(profiles))
+        .collect()
+}
+
+fn unknown_event(profiles: [&Profile; 2]) -> Option<String> {
+    let (silent, other, event) = match profiles.map(|profile| profile.meta.event.as_str()) {
+        ["", ""] => return None,
+        ["", event] => (SIDES[0], SIDES[1], event),
+        [event, ""] => (SIDES[1], SIDES[0], event),
+        _ => return None,
+    };
+    Some(format!(
+        "{silent} does not say what was sampled, {other} is of {event}: whether the figures mean the same is for you to know"
+    ))
+}
+
+fn unlike_machines(profiles: [&Profile; 2]) -> Option<String> {
+    let facts = profiles.map(|profile| {
+        let host = &profile.meta.host;
+        let cpus = (host.cpus > 0).then(|| host.cpus.to_string());
+        [
+            ("CPU", host.cpu_model.clone()),
+            ("number of CPUs", cpus.unwrap_or_default()),
+            ("architecture", host.arch.clone()),
+            ("kernel", host.kernel.clone()),
+        ]
+    });
+    let [base, head] = &facts;
+    let both = base.iter().zip(head);
+    let unlike =
+        both.filter(|((_, base), (_, head))| !base.is_empty() && !head.is_empty() && base != head);
+    let unlike: Vec<String> = unlike
+        .map(|((what, base), (_, head))| format!("{what}: {base} and {head}"))
+        .collect();
+    (!unlike.is_empty()).then(|| {
+        format!(
+            "base and head were recorded on unlike machines ({})",
+            unlike.join("; ")
+        )
+    })
+}
+
 /// The weights to compare, if they mean the same.
 pub(super) fn measures(
     profiles: [&Profile; 2],
@@ -173,7 +220,11 @@ pub(super) fn measures(
         found.push(Measure::of(profile).ok_or(DiffError::Empty { side })?);
     }
     let [base, head] = [found[0], found[1]];
-    let events = profiles.map(|profile| format!("`{}`", profile.meta.event));
+    let event = |profile: &Profile| format!("`{}`", profile.meta.event);
+    let events = match unknown_event(profiles) {
+        None => profiles.map(event),
+        Some(_) => [String::new(), String::new()],
+    };
     let pace = profiles.map(
         |profile| match (profile.meta.period, profile.meta.rate_hz) {
             (Some(period), _) => format!("one sample in {period}"),

@@ -114,6 +114,25 @@ fn unlike_profiles_are_refused_with_both_sides() {
         text.contains("`cpu-clock` in base and `cycles` in head"),
         "{text}"
     );
+    // One that does not say is compared with a warning: folded stacks never say.
+    other.meta.event = String::new();
+    let sides = [&base(), &other];
+    let value = difference(sides[0], sides[1], Normalize::Run).unwrap();
+    let warning = "head does not say what was sampled, base is of cpu-clock";
+    let options = Options {
+        width: usize::MAX,
+        ..Options::default()
+    };
+    assert!(fixture::strip(&table(sides, &value, &options)).contains(warning));
+    assert!(json(sides, &value, &options).contains(warning));
+    let [mut here, mut elsewhere] = [base(), base()];
+    here.meta.host.cpu_model = "one CPU".into();
+    elsewhere.meta.host.cpu_model = "another CPU".into();
+    let sides = [&here, &elsewhere];
+    let value = difference(sides[0], sides[1], Normalize::Run).unwrap();
+    let warning = "base and head were recorded on unlike machines (CPU: one CPU and another CPU)";
+    let told = fixture::strip(&table(sides, &value, &options));
+    assert!(told.contains(warning), "{told}");
     let mut fast = samples_only(base());
     fast.meta.rate_hz = Some(4999);
     let error = difference(&samples_only(base()), &fast, Normalize::Run).unwrap_err();
@@ -223,7 +242,8 @@ fn tree_screens() {
         let text: String = (1..60)
             .map(|line| format!("\tline {line} of it\u{1b}[2J\n"))
             .collect();
-        path.ends_with("parse.rs").then_some(text)
+        path.ends_with("parse.rs")
+            .then_some(source_text(text, None))
     };
     golden_screens("lines", |width| {
         lines::lines(&profile, "parse::number", &at(width), &source).unwrap()
@@ -231,6 +251,38 @@ fn tree_screens() {
     golden_screens("lines-unread", |width| {
         lines::lines(&profile, "parse::number", &at(width), &|_| None).unwrap()
     });
+}
+
+fn source_text(text: String, written_unix_ns: Option<u64>) -> lines::SourceText {
+    lines::SourceText {
+        text,
+        written_unix_ns,
+    }
+}
+
+/// Lines of another text than was recorded were shown as those that were hot.
+#[test]
+fn a_source_that_has_changed_since_is_named() {
+    let mut profile = fixture::parser();
+    profile.meta.started_unix_ns = Some(1_000);
+    profile.meta.duration_ns = 500;
+    let options = tree::Options {
+        width: usize::MAX,
+        ..tree::Options::default()
+    };
+    let shown = |lines_now: usize, written: Option<u64>| {
+        let source = |_: &str| Some(source_text("x\n".repeat(lines_now), written));
+        lines::lines(&profile, "parse::number", &options, &source).unwrap()
+    };
+    let (short, new) = ("has fewer lines now", "was written after the recording");
+    let as_it_was = shown(1000, Some(1_500));
+    assert!(
+        !as_it_was.contains(short) && !as_it_was.contains(new),
+        "{as_it_was}"
+    );
+    assert!(shown(1000, Some(1_501)).contains(new));
+    let cut = shown(2, Some(1_501));
+    assert!(cut.contains(short) && !cut.contains(new), "{cut}");
 }
 
 #[test]
