@@ -1,7 +1,7 @@
 //! Stacks of both profiles, joined function by function, and their folded form.
 
+use std::borrow::Cow;
 use std::io::{self, Write};
-use std::ops::Range;
 
 use hotproof_formats::folded::escape;
 use hotproof_profile::transform::keep;
@@ -18,38 +18,38 @@ pub(super) struct Stacks {
 
 impl Stacks {
     pub(super) fn of(profiles: [&Profile; 2], normalize: Normalize) -> Result<Self, DiffError> {
-        let (join, tree) = plant(profiles, normalize)?;
-        let path = |(node, weights)| (tree.path(node), weights);
-        let mut paths: Vec<_> = tree.weighted().map(path).collect();
+        let measures = measures(profiles, normalize)?;
+        let Figures { base, head } = factors(profiles, measures, normalize)?;
+        let join = Join::of(profiles);
+        let mut tree = Tree::default();
+        for side in [0, 1] {
+            let profile = profiles[side];
+            let nodes = tree.plant(&join, side, profile);
+            for entry in profile.stack_weights(measures[side].weight) {
+                let node = match entry.stack {
+                    Some(stack) => nodes[stack.index()],
+                    None => tree.child(ORIGIN, join.nowhere),
+                };
+                tree.sums[node].get_or_insert_default()[side] += entry.weight;
+            }
+        }
+        // A weight is far below 2^53, or else its last digits do not matter.
+        let scaled = |weight: i64, factor: f64| (weight as f64 * factor).round() as i64;
+        let weighted = tree.sums.iter().enumerate();
+        let mut paths: Vec<_> = weighted
+            .filter_map(|(node, sum)| {
+                let [first, second] = (*sum)?;
+                let weights = [scaled(first, base), scaled(second, head)];
+                Some((tree.path(node), weights))
+            })
+            .collect();
         paths.sort_unstable();
+        let names = join.keys.into_iter().map(|key| key.name);
         Ok(Stacks {
-            names: join
-                .keys
-                .into_iter()
-                .map(|key| key.name.into_owned())
-                .collect(),
+            names: names.map(Cow::into_owned).collect(),
             paths,
         })
     }
-}
-
-/// The functions of both profiles, and all their stacks as one tree.
-fn plant(profiles: [&Profile; 2], normalize: Normalize) -> Result<(Join<'_>, Tree), DiffError> {
-    let measures = measures(profiles, normalize)?;
-    let join = Join::of(profiles);
-    let mut tree = Tree::new(factors(profiles, measures, normalize)?);
-    for side in [0, 1] {
-        let profile = profiles[side];
-        let nodes = tree.plant(&join, side, profile);
-        for entry in profile.stack_weights(measures[side].weight) {
-            let node = match entry.stack {
-                Some(stack) => nodes[stack.index()],
-                None => tree.child(ORIGIN, join.nowhere),
-            };
-            tree.sums[node].get_or_insert_default()[side] += entry.weight;
-        }
-    }
-    Ok((join, tree))
 }
 
 /// The node above all roots.
@@ -62,21 +62,21 @@ struct Tree {
     index: RowIndex,
     /// Weights of the paths that end at a node; `None` when none does.
     sums: Vec<Option<[i64; 2]>>,
-    factors: Figures,
 }
 
-impl Tree {
-    fn new(factors: Figures) -> Tree {
+impl Default for Tree {
+    fn default() -> Self {
         let mut tree = Tree {
             nodes: Vec::new(),
             index: RowIndex::default(),
             sums: Vec::new(),
-            factors,
         };
         tree.child(usize::MAX, 0);
         tree
     }
+}
 
+impl Tree {
     fn child(&mut self, parent: usize, row: RowId) -> usize {
         let nodes = &self.nodes;
         let hash = |(parent, row): (usize, RowId)| {
@@ -104,18 +104,6 @@ impl Tree {
         nodes
     }
 
-    /// The nodes that paths end at, with their weights after normalizing, rounded.
-    fn weighted(&self) -> impl Iterator<Item = (usize, [i64; 2])> {
-        // A weight is far below 2^53, or else its last digits do not matter.
-        let scaled = |weight: i64, factor: f64| (weight as f64 * factor).round() as i64;
-        let Figures { base, head } = self.factors;
-        let sums = self.sums.iter().enumerate();
-        sums.filter_map(move |(node, sum)| {
-            let [first, second] = (*sum)?;
-            Some((node, [scaled(first, base), scaled(second, head)]))
-        })
-    }
-
     /// The rows of a node and of all above it, root first.
     fn path(&self, node: usize) -> Vec<RowId> {
         let above = |node: usize| (node != ORIGIN).then(|| self.nodes[node]);
@@ -137,25 +125,17 @@ pub fn folded(
     normalize: Normalize,
     mut out: impl Write,
 ) -> Result<io::Result<()>, DiffError> {
-    let (join, tree) = plant([base, head], normalize)?;
-    let names: Vec<String> = join.keys.iter().map(|key| escape(&key.name)).collect();
-    let mut text = String::new();
-    let mut lines: Vec<(Range<usize>, [i64; 2])> = Vec::new();
-    for (node, weights) in tree.weighted() {
-        let start = text.len();
-        for (depth, row) in tree.path(node).into_iter().enumerate() {
-            if depth > 0 {
-                text.push(';');
-            }
-            text.push_str(&names[row]);
-        }
-        lines.push((start..text.len(), weights));
-    }
-    let stack = |line: &(Range<usize>, _)| &text[line.0.clone()];
-    lines.sort_unstable_by(|a, b| stack(a).cmp(stack(b)));
+    let stacks = Stacks::of([base, head], normalize)?;
+    let names: Vec<String> = stacks.names.iter().map(|name| escape(name)).collect();
+    let lines = stacks.paths.iter().map(|(path, weights)| {
+        let frames: Vec<&str> = path.iter().map(|&row| names[row].as_str()).collect();
+        (frames.join(";"), *weights)
+    });
+    let mut lines: Vec<(String, [i64; 2])> = lines.collect();
+    lines.sort_unstable();
     // Paths of equal text are one line.
     lines.dedup_by(|next, line| {
-        let is_same = stack(next) == stack(line);
+        let is_same = next.0 == line.0;
         if is_same {
             line.1[0] += next.1[0];
             line.1[1] += next.1[1];
@@ -163,10 +143,8 @@ pub fn folded(
         is_same
     });
     let mut write = || {
-        for line in &lines {
-            let [base, head] = line.1;
-            out.write_all(stack(line).as_bytes())?;
-            writeln!(out, " {base} {head}")?;
+        for (stack, [base, head]) in &lines {
+            writeln!(out, "{stack} {base} {head}")?;
         }
         out.flush()
     };
