@@ -10,6 +10,7 @@ mod matching;
 mod perf_data;
 mod place;
 mod policies;
+mod quick_look;
 mod recording;
 mod references;
 mod run;

@@ -642,63 +642,6 @@ fn a_quick_look_that_does_not_carry_over_is_told_with_its_commands() {
     }
 }
 
-#[test]
-fn two_commands_are_compared_where_one_stands() {
-    let _machine = alone();
-    let folder = tempfile::tempdir().unwrap();
-    let here = folder.path();
-    let report = |seconds: f64| format!("echo '{{\"f\": {seconds}}}'\n");
-    fs::write(here.join("old.sh"), report(0.5)).unwrap();
-    fs::write(here.join("new.sh"), report(0.4)).unwrap();
-    let cache = tempfile::tempdir().unwrap();
-    let ran = hotproof(
-        here,
-        cache.path(),
-        &["ab", "--script", "--json", "--", "sh", "{old,new}.sh"],
-    );
-    let json: serde_json::Value =
-        serde_json::from_str(&ran.stdout).unwrap_or_else(|error| panic!("{error}: {}", ran.stderr));
-    assert_eq!(json["end_to_end"]["outcome"], "faster", "{json}");
-    let change = json["end_to_end"]["metrics"][0]["change_pct"]
-        .as_f64()
-        .unwrap();
-    assert!((change + 20.0).abs() < 0.1, "{change}");
-    assert_eq!(fs::read_dir(here).unwrap().count(), 2, "nothing is left");
-    hotproof(here, cache.path(), &["ab", "--", "sh", "a", "b"])
-        .ends_with(2)
-        .says(&["two commands are needed", "quotes"]);
-    hotproof(here, cache.path(), &["ab", "./nowhere", "sh old.sh"])
-        .ends_with(21)
-        .says(&["cannot run `./nowhere`"]);
-}
-
-/// With `--profile` a quick look says where the time goes, too; without it nothing is sampled.
-#[test]
-fn a_quick_look_is_sampled_on_request() {
-    if !perf_opens("ab --profile") {
-        return;
-    }
-    let _machine = alone();
-    let folder = tempfile::tempdir().unwrap();
-    let here = folder.path();
-    compile(here, "spin", SPIN);
-    let cache = tempfile::tempdir().unwrap();
-    for (profile, sampled) in [(&["--profile"][..], true), (&[], false)] {
-        let tail = ["--json", "--", "./spin", "{40,20}"];
-        let ran = hotproof(here, cache.path(), &[&["ab"], profile, &tail].concat());
-        let json: serde_json::Value = serde_json::from_str(&ran.stdout)
-            .unwrap_or_else(|error| panic!("{error}: {}", ran.stderr));
-        let rows = json["functions"].as_array().unwrap();
-        assert_eq!(!rows.is_empty(), sampled, "{json}");
-        if sampled {
-            let hot = rows.iter().find(|row| row["name"] == "hot").expect("hot");
-            assert_eq!(hot["hot"], "yes", "{hot}");
-            let share = hot["own_share"]["base"]["pct"].as_f64().unwrap();
-            assert!(share > 90.0, "{hot}");
-        }
-    }
-}
-
 /// The harness of the standard library runs until it is content; what it reports is compared.
 #[test]
 fn a_benchmark_of_cargo_is_found_and_judged_by_what_it_reports() {

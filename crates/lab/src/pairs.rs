@@ -26,7 +26,7 @@ use crate::output::Outputs;
 use crate::profiles::Profiles;
 use crate::resume;
 use crate::run::{Limit, Outcome, Runner, Task};
-use crate::schedule::{self, Fixed, Placebo, Plan, Workload};
+use crate::schedule::{self, Fixed, Placebo, Plan, Threads, Workload};
 use crate::scratch::{Folder, Scratch};
 
 /// The weight of samples that is CPU time.
@@ -506,9 +506,14 @@ impl Workload for Pairs<'_> {
 
     fn blocked(&self, raw: &Raw) -> Duration {
         let outcome = &raw.outcome;
-        let threads = match outcome.recording.sampled {
-            Sampled::Yes { .. } => Some(count_threads(&outcome.profile)),
-            Sampled::Off | Sampled::No(_) => None,
+        let is_one = match outcome.recording.sampled {
+            Sampled::Yes { .. } => count_threads(&outcome.profile) == 1,
+            Sampled::Off | Sampled::No(_) => outcome.recording.counts.one_thread,
+        };
+        let threads = if is_one {
+            Threads::One
+        } else {
+            Threads::OneOrMore
         };
         schedule::blocked(&outcome.metrics, threads, raw.pressure_ns)
     }

@@ -579,18 +579,23 @@ fn is_hopeless(comparison: &Comparison) -> bool {
     conclude(comparison).verdict == Verdict::Refused
 }
 
+/// How many threads a run had, those of its children among them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Threads {
+    /// The main thread alone.
+    One,
+    /// Nobody knows, or there were more.
+    OneOrMore,
+}
+
 /// Time in which a run neither computed nor waited for a CPU.
 ///
 /// The kernel tells the waiting of the main thread alone. With more threads than that, waiting
 /// counts wherever any task of the machine waited, so that a busy machine is never taken for a
 /// program that blocks.
-pub(crate) fn blocked(
-    metrics: &Metrics,
-    threads: Option<usize>,
-    pressure_ns: Option<u64>,
-) -> Duration {
+pub(crate) fn blocked(metrics: &Metrics, threads: Threads, pressure_ns: Option<u64>) -> Duration {
     let waited = match (threads, metrics.run_queue_ns) {
-        (Some(1), Some(main)) => main,
+        (Threads::One, Some(main)) => main,
         (_, main) => main.unwrap_or(0).max(pressure_ns.unwrap_or(0)),
     };
     let busy = metrics.cpu_ns.saturating_add(waited);
@@ -681,7 +686,7 @@ mod tests {
         }
 
         fn blocked(&self, raw: &Metrics) -> Duration {
-            blocked(raw, Some(1), None)
+            blocked(raw, Threads::One, None)
         }
 
         fn functions(&self) -> Vec<Function> {
@@ -968,10 +973,10 @@ mod tests {
             };
             blocked(&metrics, threads, pressure_ns).as_nanos()
         };
-        assert_eq!(of(Some(1), Some(50), Some(100)), 10);
-        assert_eq!(of(Some(1), Some(0), Some(100)), 60);
-        assert_eq!(of(Some(2), Some(0), Some(100)), 0);
-        assert_eq!(of(None, Some(20), None), 40);
-        assert_eq!(of(None, None, Some(55)), 5);
+        assert_eq!(of(Threads::One, Some(50), Some(100)), 10);
+        assert_eq!(of(Threads::One, Some(0), Some(100)), 60);
+        assert_eq!(of(Threads::OneOrMore, Some(0), Some(100)), 0);
+        assert_eq!(of(Threads::OneOrMore, Some(20), None), 40);
+        assert_eq!(of(Threads::OneOrMore, None, Some(55)), 5);
     }
 }

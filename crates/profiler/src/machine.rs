@@ -42,12 +42,30 @@ fn parse_cpu_list(list: &str) -> Option<Vec<usize>> {
     Some(cpus)
 }
 
-/// How long a process's main thread was ready but waited for a CPU: the second number of
-/// `/proc/PID/schedstat`. `None` where the kernel keeps no such account.
-pub(crate) fn run_queue_ns(pid: Pid) -> Option<u64> {
-    let path = format!("/proc/{}/schedstat", pid.as_raw_nonzero());
-    let text = std::fs::read_to_string(path).ok()?;
-    text.split_ascii_whitespace().nth(1)?.parse().ok()
+/// The scheduler's account of one thread since its fork.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ThreadTimes {
+    /// On a CPU.
+    pub(crate) cpu_ns: u64,
+    /// Ready, but waiting for a CPU.
+    pub(crate) queued_ns: u64,
+}
+
+impl ThreadTimes {
+    /// Of a process's main thread, from `/proc/PID/schedstat`; `None` where the kernel keeps no
+    /// such account.
+    pub(crate) fn of_main(pid: Pid) -> Option<ThreadTimes> {
+        let path = format!("/proc/{}/schedstat", pid.as_raw_nonzero());
+        ThreadTimes::parse(&std::fs::read_to_string(path).ok()?)
+    }
+
+    fn parse(schedstat: &str) -> Option<ThreadTimes> {
+        let mut numbers = schedstat.split_ascii_whitespace().map(str::parse);
+        Some(ThreadTimes {
+            cpu_ns: numbers.next()?.ok()?,
+            queued_ns: numbers.next()?.ok()?,
+        })
+    }
 }
 
 /// CPU time that all CPUs have spent on anything but idling since the boot, by ticks; `None` when
@@ -84,6 +102,18 @@ pub(crate) fn peak_rss_bytes(pid: Pid) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_times_of_a_thread_are_read() {
+        let times = |cpu_ns, queued_ns| Some(ThreadTimes { cpu_ns, queued_ns });
+        assert_eq!(
+            ThreadTimes::parse("878000 5768000 3\n"),
+            times(878_000, 5_768_000)
+        );
+        assert_eq!(ThreadTimes::parse("0 0 0"), times(0, 0));
+        assert_eq!(ThreadTimes::parse("12\n"), None);
+        assert_eq!(ThreadTimes::parse(""), None);
+    }
 
     #[test]
     fn lists_of_cpus_are_read() {

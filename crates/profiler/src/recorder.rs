@@ -12,7 +12,7 @@ use crate::counters::{Counters, Elsewhere};
 use crate::error::RecordError;
 use crate::events::{EventPlan, Tells};
 use crate::launch::HeldChild;
-use crate::machine;
+use crate::machine::{self, ThreadTimes};
 use crate::notes;
 use crate::observer::{Knowledge, Observer, UserStacks, Waits};
 use crate::opener::EventOpener;
@@ -130,7 +130,7 @@ impl Recorder {
         let group_after_ns = self.opener.group_cpu_ns(in_cgroup);
         let target = finished.subject;
         let ended = target.ended();
-        let run_queue_ns = machine::run_queue_ns(target.pid());
+        let main = ThreadTimes::of_main(target.pid());
         let reaped = target.reap().map_err(system("wait4"))?;
         let mut counts = counters.read(&Elsewhere {
             usage: reaped.usage,
@@ -138,17 +138,19 @@ impl Recorder {
                 .zip(group_before_ns)
                 .and_then(|(after, before)| after.checked_sub(before)),
             wall_ns: duration_ns(finished.wall),
-            run_queue_ns,
+            main,
         });
         if let Some(delay) = &delay {
             delay.leave_out(&mut counts);
         }
-        counts.counters.extend(run_queue_ns.map(|value| Counter {
-            name: RUN_QUEUE.to_owned(),
-            unit: Unit::Nanoseconds,
-            value,
-            counted: 1.0,
-        }));
+        counts
+            .counters
+            .extend(counts.run_queue_ns.map(|value| Counter {
+                name: RUN_QUEUE.to_owned(),
+                unit: Unit::Nanoseconds,
+                value,
+                counted: 1.0,
+            }));
         let outcome = Outcome {
             exit: exit_of(reaped.status),
             ended,

@@ -74,6 +74,11 @@ pub struct Counts {
     /// Time that the target's main thread was ready but waited for a CPU; `None` where the kernel
     /// keeps no such account.
     pub run_queue_ns: Option<u64>,
+    /// Whether the main thread used all the CPU time, so that `run_queue_ns` is the waiting of
+    /// everybody: there was no other thread and no child. What no account of the kernel shows can
+    /// be missed: without a control group, a short child that nobody waited for. `false` where it
+    /// cannot be told.
+    pub one_thread: bool,
     /// Largest resident set of one process among the target and those it waited for. A target
     /// that stays below what the child had before its exec (well below 1 MiB) has that figure
     /// instead, and a note of the recording says so.

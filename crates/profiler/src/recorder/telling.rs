@@ -11,22 +11,15 @@ use crate::events::{EventKind, EventPlan, Tells};
 use crate::notes;
 use crate::observer::Observer;
 use crate::recording::{CpuSource, Ended, Recording, Sampled};
-use crate::sys::Usage;
 
 impl Run {
     /// Tells the sink what is known before anything has happened.
     pub(super) fn begin(&self, sink: &mut dyn Sink) -> Result<(), RecordError> {
         let counters = &mut Counters::default();
-        let nothing = Elsewhere {
-            usage: Usage::default(),
-            group_cpu_ns: None,
-            wall_ns: 0,
-            run_queue_ns: None,
-        };
         let recording = Recording {
             exit: None,
             ended: Ended::Interrupted,
-            counts: counters.read(&nothing),
+            counts: counters.read(&Elsewhere::default()),
             sampled: self.watch.sampled.clone(),
             fallback: self.watch.refusal.clone(),
             samples: 0,
