@@ -8,7 +8,7 @@ use super::file_kind::FileKind;
 use super::flags;
 use super::imports::changed_imports;
 use super::outline::{Language, Outline, Piece};
-use super::pairing::{Pairing, likeness};
+use super::pairing::{Pairing, VISIBILITY, likeness};
 use super::uses::{Definition, definitions_of};
 use crate::values::{BUILD_FLAGS, Change, OutsideChange, Side};
 
@@ -301,8 +301,10 @@ impl Found {
                 Side::Base => &base_path,
                 Side::Head => &head_path,
             };
-            self.definitions
-                .extend(definitions_of(file, language, outline, piece));
+            if outside.what != VISIBILITY {
+                self.definitions
+                    .extend(definitions_of(file, language, outline, piece));
+            }
             self.outside.push(OutsideChange {
                 file: path.clone(),
                 line: outside.line,

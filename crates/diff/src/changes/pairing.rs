@@ -8,6 +8,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use super::changed::last_part;
 use super::diff::{Hunk, LineRange};
 use super::outline::{Outline, Piece, PieceKind};
+use super::walk::hash_of;
 use crate::values::Side;
 
 /// Likeness from which two functions of different names are the same one.
@@ -201,9 +202,11 @@ impl<'a> Pairing<'a> {
             if let Some(line) = line
                 && (partner.is_some() || !told[1].contains(&h))
             {
+                let same =
+                    partner.is_some_and(|b| same_but_visibility(&self.base.pieces[b], piece));
                 lines.push(OutsidePiece {
                     line,
-                    what: what(piece.kind),
+                    what: if same { VISIBILITY } else { what(piece.kind) },
                     side: Side::Head,
                     piece: h,
                 });
@@ -274,6 +277,55 @@ pub(crate) struct OutsidePiece {
     pub(crate) side: Side,
     /// Its index.
     pub(crate) piece: usize,
+}
+
+/// What is outside of functions and is no code: who may name a thing.
+pub(crate) const VISIBILITY: &str = "visibility";
+
+/// Whether two pieces that functions use differ in nothing but `pub`, `pub(crate)` and the like of
+/// Rust, or in `public:`, `private:` and `protected:` of C++.
+fn same_but_visibility(base: &Piece, head: &Piece) -> bool {
+    let has_users = matches!(
+        head.kind,
+        PieceKind::Item("field" | "constant" | "static" | "type alias") | PieceKind::Scope("type")
+    );
+    has_users && !base.same_tokens(head) && without_visibility(base) == without_visibility(head)
+}
+
+fn without_visibility(piece: &Piece) -> Vec<u64> {
+    let tokens: Vec<u64> = piece.tokens.iter().map(|token| token.hash).collect();
+    let mut left = Vec::with_capacity(tokens.len());
+    let mut rest = &tokens[..];
+    while let Some(&first) = rest.first() {
+        let length = visibility_length(rest);
+        if length == 0 {
+            left.push(first);
+        }
+        rest = &rest[length.max(1)..];
+    }
+    left
+}
+
+/// How many tokens at the start say who may name a thing; none when it is something else.
+fn visibility_length(tokens: &[u64]) -> usize {
+    let is = |at: usize, words: &[&str]| {
+        let token = tokens.get(at);
+        token.is_some_and(|token| words.iter().any(|word| *token == hash_of(word.as_bytes())))
+    };
+    if is(0, &["public", "private", "protected"]) && is(1, &[":"]) {
+        return 2;
+    }
+    if !is(0, &["pub"]) {
+        return 0;
+    }
+    if is(1, &["("]) && is(2, &["crate", "self", "super"]) && is(3, &[")"]) {
+        return 4;
+    }
+    if is(1, &["("]) && is(2, &["in"]) {
+        let close = (3..tokens.len()).find(|&at| is(at, &[")"]));
+        return close.map_or(1, |at| at + 1);
+    }
+    1
 }
 
 fn what(kind: PieceKind) -> &'static str {

@@ -334,3 +334,65 @@ fn a_lock_file_tells_which_crates_changed() {
         ["Cargo.lock:11 lock file"]
     );
 }
+
+/// Who may name a thing changes no code: users of a field that became public counted as changed.
+#[test]
+fn visibility_alone_changes_no_user() {
+    let rust = |field: &str, constant: &str| {
+        format!(
+            "struct A {{\n    {field},\n}}\n{constant};\nfn f(a: &A) -> u8 {{ a.size + LIMIT }}\n"
+        )
+    };
+    let cpp = |first: &str| {
+        format!(
+            "class A {{\n{first}\n    int size;\npublic:\n    int get() {{ return size; }}\n}};\n"
+        )
+    };
+    let base = rust("size: u8", "const LIMIT: u8 = 1");
+    let cases = [
+        (
+            "a.rs",
+            base.clone(),
+            rust("pub size: u8", "const LIMIT: u8 = 1"),
+        ),
+        (
+            "a.rs",
+            base.clone(),
+            rust("pub(crate) size: u8", "const LIMIT: u8 = 1"),
+        ),
+        (
+            "a.rs",
+            rust("pub size: u8", "const LIMIT: u8 = 1"),
+            rust("pub(in crate::a) size: u8", "const LIMIT: u8 = 1"),
+        ),
+        (
+            "a.rs",
+            base.clone(),
+            rust("size: u8", "pub(super) const LIMIT: u8 = 1"),
+        ),
+        ("a.cc", cpp("private:"), cpp("protected:")),
+        ("a.cc", cpp(""), cpp("public:")),
+    ];
+    for (path, base, head) in &cases {
+        let changed = with_uses(&[edited(path, base, head)], &[]);
+        assert_eq!(causes(&changed), [""; 0], "{head}");
+        let [outside] = &changed.outside[..] else {
+            panic!("{:?} in {head}", changed.outside);
+        };
+        assert_eq!(outside.what, "visibility", "{head}");
+    }
+    // With another type it is a change, however visible the field is.
+    let changed = with_uses(
+        &[edited(
+            "a.rs",
+            &base,
+            &rust("pub size: u16", "const LIMIT: u8 = 1"),
+        )],
+        &[],
+    );
+    assert_eq!(causes(&changed).len(), 1, "{:?}", changed.functions);
+    // What stands in brackets after `pub` can be the type of a field without a name.
+    let tuple = |field: &str| format!("struct A(pub {field});\nfn f(a: &A) -> u8 {{ 1 }}\n");
+    let changed = with_uses(&[edited("a.rs", &tuple("(u8, u8)"), &tuple("u8"))], &[]);
+    assert_ne!(changed.outside[0].what, "visibility");
+}
