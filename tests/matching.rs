@@ -15,7 +15,7 @@ use std::process::Command;
 use hotproof_diff::changes::{Closures, FunctionFacts, FunctionGroups, Rung, match_groups};
 use hotproof_symbolizer::Symbolizer;
 
-use crate::run::skip;
+use crate::run::{SPIN, compile, finish, hotproof, perf_opens, skip};
 
 /// One way to build the program.
 struct Variant {
@@ -291,4 +291,42 @@ fn every_function_of_an_unchanged_crate_is_found_in_another_build() {
         );
     }
     println!("by rung: {rungs:?}");
+}
+
+/// Of a build without `-g` nobody knows a file, and no function of C was found in the build with it.
+#[test]
+fn a_build_without_debug_information_is_joined_by_name() {
+    if !perf_opens("a_build_without_debug_information_is_joined_by_name") {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    compile(here, "with", SPIN);
+    let mut compiler = Command::new("cc");
+    compiler.args(["-O2", "-o", "without", "with.c"]);
+    finish(compiler.current_dir(here)).ends_with(0);
+    for name in ["with", "without"] {
+        let (file, program) = (format!("{name}.hotproof"), format!("./{name}"));
+        hotproof(here, &["record", "-o", &file, "--", &program, "300"]).ends_with(0);
+    }
+    // With all rows, however little they change.
+    for files in [["without", "with"], ["with", "without"]] {
+        let [base, head] = files.map(|name| format!("{name}.hotproof"));
+        let ran = hotproof(
+            here,
+            &["diff", &base, &head, "--min-percent", "0", "--json"],
+        )
+        .ends_with(0);
+        let json: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+        let functions = json["functions"].as_array().unwrap();
+        let hot = functions.iter().find(|row| row["name"] == "hot");
+        let hot = hot.unwrap_or_else(|| panic!("{json}"));
+        assert_eq!(hot["presence"], "both", "{hot}");
+        assert!(hot["place"].as_str().unwrap().ends_with("with.c"), "{hot}");
+        assert!(hot["line"].as_u64().is_some(), "{hot}");
+        let said = json["warnings"].to_string();
+        assert!(said.contains("joined by name alone"), "{said}");
+    }
+    let own = hotproof(here, &["diff", "with.hotproof", "with.hotproof", "--json"]);
+    assert!(!own.stdout.contains("by name alone"), "{}", own.stdout);
 }

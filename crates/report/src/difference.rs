@@ -1,7 +1,7 @@
 //! `hotproof diff`: what differs between two profiles, function by function, and as a picture.
 //!
 //! Functions are joined on the ladder of [`hotproof_diff::changes::match_groups`]: by linkage name,
-//! by path, by file and order of lines, never by the bare name alone. What the compiler made of one
+//! by path, by file and order of lines, by the bare name alone only where one profile has no file. What the compiler made of one
 //! function (closures, generic instances, inlined copies, cold parts) is one row. Where the sources
 //! lay in different folders, the files with the longest common end belong together.
 //!
@@ -14,6 +14,8 @@ mod picture;
 mod screen;
 mod stacks;
 mod value;
+
+use crate::numbers::count;
 
 pub use json::json;
 pub use picture::{PictureError, picture};
@@ -59,7 +61,24 @@ impl Default for Options {
 }
 
 /// What a reader of any of it has to know.
-pub(crate) const NO_INTERVAL: &str = "two single profiles carry no interval, so a difference may be noise; `hotproof compare BASE HEAD -- CMD` measures one with its uncertainty";
+fn notes(difference: &Difference) -> Vec<String> {
+    let by_name = match difference.joined_by_name {
+        0 => None,
+        1 => Some("1 function is".to_owned()),
+        some => Some(format!("{} functions are", count(some as u64))),
+    };
+    let by_name = by_name.map(|functions| {
+        format!(
+            "{functions} joined by name alone, because one of the programs does not know their files (built without -g); there, what is inlined counts for the function around it"
+        )
+    });
+    [Some(NO_INTERVAL.to_owned()), by_name]
+        .into_iter()
+        .flatten()
+        .collect()
+}
+
+const NO_INTERVAL: &str = "two single profiles carry no interval, so a difference may be noise; `hotproof compare BASE HEAD -- CMD` measures one with its uncertainty";
 
 /// The rows to show, ordered, and the rest.
 pub(crate) fn chosen<'a>(

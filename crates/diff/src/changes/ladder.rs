@@ -12,6 +12,7 @@
 //! | [`Rung::Place`] | the path without type arguments, and the file; of several, the one in the same order of lines | another mangling, inserted impl blocks | `demo::Stack<T>::push` (legacy) is `<demo::Stack<u8>>::push` (v0) |
 //! | [`Rung::Name`] | the last part of the path, and the file; of several, the one in the same order of lines | an impl for all types, whose path names a type in one mangling only | `<T as demo::Shape>::area` is `<u8 as demo::Shape>::area` |
 //! | [`Rung::Closure`] | the function around a closure, and the closure's order of lines in it; only where closures are kept apart | changed numbers of closures elsewhere | the second closure of `demo::sum` |
+//! | [`Rung::Fileless`] | a plain name, where one build knows no file; in images of the same name first | a build without debug information | `area` of a build without `-g` is `area` in `m.c` of one with it |
 //! | [`Rung::Line`] | the declared line, mapped through the renames and hunks of a diff | renaming | `old` in line 10 is `new` in line 14 |
 //!
 //! The file of a rung is the same when it is the same below the registry, the toolchain or the
@@ -19,7 +20,8 @@
 //! `/ci/b/demo/src/m.rs` when no other file of that name shares a longer end of the path.
 //!
 //! A plain name of C says nothing of where it stands: without a mangled path, functions in files
-//! of different names never match.
+//! of different names never match. Only where one of the two has no file at all is the name what there
+//! is to go by.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -90,7 +92,8 @@ pub struct FunctionGroup<'f> {
     pub place: Rc<str>,
     /// Declared line, the smallest when several are known.
     pub line: Option<u32>,
-    has_file: bool,
+    /// Whether `place` is a file.
+    pub has_file: bool,
     is_closure: bool,
     members: Range<usize>,
 }
@@ -359,6 +362,8 @@ pub enum Rung {
     Name,
     /// The same closure of matched functions.
     Closure,
+    /// The same name, where one side has no file.
+    Fileless,
     /// The same line, mapped through a diff.
     Line,
 }
@@ -448,6 +453,19 @@ pub fn match_groups(
         let parent = || (step.file.into(), step.first().home().into());
         step.group().is_closure.then(parent).into_iter()
     });
+    for same_image in [true, false] {
+        ladder.climb(Rung::Fileless, Ties::Left, |step| {
+            // Never two with a file each, and never two without.
+            let known_at_base = (step.side == 0) == step.group().has_file;
+            let image = step.first().facts.image.filter(|_| same_image);
+            let place = format!("{known_at_base} {}", image.map_or("", image_name));
+            // Paths were looked for without their files above.
+            let is_plain = !step.first().plain.contains("::");
+            let names = is_plain.then(|| step.groups.bare_paths(step.at));
+            let keys = step.keys("", names.into_iter().flatten());
+            keys.map(move |(_, name)| (place.clone().into(), name))
+        });
+    }
     if let Some(moves) = moves {
         ladder.climb(Rung::Line, Ties::Left, |step| {
             let group = step.group();

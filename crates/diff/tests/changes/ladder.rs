@@ -202,3 +202,58 @@ fn lines_are_mapped_through_renames_and_hunks() {
     );
     assert!(matched(base, head, Closures::Merged, None).is_empty());
 }
+
+/// A build without debug information has names alone: none of its functions matched those of a build
+/// with it. Two functions that both have files are told apart by them, whatever else has no file.
+#[test]
+fn a_name_matches_where_one_side_has_no_file() {
+    let cases: &[(&[Row<'_>], &[Row<'_>], &[&str])] = &[
+        (
+            &[("area", "area", "", 0), ("main", "main", "", 0)],
+            &[("area", "area", "/b/x.c", 3), ("main", "main", "/b/x.c", 9)],
+            &["area:0 = area:3 Fileless", "main:0 = main:9 Fileless"],
+        ),
+        (
+            &[("area", "area", "/a/x.c", 3)],
+            &[("area", "area.part.0", "", 0)],
+            &["area:3 = area:0 Fileless"],
+        ),
+        // Which of two it is nobody knows.
+        (
+            &[("help", "help", "", 0)],
+            &[("help", "help", "/b/x.c", 3), ("help", "help", "/b/y.c", 3)],
+            &[],
+        ),
+        // What has a file on both sides goes by it.
+        (
+            &[("help", "help", "/a/x.c", 3), ("area", "area", "", 0)],
+            &[("help", "help", "/b/y.c", 3), ("area", "area", "/b/y.c", 9)],
+            &["area:0 = area:9 Fileless"],
+        ),
+        (
+            &[("help", "help", "/a/x.c", 3), ("help", "help", "", 0)],
+            &[("help", "help", "/b/x.c", 5)],
+            &["help:3 = help:5 Linkage"],
+        ),
+    ];
+    for (base, head, expected) in cases {
+        let matches = matched(base, head, Closures::Merged, None);
+        assert_eq!(matches, *expected, "{base:?}");
+    }
+    // Two images have the name: the one of the same name is meant.
+    let facts = |image: &'static str, file: Option<&'static str>| FunctionFacts {
+        name: "init",
+        linkage_name: "init",
+        file,
+        line: file.map(|_| 3),
+        image: Some(image),
+    };
+    let base = [facts("/a/demo", None), facts("/a/libx.so", None)];
+    let head = [facts("/b/demo", Some("/b/x.c"))];
+    let [base, head] = [&base[..], &head].map(|rows| FunctionGroups::of(rows, Closures::Merged));
+    let matches = match_groups(&base, &head, None);
+    let [only] = matches[..] else {
+        panic!("{matches:?}");
+    };
+    assert_eq!(&*base.groups[only.base].place, "demo");
+}

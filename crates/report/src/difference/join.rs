@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::rc::Rc;
 
 use hotproof_diff::changes::{
-    Closures, FunctionFacts, FunctionGroup, FunctionGroups, match_groups, stable_image,
+    Closures, FunctionFacts, FunctionGroup, FunctionGroups, Rung, match_groups, stable_image,
 };
 use hotproof_profile::{Code, Id, Inline, LocationId, Profile, StackId};
 
@@ -21,7 +21,7 @@ pub(super) struct Key<'p> {
 
 /// The functions of both profiles as rows of one table.
 pub(super) struct Join<'p> {
-    /// Of head where head has the function, else of base; sorted.
+    /// Of head where head has the function, else of base, and of the one with a file; sorted.
     pub(super) keys: Vec<Key<'p>>,
     /// Some code of each row in base, and in head.
     pub(super) code: [Vec<Option<Code>>; 2],
@@ -29,6 +29,8 @@ pub(super) struct Join<'p> {
     at: [RowsAt; 2],
     /// The row of samples without a stack.
     pub(super) nowhere: RowId,
+    /// Functions of which only one side has a file, so that their names alone join them.
+    pub(super) by_name: usize,
 }
 
 impl<'p> Join<'p> {
@@ -37,15 +39,24 @@ impl<'p> Join<'p> {
         let sides = profiles.map(Side::of);
         let [base, head] = sides.each_ref().map(Side::groups);
         let mut keys = Keys::default();
-        let of_head: Vec<usize> = head.groups.iter().map(|group| keys.of(group)).collect();
         // Rows carry the keys of head; what base alone has carries its own.
         let mut of_base = vec![None; base.groups.len()];
+        let mut of_head = vec![None; head.groups.len()];
+        let mut by_name = 0;
         for found in match_groups(&base, &head, None) {
-            of_base[found.base] = Some(of_head[found.head]);
+            let (b, h) = (&base.groups[found.base], &head.groups[found.head]);
+            by_name += usize::from(found.rung == Rung::Fileless);
+            // The one that says more.
+            let key = keys.of(if b.has_file && !h.has_file { b } else { h });
+            of_base[found.base] = Some(key);
+            of_head[found.head] = Some(key);
         }
-        let alone = of_base.into_iter().zip(&base.groups);
-        let of_base = alone.map(|(known, group)| known.unwrap_or_else(|| keys.of(group)));
-        let of_base: Vec<usize> = of_base.collect();
+        let mut all = |known: Vec<Option<usize>>, groups: &FunctionGroups<'p>| -> Vec<usize> {
+            let alone = known.into_iter().zip(&groups.groups);
+            let all = alone.map(|(known, group)| known.unwrap_or_else(|| keys.of(group)));
+            all.collect()
+        };
+        let (of_base, of_head) = (all(of_base, &base), all(of_head, &head));
         let of_code = [
             sides[0].keys(&base, &of_base, &mut keys),
             sides[1].keys(&head, &of_head, &mut keys),
@@ -65,6 +76,7 @@ impl<'p> Join<'p> {
             keys,
             code,
             at: [0, 1].map(|side: usize| RowsAt::of(profiles[side], &rows[side])),
+            by_name,
         }
     }
 

@@ -4,7 +4,7 @@ use hotproof_profile::Profile;
 use serde::Serialize;
 
 use super::value::{Difference, Figures, Normalize, Presence, Row, doubts};
-use super::{NO_INTERVAL, Options, chosen};
+use super::{Options, chosen, notes};
 use crate::schema::Schema;
 
 #[derive(Serialize)]
@@ -95,7 +95,7 @@ pub fn json(profiles: [&Profile; 2], difference: &Difference, options: &Options)
         interval: None,
         warnings: doubts(profiles)
             .into_iter()
-            .chain([NO_INTERVAL.to_owned()])
+            .chain(notes(difference))
             .collect(),
     })
 }

@@ -4,7 +4,7 @@ use anstyle::Style;
 use hotproof_profile::{Profile, Unit};
 
 use super::value::{Difference, Figures, Normalize, Presence, Row, doubts};
-use super::{NO_INTERVAL, Options, chosen};
+use super::{Options, chosen, notes};
 use crate::grid::{Cell, Column, Grid};
 use crate::names::{clean, cut_middle};
 use crate::numbers::{TimeUnit, count, counted, fixed, signed};
@@ -75,7 +75,9 @@ pub fn table(profiles: [&Profile; 2], difference: &Difference, options: &Options
             width,
         ));
     }
-    out.push_str(&styled_paragraph("  note", CAUTION, 12, NO_INTERVAL, width));
+    for note in notes(difference) {
+        out.push_str(&styled_paragraph("  note", CAUTION, 12, &note, width));
+    }
     out
 }
 

@@ -94,6 +94,9 @@ pub struct Difference {
     pub samples: [u64; 2],
     /// All functions that were seen in either, in the order of name and place.
     pub rows: Vec<Row>,
+    /// Functions of which one profile alone knows the file (the other program has no debug
+    /// information), so that nothing but their names joins them.
+    pub joined_by_name: usize,
 }
 
 /// Why two profiles have no difference.
@@ -299,18 +302,15 @@ pub fn difference(
             [false, true] => Presence::Added,
             [true, true] => Presence::Both,
         };
-        let (side, code) = match (join.code[1][index], join.code[0][index]) {
-            (Some(code), _) => (head, Some(code)),
-            (None, code) => (base, code),
+        let line = |side: usize| match join.code[side][index]? {
+            Code::Function(id) => profiles[side].functions[id].line,
+            Code::Unnamed(_) | Code::Unmapped => None,
         };
         rows.push(Row {
             name: key.name.to_string(),
             key: format!("{}::{}", key.place, key.name),
             place: (!key.place.is_empty()).then(|| key.place.to_string()),
-            line: match code {
-                Some(Code::Function(id)) => side.functions[id].line,
-                _ => None,
-            },
+            line: line(1).or_else(|| line(0)),
             presence,
             self_weight: figures(&|tally| tally.self_weight[index]),
             total: figures(&|tally| tally.total[index]),
@@ -325,6 +325,7 @@ pub fn difference(
         whole: figures(&|tally| tally.whole),
         samples: profiles.map(Profile::sample_count),
         rows,
+        joined_by_name: join.by_name,
     })
 }
 
