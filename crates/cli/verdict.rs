@@ -68,7 +68,7 @@ fn resume(earlier: Comparison, arguments: &Verdict, voice: Voice) -> Outcome {
         let what = "this comparison has no pairs to add to";
         return Err(Failure::new(Code::Usage, what).remedy("measure anew with hotproof compare"));
     }
-    if is_quick_look(&earlier) {
+    if earlier.is_of_commands() {
         let what = "a quick look at two commands takes no more pairs";
         return Err(
             Failure::new(Code::Usage, what).remedy("run hotproof ab again, with a larger --budget")
@@ -87,11 +87,6 @@ fn resume(earlier: Comparison, arguments: &Verdict, voice: Voice) -> Outcome {
         page,
         arguments,
     )
-}
-
-/// Whether it is of `hotproof ab`, which has commands in the place of refs.
-fn is_quick_look(logged: &Comparison) -> bool {
-    logged.command == [&*logged.base.name, &*logged.head.name]
 }
 
 /// The options that a logged comparison was measured with, for more pairs.

@@ -578,6 +578,14 @@ impl Comparison {
         }
     }
 
+    /// Whether two commands were compared (`hotproof ab`), which stand in the place of the refs:
+    /// there is no diff, and so no changed function.
+    pub fn is_of_commands(&self) -> bool {
+        let sides = [&self.base, &self.head];
+        self.command == sides.map(|side| &*side.name)
+            && sides.iter().all(|side| side.subject == side.name)
+    }
+
     /// Whether instructions were counted and nothing else was measured.
     pub fn is_counted_alone(&self) -> bool {
         self.witness.as_ref().is_some_and(|witness| witness.alone)

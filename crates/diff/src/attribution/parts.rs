@@ -110,6 +110,9 @@ fn kind(
     let Some(parts) = parts.filter(|_| comparison.metric != Metric::PeakMemory) else {
         return AttributionKind::Unavailable;
     };
+    if comparison.is_of_commands() {
+        return AttributionKind::NotAttributable;
+    }
     let waiting_moved = comparison.metric == Metric::WallTime
         && comparison.shared_time == SharedTime::Cpu
         && decided

@@ -77,7 +77,7 @@ pub(super) fn not_checked(comparison: &Comparison) -> Vec<String> {
     if comparison.setup.layouts < 2 {
         all.push("code layout".to_owned());
     }
-    if comparison.tests == TestCheck::NotRun {
+    if comparison.tests == TestCheck::NotRun && !comparison.is_of_commands() {
         all.push("tests".to_owned());
     }
     if comparison.witness.is_none() && runs().any(|run| run.metrics.instructions.is_none()) {

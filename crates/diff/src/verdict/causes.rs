@@ -163,7 +163,7 @@ pub(super) fn slower_because(facts: &Facts<'_>) -> String {
             "; which functions carry it is unknown, because {}",
             not_joinable(facts)
         ),
-        AttributionKind::NotAttributable => {
+        AttributionKind::NotAttributable if !facts.comparison.is_of_commands() => {
             format!(
                 ", though no function changed by line: {} did",
                 outside(facts)

@@ -74,6 +74,9 @@ pub(crate) fn sentence(facts: &Facts<'_>, reason: Reason) -> String {
         Reason::PartlyExplained => {
             format!("{}{}; {}.", effect(facts), waiting(facts), partly(facts))
         }
+        Reason::NotAttributable if facts.comparison.is_of_commands() => {
+            format!("{}.", effect(facts))
+        }
         Reason::NotAttributable => format!(
             "{}, though no function changed by line: {} did.",
             effect(facts),

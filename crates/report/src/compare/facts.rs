@@ -35,9 +35,14 @@ pub(super) fn all(
         "Explained",
         match &conclusion.testimony {
             Some(testimony) if alone => instructions::explained(comparison, testimony),
+            _ if comparison.is_of_commands() => None,
             _ => explained(comparison, conclusion),
         },
     );
+    let movers = &conclusion.attribution.movers;
+    if comparison.is_of_commands() && !movers.is_empty() {
+        add("Moved", Some(format!("{}.", names(comparison, movers))));
+    }
     if alone {
         add("Engine", instructions::engine(comparison));
     } else {
@@ -277,13 +282,17 @@ fn movers(comparison: &Comparison, rows: &[FunctionRow]) -> String {
     if rows.is_empty() {
         return String::new();
     }
+    format!("; the largest movers: {}", names(comparison, rows))
+}
+
+fn names(comparison: &Comparison, rows: &[FunctionRow]) -> String {
     // The tables and the page have the whole of a name that templates made long.
     const WIDEST: usize = 60;
     let names: Vec<String> = rows
         .iter()
         .map(|&row| cut_middle(&comparison.functions[row].name, WIDEST))
         .collect();
-    format!("; the largest movers: {}", names.join(", "))
+    names.join(", ")
 }
 
 /// Functions whose own lines did not change, grouped by what changed instead.

@@ -117,11 +117,14 @@ fn push_header(out: &mut String, page: &Page, comparison: &Comparison) {
             escape(&facts.subject)
         );
     }
-    let _ = writeln!(
-        out,
-        "<tr><th>command</th><td colspan=\"3\"><code>{}</code></td></tr>\n</table>",
-        escape(&shown(&shell_words(&comparison.command)))
-    );
+    if !comparison.is_of_commands() {
+        let _ = writeln!(
+            out,
+            "<tr><th>command</th><td colspan=\"3\"><code>{}</code></td></tr>",
+            escape(&shown(&shell_words(&comparison.command)))
+        );
+    }
+    out.push_str("</table>\n");
 }
 
 fn push_chart(out: &mut String, title: &str, legend: &str, chart: &str) {

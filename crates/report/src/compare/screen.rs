@@ -47,10 +47,12 @@ pub fn header(comparison: &Comparison, conclusion: &Conclusion, width: usize) ->
         let text = cut_middle(text.trim_end(), width.saturating_sub(11).max(20));
         format!("  {}{text}\n", crate::names::pad_right(label, 9))
     };
-    let command = shown(&shell_words(&comparison.command));
     let mut out = side("base", &comparison.base) + &side("head", &comparison.head);
-    out.push_str(&paragraph("  command", 11, &command, width));
-    out.push_str(&paragraph("  changed", 11, &changed(comparison), width));
+    if !comparison.is_of_commands() {
+        let command = shown(&shell_words(&comparison.command));
+        out.push_str(&paragraph("  command", 11, &command, width));
+        out.push_str(&paragraph("  changed", 11, &changed(comparison), width));
+    }
     out.push_str(&paragraph(
         "  machine",
         11,
