@@ -1,27 +1,28 @@
 //! Records, in the order of time, to rows of the profile.
 
+mod images;
+mod steps;
+
 use hotproof_profile::{
-    Frame, Function, ImageId, Profile, Sample as Row, Sink, SinkError, Source, StackEnd, StackId,
+    Frame, Function, ImageId, Profile, Sample as Row, Sink, SinkError, Source, StackId,
 };
 use rustc_hash::{FxHashMap, FxHashSet};
 
+use self::images::Images;
 use super::alike::{Alike, AlikeChains, Pending, Place};
 use super::attr::{Attr, sample_type};
-use super::chains::{Chains, Fingerprint, Step, StepKind, Thread};
+use super::chains::{Chains, Fingerprint, Step, Thread};
 use super::header::{BuildId, RecordHeader};
-use super::placed::{Gaps, Placed, PlacedMaps};
+use super::placed::{Gaps, PlacedMaps};
 use super::record::{self, NOBODY, Record};
 use super::sample::{self, RawSample};
 use super::{Counted, ReplayError, SampleRows};
-use crate::batch::StackBytes;
 use crate::binary::{Binaries, BinaryId, Unwinding};
 use crate::decode::Mmap;
-use crate::markers;
-use crate::registers::Registers;
 use crate::run_time;
-use crate::space::{AddressSpace, Map};
+use crate::space::AddressSpace;
 use crate::trail::Trails;
-use crate::unwind::{Code, Found, StackCopy, StackUnwinder};
+use crate::unwind::StackUnwinder;
 use crate::world::{Exec, Owner, Task, World};
 
 /// The address of locations that lie in no mapping.
@@ -29,36 +30,6 @@ const UNMAPPED: u64 = 0;
 
 /// Mappings may be copied and told this often: a hostile file could ask for more with every fork.
 const MOST_MAPS: u64 = 1 << 23;
-
-/// Whose code the next addresses of a chain are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Context {
-    Kernel,
-    User,
-    Guest,
-    /// A marker that we do not know: what follows may be no address.
-    Unknown,
-}
-
-impl Context {
-    /// By the lowest three bits of a record's flags (`PERF_RECORD_MISC_CPUMODE_MASK`).
-    fn of_misc(misc: u16) -> Context {
-        match misc & 7 {
-            1 | 3 => Context::Kernel,
-            4 | 5 => Context::Guest,
-            _ => Context::User,
-        }
-    }
-
-    fn of_marker(marker: u64) -> Context {
-        match marker {
-            markers::HYPERVISOR | markers::KERNEL => Context::Kernel,
-            markers::USER => Context::User,
-            markers::GUEST | markers::GUEST_KERNEL | markers::GUEST_USER => Context::Guest,
-            _ => Context::Unknown,
-        }
-    }
-}
 
 /// Sees the records of one recording.
 pub(super) struct Observer<'a> {
@@ -488,123 +459,6 @@ impl<'a> Observer<'a> {
         self.world.comm(task, "swapper", Exec::No, sink)
     }
 
-    /// Puts the chain of a sample, leaf first, into `self.steps`.
-    fn fill_steps(
-        &mut self,
-        misc: u16,
-        sample: &RawSample<'_>,
-        attr: &Attr,
-        owner: &Owner,
-    ) -> StackEnd {
-        self.steps.clear();
-        let context = Context::of_misc(misc);
-        let unwinds = attr.copies_stack();
-        let (kernel_steps, cut) = self.push_chain(context, sample, attr, unwinds);
-        self.cut_chains += u64::from(cut);
-        if !unwinds {
-            if self.steps.is_empty()
-                && let Some(address) = sample.ip
-            {
-                let kind = leaf_kind(context);
-                self.steps.push(Step { address, kind });
-            }
-            return StackEnd::Unknown;
-        }
-        if context != Context::User && kernel_steps == 0 {
-            let kind = leaf_kind(context);
-            let ip = sample.ip.map(|address| Step { address, kind });
-            self.steps.extend(ip);
-        }
-        self.unwind(context, sample, attr, owner)
-    }
-
-    /// Pushes what the kernel walked; of that, how much is the kernel's, and whether it was cut.
-    fn push_chain(
-        &mut self,
-        mut context: Context,
-        sample: &RawSample<'_>,
-        attr: &Attr,
-        unwinds: bool,
-    ) -> (usize, bool) {
-        let (mut kernel, mut user, mut words) = (0, 0, 0);
-        for word in sample.chain.chunks_exact(8) {
-            let address = word.try_into().map_or(0, u64::from_ne_bytes);
-            if address >= markers::FIRST {
-                context = Context::of_marker(address);
-                continue;
-            }
-            words += 1;
-            let kind = match context {
-                Context::Kernel if kernel == 0 => StepKind::KernelIp,
-                Context::Kernel => StepKind::KernelReturn,
-                Context::User if unwinds => continue,
-                Context::User if user == 0 => StepKind::UserIp,
-                Context::User => StepKind::UserReturn,
-                Context::Guest => StepKind::Guest,
-                Context::Unknown => continue,
-            };
-            kernel += usize::from(context == Context::Kernel);
-            user += usize::from(context == Context::User);
-            self.steps.push(Step { address, kind });
-        }
-        (kernel, words >= attr.most_frames())
-    }
-
-    /// Appends the user's frames from registers and a copy of the stack.
-    fn unwind(
-        &mut self,
-        context: Context,
-        sample: &RawSample<'_>,
-        attr: &Attr,
-        owner: &Owner,
-    ) -> StackEnd {
-        let space = &*owner.space;
-        let masked = |values| Registers::of_masked(attr.regs_user, values);
-        let registers = sample.registers.and_then(masked);
-        let Some(registers) = registers.filter(|_| self.unwinding == Unwinding::Needed) else {
-            if context == Context::Kernel && sample.registers.is_none() {
-                // A kernel thread, or a task that has no memory any more: there is no user part.
-                return StackEnd::Complete;
-            }
-            if let (Some(address), Context::User) = (sample.ip, context) {
-                let kind = StepKind::UserIp;
-                self.steps.push(Step { address, kind });
-            }
-            return StackEnd::Failed;
-        };
-        let stack = StackCopy {
-            bytes: StackBytes::Slice(sample.stack),
-            reserved_bytes: sample.stack_asked_bytes,
-        };
-        let gone = sample.stack.is_empty() && space.find(registers.ip).is_none();
-        if context == Context::Kernel && gone {
-            // Within `execve` the registers are still those of the program that is gone.
-            return StackEnd::Complete;
-        }
-        self.frames.clear();
-        self.interrupted.clear();
-        let code = Code {
-            space,
-            binaries: &self.binaries,
-        };
-        let mut trail = self.trails.take(owner.thread, space.version);
-        let found = &mut Found {
-            frames: &mut self.frames,
-            interrupted: &mut self.interrupted,
-            trail: &mut trail,
-        };
-        let end = self.unwinder.unwind(code, registers, stack, found).end;
-        self.trails.put(owner.thread, trail);
-        for (i, &address) in self.frames.iter().enumerate() {
-            let kind = match i == 0 || self.interrupted.contains(&i) {
-                true => StepKind::UserIp,
-                false => StepKind::UserReturn,
-            };
-            self.steps.push(Step { address, kind });
-        }
-        end
-    }
-
     /// Names the kernel's symbols that came and went while recording (programs of BPF): no list
     /// has them afterwards.
     pub(super) fn name_kernel_symbols(&mut self) {
@@ -638,95 +492,5 @@ impl<'a> Observer<'a> {
             let frame = Frame::of(function);
             self.profile.set_frames(id, &[frame]);
         }
-    }
-}
-
-fn leaf_kind(context: Context) -> StepKind {
-    match context {
-        Context::Kernel => StepKind::KernelIp,
-        Context::Guest => StepKind::Guest,
-        Context::User | Context::Unknown => StepKind::UserIp,
-    }
-}
-
-/// Finds the image of an address.
-struct Images<'a> {
-    world: &'a mut World,
-    binaries: &'a mut Binaries,
-    owner: &'a Owner,
-    kernel: BinaryId,
-    kernel_image: &'a mut Option<ImageId>,
-    guest_image: &'a mut Option<ImageId>,
-    opened: &'a mut FxHashSet<BinaryId>,
-    placed: &'a mut PlacedMaps,
-    gaps: &'a mut Gaps,
-}
-
-impl Images<'_> {
-    /// Whether a step lies in no mapping, so that [`Images::place`] would find no image.
-    fn is_nowhere(&mut self, step: Step) -> bool {
-        let (space, address) = (&self.owner.space, step.lookup_address());
-        step.kind.is_user()
-            && (self.gaps.last_holds(space, address)
-                || self.placed.find(space.version, address).is_none()
-                    && self.gaps.hold(space, address))
-    }
-
-    fn place(
-        &mut self,
-        step: Step,
-        profile: &mut Profile,
-    ) -> Result<(Option<ImageId>, u64), SinkError> {
-        match step.kind {
-            StepKind::UserReturn | StepKind::UserIp => {}
-            StepKind::KernelIp | StepKind::KernelReturn => {
-                if self.kernel_image.is_none() {
-                    *self.kernel_image = Some(self.image(self.kernel, profile)?);
-                }
-                return Ok((*self.kernel_image, step.address));
-            }
-            StepKind::Guest => {
-                if self.guest_image.is_none() {
-                    let guest = self.binaries.recorded(b"[guest]", &[], Unwinding::No);
-                    *self.guest_image = Some(self.image(guest, profile)?);
-                }
-                return Ok((*self.guest_image, step.address));
-            }
-        }
-        let (space, address) = (&self.owner.space, step.lookup_address());
-        if let Some(placed) = self.placed.find(space.version, address) {
-            let relative = step.address.wrapping_sub(placed.base_avma);
-            return Ok((Some(placed.image), relative));
-        }
-        let Some(&map) = space.find(address) else {
-            // As outermost ones, others that lie nowhere are one location.
-            return Ok((None, UNMAPPED));
-        };
-        let image = self.image(map.binary, profile)?;
-        if self.opened.insert(map.binary) && self.binaries[map.binary].file.is_none() {
-            self.binaries.open_recorded(map.binary);
-            profile.images[image].build_id = self.binaries[map.binary].build_id.clone();
-        }
-        let base_avma = self.base_avma(&map);
-        let placed = Placed {
-            space: space.version,
-            addresses: map.start..map.end,
-            image,
-            base_avma,
-        };
-        self.placed.keep(address, placed);
-        Ok((Some(image), step.address.wrapping_sub(base_avma)))
-    }
-
-    /// Where the binary's base lies, by the file's segments where it was recorded from.
-    fn base_avma(&self, map: &Map) -> u64 {
-        let binary = &self.binaries[map.binary];
-        binary
-            .placement_at(map.start..map.end, map.file_offset)
-            .base_avma
-    }
-
-    fn image(&mut self, binary: BinaryId, profile: &mut Profile) -> Result<ImageId, SinkError> {
-        self.world.image(binary, self.binaries, profile)
     }
 }
