@@ -149,9 +149,6 @@ fn ceiling_lines(functions: &[Function], ceiling: &Ceiling) -> String {
     if ceiling.functions.len() > NAMED {
         names.push("...".to_owned());
     }
-    if ceiling.added > 0 {
-        names.push(format!("{} at head alone", ceiling.added));
-    }
     let hot = match (ceiling.hot(), ceiling.functions.len()) {
         (hot, 1) => ["not known to be, ", ""][hot.min(1)].to_owned(),
         (hot, all) => format!("{hot} of {all} changed functions: "),
@@ -170,9 +167,18 @@ fn ceiling_lines(functions: &[Function], ceiling: &Ceiling) -> String {
         false => format!("{seen} ({interval})"),
     };
     format!(
-        "  hot      {hot}{} of base\n           most that can be won here: {most}",
-        names.join(", ")
+        "  hot      {hot}{}\n           most that can be won here: {most}",
+        of_base(&names, ceiling.added)
     )
+}
+
+/// Shares of base, and how many functions base does not have.
+fn of_base(names: &[String], added: usize) -> String {
+    let names = names.join(", ");
+    match added {
+        0 => format!("{names} of base"),
+        some => format!("{names} of base; {some} at head alone"),
+    }
 }
 
 fn machine_line(machine: &Machine) -> String {
@@ -199,4 +205,20 @@ fn interim_text(estimate: &Estimate) -> String {
     let ends = [sign * percent(estimate.high), sign * percent(estimate.low)];
     let (low, high) = (ends[0].min(ends[1]), ends[0].max(ends[1]));
     format!("now {:.1} % {word} [{low:.1}, {high:.1}]", gain.abs())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::of_base;
+
+    /// It said `11 at head alone of base`.
+    #[test]
+    fn shares_are_of_base_and_functions_of_head_alone_have_none() {
+        let names = ["f 3.0 %".to_owned(), "...".to_owned()];
+        assert_eq!(of_base(&names, 0), "f 3.0 %, ... of base");
+        assert_eq!(
+            of_base(&names, 11),
+            "f 3.0 %, ... of base; 11 at head alone"
+        );
+    }
 }
