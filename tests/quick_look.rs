@@ -128,7 +128,7 @@ fn a_quick_look_says_nothing_of_a_diff() {
     let _machine = alone();
     let folder = tempfile::tempdir().unwrap();
     let here = folder.path();
-    git(here, &["init", "-q"]);
+    git(here, ["init", "-q"]);
     compile(here, "spin", SPIN);
     let ab = hotproof(here, &["ab", "--profile", "--", "./spin", "{60,20}"]).ends_with(0);
     let verdict = hotproof(here, &["verdict", ".hotproof/ab.jsonl"]).ends_with(0);

@@ -6,9 +6,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use crate::run::{
-    Ran, SPIN, alone, command, commit, compile, finish, git, nothing_is_left, perf_opens, skip,
-};
+use crate::run::{Ran, alone, command, commit, finish, git, nothing_is_left, perf_opens, skip};
 
 /// hotproof with a cache of its own below `cache`, so that builds are kept and can be counted.
 fn hotproof(folder: &Path, cache: &Path, arguments: &[&str]) -> Ran {
