@@ -16,7 +16,7 @@ use crate::sys::{self, Usage};
 const FEWEST_BUSY_NS: u64 = 1_000_000_000;
 
 /// `wait4` and the scheduler's own account are one sum, told in microseconds and in nanoseconds. Of
-/// 800 runs of one thread none was above its account, and 500 with a thread or a child that ends at
+/// 800 runs of one thread none was above its account, and 400 with a thread or a child that ends at
 /// once were 9 microseconds above it or more (2026-11-29, Linux 6.18).
 const ROUNDING_NS: u64 = 2_000;
 /// The task clock counts interrupts, which the scheduler leaves out: it may be above the account by
