@@ -268,6 +268,10 @@ fn totals(counters: Vec<Count>, elsewhere: &Elsewhere) -> Counts {
         user_ns: usage.user_ns,
         system_ns: usage.system_ns,
         run_queue_ns: main.map(|main| main.queued_ns),
+        // The group's account and that of wait4 are one clock, without interrupts and stolen time.
+        unwaited_ns: group_cpu_ns
+            .or(whole(TASK_CLOCK))
+            .map_or(0, |all_ns| all_ns.saturating_sub(waited_ns)),
         one_thread: main.is_some_and(|main| {
             main.cpu_ns > 0
                 && waited_ns <= main.cpu_ns + ROUNDING_NS
@@ -395,6 +399,34 @@ mod tests {
             assert_eq!(counts.one_thread, expected, "{elsewhere:?}");
             assert_eq!(counts.run_queue_ns, main.map(|_| 7));
         }
+    }
+
+    /// Interrupts and stolen time, which the task clock alone has, are nobody's child.
+    #[test]
+    fn what_nobody_waited_for_is_told_by_the_control_group() {
+        let unwaited = |task_clock: Option<u64>, group_cpu_ns| {
+            let count = |value| Count {
+                name: TASK_CLOCK.to_owned(),
+                unit: Unit::Nanoseconds,
+                value,
+                counted: 1.0,
+            };
+            let usage = Usage {
+                user_ns: 60_000_000,
+                system_ns: 4_000_000,
+                ..Usage::default()
+            };
+            let elsewhere = Elsewhere {
+                usage,
+                group_cpu_ns,
+                ..Elsewhere::default()
+            };
+            totals(task_clock.map(count).into_iter().collect(), &elsewhere).unwaited_ns
+        };
+        assert_eq!(unwaited(Some(75_000_000), Some(64_200_000)), 200_000);
+        assert_eq!(unwaited(Some(75_000_000), Some(104_000_000)), 40_000_000);
+        assert_eq!(unwaited(Some(75_000_000), None), 11_000_000);
+        assert_eq!(unwaited(None, None), 0);
     }
 
     /// An estimate is told as a counter, and never as the exact figure of a run.

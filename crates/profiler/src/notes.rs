@@ -30,10 +30,7 @@ pub(crate) fn notes(recording: &Recording, watch: &Watch, observer: &Observer<'_
         }
         notes.extend(count_note(recording));
         let counts = &recording.counts;
-        notes.extend(unwaited_note([
-            counts.cpu_ns,
-            counts.user_ns + counts.system_ns,
-        ]));
+        notes.extend(unwaited_note(counts.unwaited_ns, counts.cpu_ns));
         return notes;
     };
     notes.extend(circumstances(watch));
@@ -149,10 +146,10 @@ fn left_behind_note(alive: usize) -> Option<String> {
 
 /// Without samples nothing tells which processes there are, but user and system time come from those
 /// that were waited for, and the counter has all (getrusage(2), `RUSAGE_CHILDREN`).
-fn unwaited_note([all_ns, waited_ns]: [u64; 2]) -> Option<String> {
+fn unwaited_note(unwaited_ns: u64, all_ns: u64) -> Option<String> {
     /// Two accounts of the same time differ by less than this, and by less than a twentieth.
     const LEAST_NS: u64 = 5_000_000;
-    (all_ns.saturating_sub(waited_ns) > LEAST_NS.max(all_ns / 20)).then(|| {
+    (unwaited_ns > LEAST_NS.max(all_ns / 20)).then(|| {
         "CPU time counts descendants of the target that nobody had waited for when it ended; user \
          and system time lack them."
             .into()
@@ -298,13 +295,13 @@ mod tests {
     /// The two accounts of CPU time are of unlike processes when they are far apart, and only then.
     #[test]
     fn time_of_descendants_that_nobody_waited_for_is_told() {
-        let note = |cpu_ms: u64, user_ms: u64, system_ms: u64| {
-            unwaited_note([cpu_ms, user_ms + system_ms].map(|ms| ms * 1_000_000))
+        let note = |unwaited_ms: u64, cpu_ms: u64| {
+            unwaited_note(unwaited_ms * 1_000_000, cpu_ms * 1_000_000)
         };
-        let told = note(88, 40, 4).expect("half of it is missing");
+        let told = note(44, 88).expect("half of it is missing");
         assert!(told.starts_with("CPU time counts descendants"), "{told}");
-        for (cpu_ms, user_ms, system_ms) in [(0, 0, 0), (4, 0, 0), (1_000, 900, 60), (88, 90, 4)] {
-            assert_eq!(note(cpu_ms, user_ms, system_ms), None);
+        for (unwaited_ms, cpu_ms) in [(0, 0), (4, 4), (40, 1_000), (0, 88)] {
+            assert_eq!(note(unwaited_ms, cpu_ms), None);
         }
     }
 

@@ -74,6 +74,10 @@ pub struct Counts {
     /// Time that the target's main thread was ready but waited for a CPU; `None` where the kernel
     /// keeps no such account.
     pub run_queue_ns: Option<u64>,
+    /// CPU time of descendants that nobody had waited for when the target ended, which user and
+    /// system time lack, in nanoseconds. Where there is no control group it is the task clock that
+    /// tells, which also has interrupts and what a hypervisor took.
+    pub unwaited_ns: u64,
     /// Whether the main thread used all the CPU time, so that `run_queue_ns` is the waiting of
     /// everybody: there was no other thread and no child. What no account of the kernel shows can
     /// be missed: without a control group, a short child that nobody waited for. `false` where it
