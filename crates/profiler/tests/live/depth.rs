@@ -69,13 +69,14 @@ fn count(stack: &[&str], name: &str) -> usize {
 /// cut, and none is whole.
 #[test]
 fn stacks_of_two_thousand_frames_have_their_exact_depth() {
-    if !sampling_works() {
+    if !sampling_works_alone() {
         return;
     }
     for depth in ["1000", "2000"] {
-        // A recorder that waits for a CPU reads too late, and the stack is told as cut: load can
-        // only take away from the share, never from what the whole stacks say.
-        let mut shares = (0..4).map(|_| share_of_exact_stacks(depth));
+        // A recorder that waits for a CPU reads too late, and the stack is told as cut: load (that of
+        // the other tests has failed four tries) can only take away from the share, never from what
+        // the whole stacks say.
+        let mut shares = (0..8).map(|_| share_of_exact_stacks(depth));
         let best = shares.find(|&whole| whole >= 0.99);
         assert!(best.is_some(), "never 99 % at depth {depth}");
     }
