@@ -205,7 +205,7 @@ fn possible_causes(work: Option<f64>) -> String {
                 .to_owned()
         }
         Some(ratio) => format!(
-            " but which executes {} instructions: {WORK} can do that, code layout cannot",
+            " but which executes {} instructions: {WORK}, but not code layout, can do that",
             how_many(ratio)
         ),
     }
