@@ -1,9 +1,10 @@
 //! `hotproof diff`: what differs between two profiles, function by function, and as a picture.
 //!
 //! Functions are joined on the ladder of [`hotproof_diff::changes::match_groups`]: by linkage name,
-//! by path, by file and order of lines, by the bare name alone only where one profile has no file. What the compiler made of one
-//! function (closures, generic instances, inlined copies, cold parts) is one row. Where the sources
-//! lay in different folders, the files with the longest common end belong together.
+//! by path, by file and order of lines, by the bare name alone only where one profile has no file.
+//! What the compiler made of one function (closures, generic instances, inlined copies, cold parts) is
+//! one row. Where the sources lay in different folders, the files with the longest common end belong
+//! together.
 //!
 //! Two single profiles carry no interval: nothing here says whether a difference is more than
 //! noise. That takes paired runs, which `hotproof compare` makes.
@@ -69,7 +70,7 @@ fn notes(difference: &Difference) -> Vec<String> {
     };
     let by_name = by_name.map(|functions| {
         format!(
-            "{functions} joined by name alone, because one of the programs does not know their files (built without -g); there, what is inlined counts for the function around it"
+            "{functions} joined by name alone, because one of the profiles does not say their files (its format has none, or the program was built without -g); there, what is inlined counts for the function around it"
         )
     });
     [Some(NO_INTERVAL.to_owned()), by_name]

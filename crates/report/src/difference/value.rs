@@ -94,8 +94,8 @@ pub struct Difference {
     pub samples: [u64; 2],
     /// All functions that were seen in either, in the order of name and place.
     pub rows: Vec<Row>,
-    /// Functions of which one profile alone knows the file (the other program has no debug
-    /// information), so that nothing but their names joins them.
+    /// Functions of which one profile alone says the file (the other's format has none, or its
+    /// program no debug information), so that nothing but their names joins them.
     pub joined_by_name: usize,
 }
 
