@@ -520,6 +520,25 @@ fn a_run_of_a_few_milliseconds_is_inconclusive() {
     );
 }
 
+/// The length of a run is what makes such runs differ, so it is named and no machine is refused.
+#[test]
+fn short_runs_that_differ_much_are_short_and_no_noise() {
+    let mut short = Made::of(&[part("parse::number", MODIFIED, 2.0, 1.0)]);
+    short.run_sd = 0.4;
+    let mut comparison = short.comparison();
+    let conclusion = expect(
+        &comparison,
+        Verdict::Inconclusive,
+        12,
+        " ms of cpu time, too short to tell",
+    );
+    assert!(conclusion.noise.unwrap().sd > 0.3);
+
+    // Nor before the first pair.
+    comparison.pairs.clear();
+    assert_eq!(conclude(&comparison).verdict, Verdict::Inconclusive);
+}
+
 #[test]
 fn there_is_no_keep_when_wall_time_grows_beyond_noise() {
     let comparison = with_wall(faster(), |side, cpu_ns| match side {

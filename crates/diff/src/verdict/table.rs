@@ -4,7 +4,7 @@ use super::Verdict;
 use crate::attribution::{Attribution, AttributionKind, FunctionResult, Hot};
 use crate::conclusion::{MetricRow, Noise, Outcome, Quantity, ReportedRow, mostly_wait};
 use crate::layout::Layouts;
-use crate::statistics::{FEWEST_PAIRS, PAIRS_FOR_PRIOR};
+use crate::statistics::{FEWEST_PAIRS, PAIRS_FOR_PRIOR, median, values};
 use crate::values::{Comparison, FunctionRow, Metric, OutputCheck, SharedTime};
 use crate::witness::{Instructions, Testimony};
 
@@ -69,6 +69,7 @@ pub(crate) fn decide(facts: &Facts<'_>) -> (Verdict, Reason) {
     if let Some(noise) = facts.noise
         && noise.pairs >= PAIRS_FOR_PRIOR
         && noise.sd > HOPELESS_SD
+        && too_short(facts).is_none()
     {
         return (Verdict::Refused, Reason::TooNoisy { sd: noise.sd });
     }
@@ -113,17 +114,28 @@ fn outputs_differ(facts: &Facts<'_>) -> bool {
 
 /// What stands in the way of any verdict.
 fn obstacle(facts: &Facts<'_>) -> Option<Reason> {
-    let time_ns = facts.metrics.first().map_or(0.0, |row| row.base);
-    let timed = matches!(facts.comparison.metric, Metric::CpuTime | Metric::WallTime);
     if outputs_differ(facts) {
         Some(Reason::OutputsDiffer)
     } else if facts.pairs == 0 {
         Some(Reason::NothingMeasured)
-    } else if timed && time_ns < facts.comparison.rule.shortest_run_ns as f64 {
-        Some(Reason::RunTooShort { time_ns })
     } else {
-        None
+        too_short(facts).map(|time_ns| Reason::RunTooShort { time_ns })
     }
+}
+
+/// What a run of base takes where that is too short to be judged, which also explains why two builds
+/// of the same base differ so much.
+fn too_short(facts: &Facts<'_>) -> Option<f64> {
+    let comparison = facts.comparison;
+    let of_base = |pair| values(pair, comparison.metric).map(|(base, _)| base);
+    let placebo: Vec<f64> = comparison.placebo.iter().filter_map(of_base).collect();
+    let time_ns = match facts.metrics.first() {
+        Some(row) => row.base,
+        None if placebo.is_empty() => return None,
+        None => median(&placebo),
+    };
+    let timed = matches!(comparison.metric, Metric::CpuTime | Metric::WallTime);
+    (timed && time_ns < comparison.rule.shortest_run_ns as f64).then_some(time_ns)
 }
 
 fn by_outcome(facts: &Facts<'_>) -> (Verdict, Reason) {
