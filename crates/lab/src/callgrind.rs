@@ -140,11 +140,12 @@ pub(crate) fn count(
         })?;
         code.add(&imported);
     }
+    code.sort();
     naming.name(&task.worktree, &mut code.profile, checkout.symbolizer);
     if let Some(scope) = checkout.scope {
         code.keep_under(scope)?;
     }
-    let own: Vec<(LocationId, u64)> = code.own.iter().map(|(&at, &cost)| (at, cost)).collect();
+    let own = code.own_costs();
     let events = code.events.iter().map(|event| CountedEvent {
         name: event.name.clone(),
         count: event.at.values().sum(),
@@ -267,6 +268,28 @@ impl Code {
         }
     }
 
+    /// Gives the calls an order of their own. Callgrind writes functions in the order of a hash
+    /// table, which is another one now and then, and rows follow the order in which they are seen.
+    fn sort(&mut self) {
+        let mut calls = std::mem::take(&mut self.calls);
+        calls.sort_by_key(|call| (self.place(call.from), self.place(call.to)));
+        self.calls = calls;
+    }
+
+    /// The cost of each location, in the same order in every run.
+    fn own_costs(&self) -> Vec<(LocationId, u64)> {
+        let mut own: Vec<_> = self.own.iter().map(|(&at, &cost)| (at, cost)).collect();
+        own.sort_by_key(|&(at, _)| self.place(at));
+        own
+    }
+
+    /// Where a location lies: path of its image, and address.
+    fn place(&self, at: LocationId) -> (Option<&str>, u64) {
+        let location = &self.profile.locations[at];
+        let path = |image: ImageId| &self.profile.strings[self.profile.images[image].path];
+        (location.image.map(path), location.address)
+    }
+
     /// Leaves of everything the part that was executed under a function.
     fn keep_under(&mut self, scope: &str) -> Result<(), LabError> {
         let profile = &self.profile;
@@ -378,7 +401,42 @@ fn without_depth(name: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use super::without_depth;
+    use super::{Code, without_depth};
+    use hotproof_profile::{AddressKind, Location};
+
+    /// Functions of equal cost changed places in the tables of two runs.
+    #[test]
+    fn counts_have_one_order_whatever_callgrind_wrote_first() {
+        let places = [(None, 7), (Some("/b"), 3), (Some("/a"), 9), (Some("/a"), 2)];
+        let in_order = |order: [usize; 4]| {
+            let mut code = Code::default();
+            for (path, address) in order.map(|index| places[index]) {
+                let image = path.map(|path| code.image(path).0);
+                let row = Location::unresolved(image, address, AddressKind::Adjusted);
+                let at = code.profile.locations.push(row);
+                code.own.insert(at, 5);
+                code.calls.push(super::CallCost {
+                    from: at,
+                    to: at,
+                    count: 1,
+                    instructions: 5,
+                });
+            }
+            code.sort();
+            let place = |at| {
+                let (path, address) = code.place(at);
+                (path.map(str::to_owned), address)
+            };
+            let own = code.own_costs().into_iter().map(|(at, _)| place(at));
+            let calls = code.calls.iter().map(|call| place(call.from));
+            own.chain(calls).collect::<Vec<_>>()
+        };
+        let once = in_order([0, 1, 2, 3]);
+        assert_eq!(once.len(), 8);
+        for other in [[3, 2, 1, 0], [2, 0, 3, 1]] {
+            assert_eq!(in_order(other), once);
+        }
+    }
 
     #[test]
     fn a_function_that_calls_itself_is_one_function() {
