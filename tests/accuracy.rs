@@ -328,8 +328,8 @@ fn check(program: &str) -> Option<Profile> {
         return None;
     }
     let truth = truth(program);
-    let built = truth.build(program);
     let machine = alone();
+    let built = truth.build(program);
     let (profile, stdout) = record(&built, rate_hz(), "perf");
     drop(machine);
     check_count(&truth, &stdout);
@@ -454,8 +454,8 @@ fn callers_that_take_turns_on_a_leaf_hold_their_shares() {
 fn stopped_threads_hold_the_same_shares() {
     for program in ["five", "recursion", "generic", "threads", "child", "leaf"] {
         let truth = truth(program);
-        let built = truth.build(&format!("{program}-stops"));
         let machine = alone();
+        let built = truth.build(&format!("{program}-stops"));
         let (profile, stdout) = record(&built, 997, "ptrace");
         drop(machine);
         check_count(&truth, &stdout);
@@ -520,8 +520,8 @@ fn an_independent_sampler_inside_the_program_agrees() {
     if !perf_opens("sampled") {
         return;
     }
-    let program = build_sampled();
     let machine = alone();
+    let program = build_sampled();
     let (profile, stdout) = record(&program, 997, "perf");
     drop(machine);
     let (mut counted, mut inside, mut outside) =

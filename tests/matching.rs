@@ -15,7 +15,7 @@ use std::process::Command;
 use hotproof_diff::changes::{Closures, FunctionFacts, FunctionGroups, Rung, match_groups};
 use hotproof_symbolizer::Symbolizer;
 
-use crate::run::{SPIN, compile, finish, hotproof, perf_opens, skip};
+use crate::run::{SPIN, alone, compile, finish, hotproof, perf_opens, skip};
 
 /// One way to build the program.
 struct Variant {
@@ -245,6 +245,7 @@ fn truth(inserts: bool, groups: &FunctionGroups<'_>) -> BTreeMap<usize, (String,
 
 #[test]
 fn every_function_of_an_unchanged_crate_is_found_in_another_build() {
+    let _machine = alone();
     let Some(strsim) = strsim() else {
         return skip("matching", "cargo has not unpacked strsim on this machine");
     };
@@ -296,6 +297,7 @@ fn every_function_of_an_unchanged_crate_is_found_in_another_build() {
 /// Of a build without `-g` nobody knows a file, and no function of C was found in the build with it.
 #[test]
 fn a_build_without_debug_information_is_joined_by_name() {
+    let _machine = alone();
     if !perf_opens("a_build_without_debug_information_is_joined_by_name") {
         return;
     }

@@ -6,6 +6,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::{Mutex, MutexGuard};
+use std::time::Duration;
 
 /// What one call of hotproof came to.
 #[derive(Debug)]
@@ -97,7 +98,63 @@ pub(crate) fn skip(test: &str, reason: &str) {
     let _ = writeln!(std::io::stderr(), "skipped: {test}: {reason}");
 }
 
-/// One measuring test at a time: the machine may have two CPUs.
+/// Whether a comparison was refused because of the machine. That is right there, and nothing to fail
+/// for.
+pub(crate) fn is_refused(ran: &Ran) -> bool {
+    ran.status == 20 && ran.stdout.contains("the machine is too noisy")
+}
+
+/// The comparison again while the machine is too busy for it. `None`, said aloud, where it stays so:
+/// then there is nothing to look at.
+pub(crate) fn on_a_quiet_machine(test: &str, compare: impl Fn() -> Ran) -> Option<Ran> {
+    tried(test, compare, is_refused)
+}
+
+/// The same for a comparison from which a verdict is expected, as JSON: what was left undecided
+/// while runs differed much from pair to pair is tried again, too. A wrong verdict never is.
+pub(crate) fn decided(test: &str, compare: impl Fn() -> Ran) -> Option<Ran> {
+    tried(test, compare, |ran| is_refused(ran) || is_undecided(ran))
+}
+
+fn tried(test: &str, compare: impl Fn() -> Ran, busy: impl Fn(&Ran) -> bool) -> Option<Ran> {
+    for pause in [0, 2, 5, 10] {
+        std::thread::sleep(Duration::from_secs(pause));
+        let ran = compare();
+        if !busy(&ran) {
+            return Some(ran);
+        }
+    }
+    skip(test, "the machine is too busy to compare anything on it");
+    None
+}
+
+/// Pairs on a machine that does little else differ by less, in percent.
+const BUSY_SPREAD_PCT: f64 = 5.0;
+
+fn is_undecided(ran: &Ran) -> bool {
+    let Ok(json) = serde_json::from_str::<serde_json::Value>(&ran.stdout) else {
+        return false;
+    };
+    let of_run = match json["end_to_end"]["primary"].as_str() {
+        Some("cpu_time") => "cpu_ns",
+        Some("wall_time") => "wall_ns",
+        _ => return false,
+    };
+    let pairs = json["runs"]["list"].as_array().expect("pairs").iter();
+    let steps: Vec<f64> = pairs
+        .map(|pair| {
+            let [base, head] = ["base", "head"].map(|side| pair[side][of_run].as_f64().unwrap());
+            (head / base).ln()
+        })
+        .collect();
+    let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len().max(1) as f64;
+    let middle = mean(&steps);
+    let squares: Vec<f64> = steps.iter().map(|step| (step - middle).powi(2)).collect();
+    ran.status == 12 && 100.0 * mean(&squares).sqrt() > BUSY_SPREAD_PCT
+}
+
+/// One test at a time that measures, or that would be in the way of one that does: the machine may
+/// have two CPUs.
 pub(crate) fn alone() -> MutexGuard<'static, ()> {
     static MACHINE: Mutex<()> = Mutex::new(());
     // A test that failed while it held the machine leaves nothing behind that could hurt others.

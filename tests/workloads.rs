@@ -1,12 +1,13 @@
 //! What `compare` can be given to run, what it keeps, and what it writes besides the verdict.
 
-#![allow(clippy::print_stdout, reason = "a skipped test says so")]
-
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use crate::run::{Ran, alone, command, commit, finish, git, nothing_is_left, perf_opens, skip};
+use crate::run::{
+    Ran, alone, command, commit, decided, finish, git, is_refused, nothing_is_left,
+    on_a_quiet_machine, perf_opens, skip,
+};
 
 /// hotproof with a cache of its own below `cache`, so that builds are kept and can be counted.
 fn hotproof(folder: &Path, cache: &Path, arguments: &[&str]) -> Ran {
@@ -14,25 +15,15 @@ fn hotproof(folder: &Path, cache: &Path, arguments: &[&str]) -> Ran {
     finish(command.env("HOTPROOF_CACHE", cache))
 }
 
-/// Runs it again while the machine is refused as too noisy; `None`, said aloud, when it stays so:
-/// then the refusal is right, and there is nothing to look at.
-fn on_a_quiet_machine(run: impl Fn() -> Ran) -> Option<Ran> {
-    let refused = |ran: &Ran| ran.status == 20 && ran.stdout.contains("too noisy");
-    let ran = (0..4).map(|_| run()).find(|ran| !refused(ran));
-    if ran.is_none() {
-        println!("skipped: the machine is too noisy to compare anything on it");
-    }
-    ran
-}
-
 /// One pair decides nothing, and a busy machine is refused: which of the two is not the question
 /// where builds and files are looked at.
 #[track_caller]
 fn measured(ran: Ran) -> Ran {
-    if ran.status == 20 && ran.stdout.contains("too noisy") {
-        return ran;
+    if is_refused(&ran) {
+        ran
+    } else {
+        ran.ends_with(12)
     }
-    ran.ends_with(12)
 }
 
 /// A script that counts to `rounds`, and a C file that differs, so that code changed.
@@ -161,7 +152,7 @@ fn uncommitted_work_is_measured_and_left_as_it_is() {
         )
     };
     let before = state();
-    let ran = hotproof(here, cache.path(), &words).ends_with(12);
+    let ran = measured(hotproof(here, cache.path(), &words));
     let ran = ran.says(&["--pairs 1 is too few: no verdict comes of fewer than 11 pairs"]);
     let json: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
     assert_eq!(json["head"]["name"], "working tree");
@@ -311,8 +302,9 @@ fn pairs_before_a_failure_are_logged() {
 /// Most of the run is set-up; what is asked about halves, and that is what is told.
 #[test]
 fn only_time_under_the_scope_counts() {
+    const NAME: &str = "only_time_under_the_scope_counts";
     let _machine = alone();
-    if !perf_opens("only_time_under_the_scope_counts") {
+    if !perf_opens(NAME) {
         return;
     }
     let program = |rounds: u32| {
@@ -337,24 +329,29 @@ fn only_time_under_the_scope_counts() {
     let compare = |scope: &str, more: &[&str]| {
         let build = "cc -O2 -g -o bench bench.c";
         let words = [
-            "compare", "main~1", "main", "--json", "--pairs", "1", "--build", build, "--scope",
-            scope,
+            "compare", "main~1", "main", "--json", "--pairs", "3", "--budget", "15", "--build",
+            build, "--scope", scope,
         ];
         let words = [&words, more, &["--", "./bench"]].concat();
         hotproof(here, cache.path(), &words)
     };
-    let ran = compare("work", &[]).ends_with(12);
-    let json: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+    let Some(ran) = on_a_quiet_machine(NAME, || compare("work", &[])) else {
+        return;
+    };
+    let json: serde_json::Value = serde_json::from_str(&ran.ends_with(12).stdout).unwrap();
+    let names = |json: &serde_json::Value| -> Vec<String> {
+        let rows = json["functions"].as_array().unwrap().iter();
+        rows.map(|row| row["name"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    let [work, prepare] = ["work".to_owned(), "prepare".to_owned()];
     let row = &json["end_to_end"]["metrics"][0];
     assert_eq!(row["name"], "reported", "{json}");
     let (base, head) = (row["base"].as_f64().unwrap(), row["head"].as_f64().unwrap());
     // The whole would be at five sixths.
     assert!((0.35..0.7).contains(&(head / base)), "{head} of {base}");
-    let names = json["functions"].to_string();
-    assert!(
-        names.contains("work") && !names.contains("prepare"),
-        "{names}"
-    );
+    assert!(names(&json).contains(&work), "{json}");
+    assert!(!names(&json).contains(&prepare), "{json}");
     compare("wrok", &[])
         .ends_with(2)
         .says(&["no function `wrok` to count under"]);
@@ -364,8 +361,7 @@ fn only_time_under_the_scope_counts() {
     let row = &json["end_to_end"]["metrics"][0];
     let (base, head) = (row["base"].as_f64().unwrap(), row["head"].as_f64().unwrap());
     assert_eq!((base.round(), head.round()), (25e7, 25e7), "{json}");
-    let names = json["functions"].to_string();
-    assert!(!names.contains("prepare"), "{names}");
+    assert!(!names(&json).contains(&prepare), "{json}");
     nothing_is_left(here);
 }
 
@@ -402,7 +398,7 @@ fn a_shorter_wait_is_seen_in_the_function_that_waits() {
     commit(here, "base", &[("bench.c", &program(60))]);
     commit(here, "head", &[("bench.c", &program(20))]);
     let cache = tempfile::tempdir().unwrap();
-    let ran = on_a_quiet_machine(|| {
+    let ran = decided(NAME, || {
         let build = "cc -O1 -g -o bench bench.c";
         let words = ["compare", "main~1", "main", "--json", "--pairs", "14"];
         let words = [&words[..], &["--build", build, "--", "./bench"]].concat();
@@ -449,8 +445,11 @@ fn workloads_of_the_project_run_by_name_and_its_mistakes_are_told() {
     let words = [
         "compare", "main~1", "main", "-w", "all", "--pairs", "1", "--json",
     ];
-    let ran = hotproof(here, cache.path(), &words).ends_with(12);
-    let json: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+    let compare = || hotproof(here, cache.path(), &words);
+    let Some(ran) = on_a_quiet_machine("workloads_of_the_project", compare) else {
+        return;
+    };
+    let json: serde_json::Value = serde_json::from_str(&ran.ends_with(12).stdout).unwrap();
     let names: Vec<&str> = json
         .as_array()
         .unwrap()
@@ -570,13 +569,9 @@ fn a_hopeless_machine_is_refused() {
     let words = [
         "compare", "main~1", "main", "--script", "--", "sh", "times.sh",
     ];
-    let ran = hotproof(here, cache.path(), &words).ends_with(20);
+    let ran = hotproof(here, cache.path(), &words);
     assert!(ran.stdout.starts_with("REFUSED"), "{}", ran.stdout);
-    assert!(
-        ran.stdout.contains("the machine is too noisy"),
-        "{}",
-        ran.stdout
-    );
+    assert!(is_refused(&ran), "{ran:?}");
     nothing_is_left(here);
 }
 
@@ -670,7 +665,9 @@ fn a_benchmark_of_cargo_is_found_and_judged_by_what_it_reports() {
         &[("src/lib.rs", &library(4)), ("benches/speed.rs", bench)],
     );
     let cache = tempfile::tempdir().unwrap();
-    let words = ["compare", "main~1", "main", "--json", "--pairs", "1"];
+    let words = [
+        "compare", "main~1", "main", "--json", "--pairs", "1", "--budget", "15",
+    ];
     let compare = || {
         let mut compare = command(here, &words);
         compare
@@ -680,7 +677,7 @@ fn a_benchmark_of_cargo_is_found_and_judged_by_what_it_reports() {
             .env("RUSTC_BOOTSTRAP", "1");
         finish(&mut compare)
     };
-    let Some(ran) = on_a_quiet_machine(compare) else {
+    let Some(ran) = on_a_quiet_machine("a_benchmark_of_cargo", compare) else {
         return;
     };
     let ran = ran.ends_with(12).says(&[
@@ -715,6 +712,7 @@ fn sections(rounds: u32) -> String {
 
 #[test]
 fn each_ref_is_linked_several_times_and_all_links_run() {
+    const NAME: &str = "each_ref_is_linked_several_times_and_all_links_run";
     let _machine = alone();
     let folder = tempfile::tempdir().unwrap();
     let here = folder.path();
@@ -742,8 +740,8 @@ fn each_ref_is_linked_several_times_and_all_links_run() {
             "--",
             "./bench",
         ];
-        let ran = hotproof(here, cache.path(), &words).ends_with(12);
-        let json: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+        let ran = on_a_quiet_machine(NAME, || hotproof(here, cache.path(), &words))?;
+        let json: serde_json::Value = serde_json::from_str(&ran.ends_with(12).stdout).unwrap();
         assert_eq!(json["layouts"]["count"], 3, "{json}");
         let links = json["layouts"]["links"].as_array().unwrap().clone();
         let pairs: Vec<u64> = links
@@ -752,11 +750,12 @@ fn each_ref_is_linked_several_times_and_all_links_run() {
             .collect();
         assert_eq!(pairs, [3; 6], "each link runs once in a round");
         assert!(json["layouts"]["largest_difference_pct"].as_f64().unwrap() > 0.0);
-        json
+        Some(json)
     };
-    let first = compare();
     // Links are made in one build, and kept with it.
-    compare();
+    let (Some(first), Some(_)) = (compare(), compare()) else {
+        return;
+    };
     let builds = fs::read_to_string(&built).unwrap().lines().count();
     assert_eq!(builds, 3, "base, head and the second copy of base");
     nothing_is_left(here);
@@ -790,7 +789,7 @@ fn each_ref_is_linked_several_times_and_all_links_run() {
         "--",
         "./bench",
     ];
-    let ran = hotproof(here, cache.path(), &words).ends_with(12);
+    let ran = measured(hotproof(here, cache.path(), &words));
     let json: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
     let moved = "--layouts moved the 4 functions of bench in 1 piece only";
     assert!(said(&json).contains(moved), "{json}");
@@ -847,7 +846,7 @@ fn a_page_and_the_profiles_of_both_sides_are_left_where_asked() {
         "bench.sh",
     ];
     let compare = || hotproof(folder.path(), cache.path(), &words);
-    let Some(ran) = on_a_quiet_machine(compare) else {
+    let Some(ran) = on_a_quiet_machine("a_page_and_the_profiles", compare) else {
         return;
     };
     let json: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
