@@ -15,10 +15,7 @@ pub(super) fn of(profile: &Profile) -> Vec<String> {
         format!("event: {}", meta.event),
         format!("rung: {}", meta.rung),
         format!("unwinder: {}", meta.unwinder),
-        format!(
-            "lost: {} samples, {} other records; throttled {} times",
-            meta.lost.samples, meta.lost.records, meta.lost.throttled
-        ),
+        lost(meta),
         format!(
             "stacks: {} samples, {} truncated, {} failed, {} of unknown end",
             ends.len(),
@@ -29,6 +26,21 @@ pub(super) fn of(profile: &Profile) -> Vec<String> {
     ];
     comments.extend(meta.notes.iter().map(|note| format!("note: {note}")));
     comments
+}
+
+const NOT_KNOWN: &str = "lost: not known";
+
+/// A profile that does not say how it was recorded cannot say either that nothing was lost.
+fn lost(meta: &Meta) -> String {
+    let Lost {
+        samples,
+        records,
+        throttled,
+    } = meta.lost;
+    if meta.rung.is_empty() && meta.lost == Lost::default() {
+        return NOT_KNOWN.to_owned();
+    }
+    format!("lost: {samples} samples, {records} other records; throttled {throttled} times")
 }
 
 /// Reads comments of ours back into `meta`; `false`, and nothing is changed, when they are not
@@ -58,18 +70,49 @@ fn parse(comments: &[&str], meta: &Meta) -> Option<Meta> {
         event: event.strip_prefix("event: ")?.to_owned(),
         rung: rung.strip_prefix("rung: ")?.to_owned(),
         unwinder: unwinder.strip_prefix("unwinder: ")?.to_owned(),
-        lost: parse_lost(lost.strip_prefix("lost: ")?)?,
+        lost: parse_lost(lost)?,
         notes: notes?.into_iter().map(str::to_owned).collect(),
         ..meta.clone()
     })
 }
 
 fn parse_lost(text: &str) -> Option<Lost> {
-    let (samples, rest) = text.split_once(" samples, ")?;
+    if text == NOT_KNOWN {
+        return Some(Lost::default());
+    }
+    let (samples, rest) = text.strip_prefix("lost: ")?.split_once(" samples, ")?;
     let (records, rest) = rest.split_once(" other records; throttled ")?;
     Some(Lost {
         samples: samples.parse().ok()?,
         records: records.parse().ok()?,
         throttled: rest.strip_suffix(" times")?.parse().ok()?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Folded stacks say nothing of losses; written as pprof they claimed that there were none.
+    #[test]
+    fn what_is_not_known_to_be_lost_is_no_nothing() {
+        let recorded = |rung: &str, samples| Meta {
+            rung: rung.to_owned(),
+            lost: Lost {
+                samples,
+                ..Lost::default()
+            },
+            ..Meta::default()
+        };
+        let cases = [
+            (recorded("", 0), NOT_KNOWN),
+            (recorded("user", 0), "lost: 0 samples, 0 other"),
+            (recorded("", 3), "lost: 3 samples, 0 other"),
+        ];
+        for (meta, says) in cases {
+            let text = lost(&meta);
+            assert!(text.starts_with(says), "{text}");
+            assert_eq!(parse_lost(&text), Some(meta.lost));
+        }
+    }
 }
