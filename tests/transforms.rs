@@ -147,9 +147,14 @@ fn one_call_writes_several_files_or_none() {
         .ends_with(1)
         .says(&["weights below zero"]);
     assert!(!fs::exists(&written).unwrap(), "the first output was left");
-    run(&["export", "leaf.hotproof", "-o", &svg, "-o", &svg])
-        .ends_with(2)
-        .says(&["is named twice"]);
+    // By another way, too.
+    fs::create_dir(at("sub")).unwrap();
+    let detour = at("sub/../a.svg");
+    for again in [&svg, &detour] {
+        run(&["export", "leaf.hotproof", "-o", &svg, "-o", again])
+            .ends_with(2)
+            .says(&["is named twice"]);
+    }
     let (one, two) = (at("c.svg"), at("c.folded"));
     run(&[
         "diff",

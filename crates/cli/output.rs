@@ -124,14 +124,32 @@ impl FilledFile {
     }
 }
 
+/// The path with its folder as the system knows it, so that two ways to one file are the same.
+fn without_detours(path: &Path) -> PathBuf {
+    let folder = match path.parent() {
+        Some(folder) if folder.as_os_str().is_empty() => Path::new("."),
+        Some(folder) => folder,
+        None => return path.to_owned(),
+    };
+    match (fs::canonicalize(folder), path.file_name()) {
+        (Ok(folder), Some(name)) if path != Path::new("-") => folder.join(name),
+        // A folder that is not there is told where the file is to be made.
+        _ => path.to_owned(),
+    }
+}
+
 /// Writes several outputs, each in its format; none of the files appears unless all contents could
 /// be made and written. `-` is standard output.
 pub(crate) fn write_outputs<F: Copy>(
     targets: &[(&Path, F)],
     contents: impl Fn(F, &mut dyn Write) -> WriteResult,
 ) -> Result<(), Failure> {
+    let places: Vec<PathBuf> = targets
+        .iter()
+        .map(|(path, _)| without_detours(path))
+        .collect();
     for (number, (path, _)) in targets.iter().enumerate() {
-        if targets[..number].iter().any(|(other, _)| other == path) {
+        if places[..number].contains(&places[number]) {
             let what = format!("{} is named twice with -o", path.display());
             return Err(Failure::new(Code::Usage, what).remedy("give each output its own place"));
         }
