@@ -106,7 +106,10 @@ fn on_and_off_are_all_of_a_threads_time() {
     let waits: i64 = of_the_gone.map(|i| blocked[i]).sum();
     assert_eq!(waits, 0, "threads that have ended wait for nothing");
     let by_name = |name: &str| told.iter().find(|thread| thread.name == name).unwrap();
-    assert_eq!(by_name("burner").blocked_ns, 0.0);
+    // It asks for nothing, but a page fault of its own can wait for a thread that is in `mmap` and was
+    // preempted there: 75 us were seen beside three busy loops.
+    let burner = by_name("burner");
+    assert!(burner.blocked_ns < 0.01 * burner.wall_ns);
     let sleeper = by_name("sleeper");
     assert!(sleeper.blocked_ns > 0.8 * sleeper.wall_ns);
 
