@@ -413,10 +413,36 @@ pub(super) fn merged_meta(all: &[&Meta]) -> Meta {
             format!("the merged profiles have different {what}; those of the first are told");
         meta.notes.push(note);
     }
-    for note in metas().flat_map(|meta| &meta.notes) {
-        if !meta.notes.contains(note) {
-            meta.notes.push(note.clone());
+    meta.notes.extend(merged_notes(all));
+    meta
+}
+
+/// The notes of all, each once. Of three and more that differ in their numbers alone, as the same
+/// note of each of many runs does, the first stands for the others and says how many they are.
+fn merged_notes(all: &[&Meta]) -> Vec<String> {
+    let mut kinds: Vec<(Vec<&str>, Vec<&str>)> = Vec::new();
+    for note in all.iter().flat_map(|meta| &meta.notes) {
+        let is_number = |word: &str| {
+            word.trim_matches([',', ';', '(', ')'])
+                .parse::<f64>()
+                .is_ok()
+        };
+        let words = note
+            .split(' ')
+            .map(|word| if is_number(word) { "0" } else { word });
+        let words: Vec<&str> = words.collect();
+        match kinds.iter_mut().find(|(kind, _)| *kind == words) {
+            Some((_, notes)) if notes.contains(&note.as_str()) => {}
+            Some((_, notes)) => notes.push(note),
+            None => kinds.push((words, vec![note])),
         }
     }
-    meta
+    let told = kinds.iter().flat_map(|(_, notes)| match notes[..] {
+        [first, _, _, ..] => vec![format!(
+            "{first} ({} more notes like it, with other numbers)",
+            notes.len() - 1
+        )],
+        _ => notes.iter().map(|note| (*note).to_owned()).collect(),
+    });
+    told.collect()
 }

@@ -380,6 +380,37 @@ fn runs_of_one_command_are_called_runs() {
     }
 }
 
+/// Forty runs had forty lines of one note; what differs in more than numbers stays apart.
+#[test]
+fn one_note_of_many_runs_is_told_once() {
+    let of = |note: String| {
+        let mut profile = example();
+        profile.meta.notes = vec![note];
+        profile
+    };
+    let notes = |notes: Vec<String>| {
+        let profiles = notes.into_iter().map(of).collect();
+        merge(profiles).unwrap().meta.notes[1..].to_vec()
+    };
+    let cut = |count: u32| format!("{count} of 9 stacks were cut, {count}.5 % of all.");
+    let many = notes(vec![cut(3), cut(4), cut(3), cut(5)]);
+    let first = "3 of 9 stacks were cut, 3.5 % of all.";
+    assert_eq!(
+        many,
+        [format!(
+            "{first} (2 more notes like it, with other numbers)"
+        )]
+    );
+    assert_eq!(notes(vec![cut(3), cut(4)]), [cut(3), cut(4)]);
+    let files = [
+        "no symbols in liba.so.1",
+        "no symbols in liba.so.2",
+        "other",
+    ];
+    let files = files.map(str::to_owned).to_vec();
+    assert_eq!(notes(files.clone()), files);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(128))]
 
