@@ -1,7 +1,7 @@
 //! Each policy through the program: a change that it calls enough, and one that it does not.
 
 use crate::place::Place;
-use crate::run::{alone, commit, decided, perf_opens};
+use crate::run::{Ran, alone, commit, decided, on_a_quiet_machine, perf_opens};
 
 /// What one run does, each in a function of its own.
 #[derive(Clone, Copy)]
@@ -103,12 +103,8 @@ const CASES: [Case; 4] = [
     },
 ];
 
-/// The status and the document of a comparison, where the machine lets it come to a verdict.
-fn compare(
-    [base, head]: [Work; 2],
-    policy: &str,
-    more: &[&str],
-) -> Option<(i32, serde_json::Value)> {
+/// The comparison of two programs by a policy.
+fn compare([base, head]: [Work; 2], policy: &str, more: &[&str]) -> Ran {
     let folder = tempfile::tempdir().unwrap();
     let top = folder.path();
     commit(
@@ -130,11 +126,13 @@ fn compare(
     ];
     let build = ["--build", "cc -O1 -g -o bench bench.c", "--policy", policy];
     let words = [&words[..], &build, more, &["--", "./bench"]].concat();
-    let ran = decided(policy, || place.compare(&words));
+    let ran = place.compare(&words);
     place.is_left_as(&before);
-    let ran = ran?;
-    let json = serde_json::from_str(&ran.stdout).unwrap_or_else(|_| panic!("{}", ran.stderr));
-    Some((ran.status, json))
+    ran
+}
+
+fn document(ran: &Ran) -> serde_json::Value {
+    serde_json::from_str(&ran.stdout).unwrap_or_else(|_| panic!("{}", ran.stderr))
 }
 
 #[test]
@@ -148,29 +146,34 @@ fn each_policy_keeps_what_it_calls_enough_and_nothing_else() {
             let more = [case.more, &["--pairs", pairs]].concat();
             compare(works, case.policy, &more)
         };
-        if let Some((status, json)) = told(case.enough, "40") {
-            assert_eq!(status, 0, "{}: {}", case.policy, json["reason"]);
+        if let Some(ran) = decided(case.policy, || told(case.enough, "40")) {
+            let json = document(&ran);
+            assert_eq!(ran.status, 0, "{}: {}", case.policy, json["reason"]);
             assert_eq!(json["end_to_end"]["primary"], case.primary);
             assert_eq!(json["policy"], case.policy);
         }
-        if let Some((status, json)) = told(case.too_little, "11") {
+        let too_little = || told(case.too_little, "11");
+        if let Some(ran) = on_a_quiet_machine(case.policy, too_little) {
             assert!(
-                [10, 12].contains(&status),
+                [10, 12].contains(&ran.status),
                 "{}: {}",
                 case.policy,
-                json["reason"]
+                document(&ran)["reason"]
             );
         }
     }
     // What the policy for start-up judges is too short a run for the others.
     let works = [turns(10), turns(20)];
     for (policy, is_too_short) in [("statistical", true), ("startup", false)] {
-        // However much such runs differ: that is what is too short about them.
         let more = ["--metric", "cpu", "--pairs", "2"];
-        let Some((_, json)) = compare(works, policy, &more) else {
-            assert!(!is_too_short, "{policy}: refused");
-            continue;
+        let compare = || compare(works, policy, &more);
+        // However much runs differ that are too short: that is what is too short about them.
+        let ran = match is_too_short {
+            true => Some(compare()),
+            false => on_a_quiet_machine(policy, compare),
         };
+        let Some(ran) = ran else { continue };
+        let json = document(&ran);
         let reason = json["reason"].as_str().unwrap();
         let says = reason.contains("too short");
         assert_eq!(says, is_too_short, "{policy}: {reason}");

@@ -110,8 +110,9 @@ pub(crate) fn on_a_quiet_machine(test: &str, compare: impl Fn() -> Ran) -> Optio
     tried(test, compare, is_refused)
 }
 
-/// The same for a comparison from which a verdict is expected, as JSON: what was left undecided
-/// while runs differed much from pair to pair is tried again, too. A wrong verdict never is.
+/// The same for a comparison of which another verdict than inconclusive is expected, as JSON: what
+/// was left undecided while runs differed much from pair to pair is tried again, too. A wrong verdict
+/// never is.
 pub(crate) fn decided(test: &str, compare: impl Fn() -> Ran) -> Option<Ran> {
     tried(test, compare, |ran| is_refused(ran) || is_undecided(ran))
 }
