@@ -329,6 +329,11 @@ fn a_build_without_debug_information_is_joined_by_name() {
         let said = json["warnings"].to_string();
         assert!(said.contains("joined by name alone"), "{said}");
     }
+    // Pictures and folded stacks have no place for it.
+    let both = ["without.hotproof", "with.hotproof"];
+    hotproof(here, &[&["diff", "-f", "svg"], &both[..]].concat())
+        .ends_with(0)
+        .says(&["joined by name alone"]);
     let own = hotproof(here, &["diff", "with.hotproof", "with.hotproof", "--json"]);
     assert!(!own.stdout.contains("by name alone"), "{}", own.stdout);
 }

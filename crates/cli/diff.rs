@@ -6,7 +6,7 @@ use std::path::Path;
 
 use hotproof_formats::pprof;
 use hotproof_profile::Profile;
-use hotproof_report::difference::{self, Normalize, Options, Sort};
+use hotproof_report::difference::{self, Normalize, Options, Sort, Stacks};
 
 use crate::arguments::{self, Diff, DiffFormat, DiffSort};
 use crate::failure::{Code, Exit, Failure, Outcome};
@@ -52,11 +52,18 @@ pub(crate) fn run(arguments: &Diff) -> Outcome {
     }
     // Whatever is written, profiles that cannot be compared are refused here.
     difference::check(base, head, normalize).map_err(refused)?;
-    for doubt in difference::doubts([base, head]) {
+    // Joined once for all that is written; pprof holds the samples of both as they are.
+    let joined = targets
+        .iter()
+        .any(|(_, format)| *format != DiffFormat::Pprof);
+    let stacks = joined.then(|| Stacks::of([base, head], normalize));
+    let stacks = ManuallyDrop::new(stacks.transpose().map_err(refused)?);
+    let of_join = stacks.iter().flat_map(Stacks::doubts);
+    for doubt in difference::doubts([base, head]).into_iter().chain(of_join) {
         output::aside(&doubt);
     }
     output::write_outputs(&targets, |format, out| {
-        write(base, head, normalize, format, out)
+        write([base, head], stacks.as_ref(), format, out)
     })?;
     Ok(Exit::SUCCESS)
 }
@@ -94,16 +101,15 @@ fn options(arguments: &Diff) -> Options {
 }
 
 fn write(
-    base: &Profile,
-    head: &Profile,
-    normalize: Normalize,
+    [base, head]: [&Profile; 2],
+    stacks: Option<&Stacks>,
     format: DiffFormat,
     out: &mut dyn Write,
 ) -> WriteResult {
-    match format {
-        DiffFormat::Folded => difference::folded(base, head, normalize, out)??,
-        DiffFormat::Svg => difference::picture(base, head, normalize, out)?,
-        DiffFormat::Pprof => pprof::write_differential(base, head, out)?,
+    match (format, stacks) {
+        (DiffFormat::Folded, Some(stacks)) => stacks.folded(out)?,
+        (DiffFormat::Svg, Some(stacks)) => stacks.picture(out)?,
+        (DiffFormat::Pprof, _) | (_, None) => pprof::write_differential(base, head, out)?,
     }
     Ok(())
 }

@@ -19,9 +19,9 @@ mod value;
 use crate::numbers::count;
 
 pub use json::json;
-pub use picture::{PictureError, picture};
+pub use picture::PictureError;
 pub use screen::table;
-pub use stacks::{folded, has_sides, holds_both, sides};
+pub use stacks::{Stacks, has_sides, holds_both, sides};
 pub use value::{
     DiffError, Difference, Figures, Normalize, Presence, Row, check, difference, doubts,
 };
@@ -61,22 +61,23 @@ impl Default for Options {
     }
 }
 
-/// What a reader of any of it has to know.
+/// What a reader of the table has to know.
 fn notes(difference: &Difference) -> Vec<String> {
-    let by_name = match difference.joined_by_name {
-        0 => None,
-        1 => Some("1 function is".to_owned()),
-        some => Some(format!("{} functions are", count(some as u64))),
+    let mut notes = vec![NO_INTERVAL.to_owned()];
+    notes.extend(by_name(difference.joined_by_name));
+    notes
+}
+
+/// What is unsure where so many functions are joined by their names.
+fn by_name(functions: usize) -> Option<String> {
+    let are = match functions {
+        0 => return None,
+        1 => "1 function is".to_owned(),
+        some => format!("{} functions are", count(some as u64)),
     };
-    let by_name = by_name.map(|functions| {
-        format!(
-            "{functions} joined by name alone, because one of the profiles does not say their files (its format has none, or the program was built without -g); there, what is inlined counts for the function around it"
-        )
-    });
-    [Some(NO_INTERVAL.to_owned()), by_name]
-        .into_iter()
-        .flatten()
-        .collect()
+    Some(format!(
+        "{are} joined by name alone, because one of the profiles does not say their files (its format has none, or the program was built without -g); there, what is inlined counts for the function around it"
+    ))
 }
 
 const NO_INTERVAL: &str = "two single profiles carry no interval, so a difference may be noise; `hotproof compare BASE HEAD -- CMD` measures one with its uncertainty";

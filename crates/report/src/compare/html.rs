@@ -13,7 +13,7 @@ use hotproof_profile::Profile;
 
 use super::Options;
 use super::page::{Fact, Kind, Page, Row, Table, Tone, Weight};
-use crate::difference::{Normalize, picture};
+use crate::difference::{Normalize, PictureError, Stacks};
 use crate::flamegraph;
 use crate::names::clean;
 use crate::record::shell_words;
@@ -199,7 +199,9 @@ fn push_fact(out: &mut String, fact: &Fact) {
 /// The differential flame graph, open, and those of both sides.
 fn push_pictures(out: &mut String, [base, head]: [&Profile; 2]) {
     out.push_str("<section>\n<h2>Flame graphs</h2>\n");
-    let change = drawn(|out| picture(base, head, Normalize::Run, out));
+    let change = drawn(|out| -> Result<(), PictureError> {
+        Stacks::of([base, head], Normalize::Run)?.picture(out)
+    });
     push_picture(out, "What changed", &change, " open");
     for (name, profile) in [("Base", base), ("Head", head)] {
         let options = flamegraph::Options::default();

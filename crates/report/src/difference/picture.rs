@@ -3,19 +3,18 @@
 use std::io::{self, Write};
 
 use hotproof_formats::folded::escape;
-use hotproof_profile::{Profile, Unit};
+use hotproof_profile::Unit;
 use inferno::flamegraph as draw;
 
 use super::join::RowId;
 use super::stacks::Stacks;
-use super::value::{DiffError, Normalize, measures};
+use super::value::{DiffError, Normalize};
 use crate::calls::Calls;
 use crate::flamegraph::{
     DEEP_NOTE, DEEPER, DEEPEST_FRAMES, LEAST_WIDTH_PCT, TITLE_COLUMNS, deepest, direction,
     displayed, restored,
 };
 use crate::names::{clean, cut_middle};
-use crate::record::shell_words;
 
 /// The root of what head no longer does.
 const GONE: &str = "[only in base]";
@@ -45,70 +44,64 @@ struct Weights {
     head: i64,
 }
 
-/// Draws the change from base to head. The frames of head have head's widths; what only base did
-/// stands beside them, below a frame of its own, with base's widths. Red frames hold more self
-/// weight in head, blue ones less, and a frame's tooltip says how much. Equal profiles give equal
-/// bytes.
-///
-/// # Errors
-/// When the profiles cannot be compared, and when `out` refuses the bytes.
-pub fn picture(
-    base: &Profile,
-    head: &Profile,
-    normalize: Normalize,
-    mut out: impl Write,
-) -> Result<(), PictureError> {
-    let profiles = [base, head];
-    let measures = measures(profiles, normalize)?;
-    let stacks = Stacks::of(profiles, normalize)?;
-    let mut names: Vec<String> = stacks
-        .names
-        .iter()
-        .map(|name| displayed(&escape(name)))
-        .collect();
-    let mut calls = Calls::<Weights>::new();
-    let mut cut = false;
-    for &(ref path, [base, head]) in &stacks.paths {
-        if base < 0 || head < 0 {
-            return Err(PictureError::Negative);
+impl Stacks {
+    /// Draws the change from base to head. The frames of head have head's widths; what only base did
+    /// stands beside them, below a frame of its own, with base's widths. Red frames hold more self
+    /// weight in head, blue ones less, and a frame's tooltip says how much. Equal profiles give equal
+    /// bytes.
+    ///
+    /// # Errors
+    /// When weights are below zero, and when `out` refuses the bytes.
+    pub fn picture(&self, mut out: impl Write) -> Result<(), PictureError> {
+        let mut names: Vec<String> = self
+            .names
+            .iter()
+            .map(|name| displayed(&escape(name)))
+            .collect();
+        let mut calls = Calls::<Weights>::new();
+        let mut cut = false;
+        for &(ref path, [base, head]) in &self.paths {
+            if base < 0 || head < 0 {
+                return Err(PictureError::Negative);
+            }
+            let drawn = path.iter().copied().take(DEEPEST_FRAMES);
+            let deeper = (path.len() > DEEPEST_FRAMES).then_some(names.len());
+            cut |= deeper.is_some();
+            let leaf = calls.add(drawn.chain(deeper), |weights| weights.head += head);
+            let own = &mut calls.value_mut(leaf).own;
+            own[0] += base;
+            own[1] += head;
         }
-        let drawn = path.iter().copied().take(DEEPEST_FRAMES);
-        let deeper = (path.len() > DEEPEST_FRAMES).then_some(names.len());
-        cut |= deeper.is_some();
-        let leaf = calls.add(drawn.chain(deeper), |weights| weights.head += head);
-        let own = &mut calls.value_mut(leaf).own;
-        own[0] += base;
-        own[1] += head;
+        names.push(DEEPER.to_owned());
+        let mut lines = kept_lines(&calls, &names);
+        lines.extend(gone_lines(&calls, &names));
+        let mut settings = draw::Options::default();
+        // No factor: the drawing would not apply it to changes.
+        settings.count_name = match self.unit {
+            Unit::Count => "samples",
+            Unit::Nanoseconds => "ns",
+            Unit::Bytes => "bytes",
+            Unit::Cycles => "cycles",
+            Unit::Instructions => "instructions",
+        }
+        .to_owned();
+        settings.title = cut_middle(&clean(&title(&self.commands)), TITLE_COLUMNS);
+        settings.subtitle = Some(subtitle(self.normalize, cut));
+        settings.direction = direction(deepest(&lines));
+        settings.name_type = "function:".to_owned();
+        settings.deterministic = true;
+        // The lines are in the order of the tree, which is not that of their bytes: the mode for
+        // flame charts takes lines from the last to the first and does not sort them.
+        lines.reverse();
+        settings.flame_chart = true;
+        settings.min_width = LEAST_WIDTH_PCT;
+        settings.text_truncate_direction = draw::TextTruncateDirection::Right;
+        let mut drawn = Vec::new();
+        draw::from_lines(&mut settings, lines.iter().map(String::as_str), &mut drawn)?;
+        out.write_all(vivid(&restored(&drawn)).as_bytes())?;
+        out.flush()?;
+        Ok(())
     }
-    names.push(DEEPER.to_owned());
-    let mut lines = kept_lines(&calls, &names);
-    lines.extend(gone_lines(&calls, &names));
-    let mut settings = draw::Options::default();
-    // No factor: the drawing would not apply it to changes.
-    settings.count_name = match measures[1].unit {
-        Unit::Count => "samples",
-        Unit::Nanoseconds => "ns",
-        Unit::Bytes => "bytes",
-        Unit::Cycles => "cycles",
-        Unit::Instructions => "instructions",
-    }
-    .to_owned();
-    settings.title = cut_middle(&clean(&title(profiles)), TITLE_COLUMNS);
-    settings.subtitle = Some(subtitle(normalize, cut));
-    settings.direction = direction(deepest(&lines));
-    settings.name_type = "function:".to_owned();
-    settings.deterministic = true;
-    // The lines are in the order of the tree, which is not that of their bytes: the mode for
-    // flame charts takes lines from the last to the first and does not sort them.
-    lines.reverse();
-    settings.flame_chart = true;
-    settings.min_width = LEAST_WIDTH_PCT;
-    settings.text_truncate_direction = draw::TextTruncateDirection::Right;
-    let mut drawn = Vec::new();
-    draw::from_lines(&mut settings, lines.iter().map(String::as_str), &mut drawn)?;
-    out.write_all(vivid(&restored(&drawn)).as_bytes())?;
-    out.flush()?;
-    Ok(())
 }
 
 /// The picture in colours that show the sign of every change. The drawing colours a frame by its
@@ -190,8 +183,7 @@ fn joined(path: &[RowId], names: &[String]) -> String {
     names.join(";")
 }
 
-fn title([base, head]: [&Profile; 2]) -> String {
-    let [base, head] = [base, head].map(|profile| shell_words(&profile.meta.command));
+fn title([base, head]: &[String; 2]) -> String {
     match (base.is_empty(), head.is_empty()) {
         (true, true) => "what changed".to_owned(),
         _ if base == head => format!("what changed: {head}"),

@@ -5,19 +5,32 @@ use std::io::{self, Write};
 
 use hotproof_formats::folded::escape;
 use hotproof_profile::transform::keep;
-use hotproof_profile::{Id, Profile, RowIndex, Weight, mix};
+use hotproof_profile::{Id, Profile, RowIndex, Unit, Weight, mix};
 
+use super::by_name;
 use super::join::{Join, RowId};
 use super::value::{DiffError, Figures, Normalize, factors, measures};
+use crate::record::shell_words;
 
-/// The paths of both profiles, root first and sorted, with their weights after normalizing, rounded.
-pub(super) struct Stacks {
+/// The stacks of two profiles, joined function by function: what becomes a picture or folded.
+pub struct Stacks {
+    /// By row.
     pub(super) names: Vec<String>,
+    /// Root first and sorted, with their weights after normalizing, rounded.
     pub(super) paths: Vec<(Vec<RowId>, [i64; 2])>,
+    pub(super) unit: Unit,
+    pub(super) normalize: Normalize,
+    /// What was run.
+    pub(super) commands: [String; 2],
+    joined_by_name: usize,
 }
 
 impl Stacks {
-    pub(super) fn of(profiles: [&Profile; 2], normalize: Normalize) -> Result<Self, DiffError> {
+    /// Joins two profiles, base first.
+    ///
+    /// # Errors
+    /// As [`difference`](super::difference).
+    pub fn of(profiles: [&Profile; 2], normalize: Normalize) -> Result<Self, DiffError> {
         let measures = measures(profiles, normalize)?;
         let Figures { base, head } = factors(profiles, measures, normalize)?;
         let join = Join::of(profiles);
@@ -44,11 +57,49 @@ impl Stacks {
             })
             .collect();
         paths.sort_unstable();
+        let joined_by_name = join.by_name;
         let names = join.keys.into_iter().map(|key| key.name);
         Ok(Stacks {
             names: names.map(Cow::into_owned).collect(),
             paths,
+            unit: measures[1].unit,
+            normalize,
+            commands: profiles.map(|profile| shell_words(&profile.meta.command)),
+            joined_by_name,
         })
+    }
+
+    /// What is unsure of the join, a sentence each.
+    pub fn doubts(&self) -> Vec<String> {
+        by_name(self.joined_by_name).into_iter().collect()
+    }
+
+    /// Writes one line a stack, `root;...;leaf BASE HEAD`, sorted by the bytes of the stack: the three
+    /// columns that differential flame graphs are drawn from. Names are escaped as in folded stacks.
+    ///
+    /// # Errors
+    /// When `out` refuses the bytes.
+    pub fn folded(&self, mut out: impl Write) -> io::Result<()> {
+        let names: Vec<String> = self.names.iter().map(|name| escape(name)).collect();
+        let lines = self.paths.iter().map(|(path, weights)| {
+            let frames: Vec<&str> = path.iter().map(|&row| names[row].as_str()).collect();
+            (frames.join(";"), *weights)
+        });
+        let mut lines: Vec<(String, [i64; 2])> = lines.collect();
+        lines.sort_unstable();
+        // Paths of equal text are one line.
+        lines.dedup_by(|next, line| {
+            let is_same = next.0 == line.0;
+            if is_same {
+                line.1[0] += next.1[0];
+                line.1[1] += next.1[1];
+            }
+            is_same
+        });
+        for (stack, [base, head]) in &lines {
+            writeln!(out, "{stack} {base} {head}")?;
+        }
+        out.flush()
     }
 }
 
@@ -112,43 +163,6 @@ impl Tree {
         path.reverse();
         path
     }
-}
-
-/// Writes one line a stack, `root;...;leaf BASE HEAD`, sorted by the bytes of the stack: the three
-/// columns that differential flame graphs are drawn from. Names are escaped as in folded stacks.
-///
-/// # Errors
-/// The outer error when the profiles cannot be compared, the inner when `out` refuses the bytes.
-pub fn folded(
-    base: &Profile,
-    head: &Profile,
-    normalize: Normalize,
-    mut out: impl Write,
-) -> Result<io::Result<()>, DiffError> {
-    let stacks = Stacks::of([base, head], normalize)?;
-    let names: Vec<String> = stacks.names.iter().map(|name| escape(name)).collect();
-    let lines = stacks.paths.iter().map(|(path, weights)| {
-        let frames: Vec<&str> = path.iter().map(|&row| names[row].as_str()).collect();
-        (frames.join(";"), *weights)
-    });
-    let mut lines: Vec<(String, [i64; 2])> = lines.collect();
-    lines.sort_unstable();
-    // Paths of equal text are one line.
-    lines.dedup_by(|next, line| {
-        let is_same = next.0 == line.0;
-        if is_same {
-            line.1[0] += next.1[0];
-            line.1[1] += next.1[1];
-        }
-        is_same
-    });
-    let mut write = || {
-        for (stack, [base, head]) in &lines {
-            writeln!(out, "{stack} {base} {head}")?;
-        }
-        out.flush()
-    };
-    Ok(write())
 }
 
 /// The label of base's samples in a difference that pprof reads.

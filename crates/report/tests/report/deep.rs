@@ -2,7 +2,8 @@
 
 use crate::fixture::{Builder, fun};
 use hotproof_profile::{Profile, StackEnd};
-use hotproof_report::{difference, flamegraph, functions, tree};
+use hotproof_report::difference::{self, Stacks};
+use hotproof_report::{flamegraph, functions, tree};
 
 const DEPTH: usize = 100_000;
 
@@ -71,13 +72,11 @@ fn differences() {
     let value = difference::difference(&base, &head, difference::Normalize::Run).unwrap();
     assert!(value.rows.iter().any(|row| row.name == "old leaf"));
     let mut folded = Vec::new();
-    let run = difference::Normalize::Run;
-    difference::folded(&base, &head, run, &mut folded)
-        .unwrap()
-        .unwrap();
+    let stacks = Stacks::of([&base, &head], difference::Normalize::Run).unwrap();
+    stacks.folded(&mut folded).unwrap();
     assert!(folded.len() > DEPTH);
     let mut picture = Vec::new();
-    difference::picture(&base, &head, run, &mut picture).unwrap();
+    stacks.picture(&mut picture).unwrap();
     let picture = String::from_utf8(picture).unwrap();
     assert!(picture.contains("[deeper]"));
 }
@@ -93,13 +92,16 @@ fn weights_below_zero_are_refused_not_left_out() {
     let options = flamegraph::Options::default();
     let error = flamegraph::write(&negative, &options, Vec::new()).unwrap_err();
     assert!(matches!(error, flamegraph::FlamegraphError::Negative));
-    let run = difference::Normalize::Run;
-    let error = difference::picture(&profile("leaf"), &negative, run, Vec::new()).unwrap_err();
+    let leaf = profile("leaf");
+    let drawn = |negative: &Profile| -> Result<(), difference::PictureError> {
+        Stacks::of([&leaf, negative], difference::Normalize::Run)?.picture(Vec::new())
+    };
+    let error = drawn(&negative).unwrap_err();
     assert!(error.to_string().contains("no weighted sample"), "{error}");
     let count = negative.samples.weights[0].len();
     for column in &mut negative.samples.weights {
         column[count - 1] = 2_000_000_000_000;
     }
-    let error = difference::picture(&profile("leaf"), &negative, run, Vec::new()).unwrap_err();
+    let error = drawn(&negative).unwrap_err();
     assert!(error.to_string().contains("below zero"), "{error}");
 }

@@ -169,9 +169,8 @@ fn diff_screens() {
 fn folded_stacks_have_three_columns() {
     let mut out = Vec::new();
     let (base, head) = (samples_only(base()), samples_only(head()));
-    folded(&base, &head, Normalize::Run, &mut out)
-        .unwrap()
-        .unwrap();
+    let stacks = Stacks::of([&base, &head], Normalize::Run).unwrap();
+    stacks.folded(&mut out).unwrap();
     let text = String::from_utf8(out).unwrap();
     assert!(
         text.contains("bench::main;bench::parse::value 100 100\n"),
@@ -190,7 +189,8 @@ fn folded_stacks_have_three_columns() {
 fn the_picture_shows_what_is_gone_and_where_the_change_is() {
     let draw = || {
         let mut out = Vec::new();
-        picture(&base(), &head(), Normalize::Run, &mut out).unwrap();
+        let stacks = Stacks::of([&base(), &head()], Normalize::Run).unwrap();
+        stacks.picture(&mut out).unwrap();
         String::from_utf8(out).unwrap()
     };
     let svg = draw();

@@ -13,7 +13,7 @@ use std::path::Path;
 
 use hotproof_diff::changes::stable_name;
 use hotproof_profile::{Inline, Profile};
-use hotproof_report::difference::{Normalize, picture};
+use hotproof_report::difference::{Normalize, Stacks};
 use hotproof_report::flamegraph::{Growth, Layout, Options, write};
 use hotproof_report::names::clean;
 use programs::{folder, installed, run, skip, text};
@@ -221,7 +221,8 @@ fn chromium_shows_both_sides_of_a_difference() {
     let folder = folder("pictures-difference");
     let (base, head) = (profile(11, Names::Hard), profile(12, Names::Hard));
     let mut bytes = Vec::new();
-    picture(&base, &head, Normalize::Run, &mut bytes).unwrap();
+    let stacks = Stacks::of([&base, &head], Normalize::Run).unwrap();
+    stacks.picture(&mut bytes).unwrap();
     let Some(shown) = shown(&folder, &[("change.svg".into(), bytes)]) else {
         return;
     };
