@@ -149,8 +149,9 @@ fn one_call_writes_several_files_or_none() {
     assert!(!fs::exists(&written).unwrap(), "the first output was left");
     // By another way, too.
     fs::create_dir(at("sub")).unwrap();
-    let detour = at("sub/../a.svg");
-    for again in [&svg, &detour] {
+    let (detour, link) = (at("sub/../a.svg"), at("link.svg"));
+    std::os::unix::fs::symlink("a.svg", &link).unwrap();
+    for again in [&svg, &detour, &link] {
         run(&["export", "leaf.hotproof", "-o", &svg, "-o", again])
             .ends_with(2)
             .says(&["is named twice"]);

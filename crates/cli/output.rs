@@ -124,17 +124,28 @@ impl FilledFile {
     }
 }
 
-/// The path with its folder as the system knows it, so that two ways to one file are the same.
+/// The path as the system knows it, so that two ways to one file, links among them, are the same.
 fn without_detours(path: &Path) -> PathBuf {
-    let folder = match path.parent() {
-        Some(folder) if folder.as_os_str().is_empty() => Path::new("."),
-        Some(folder) => folder,
-        None => return path.to_owned(),
+    if path == Path::new("-") {
+        return path.to_owned();
+    }
+    let new_file = || {
+        Some(
+            fs::canonicalize(folder_of(path))
+                .ok()?
+                .join(path.file_name()?),
+        )
     };
-    match (fs::canonicalize(folder), path.file_name()) {
-        (Ok(folder), Some(name)) if path != Path::new("-") => folder.join(name),
-        // A folder that is not there is told where the file is to be made.
-        _ => path.to_owned(),
+    let file = fs::canonicalize(path).ok().filter(|real| real.is_file());
+    let known = file.or_else(new_file);
+    // A folder that is not there is told where the file is to be made.
+    known.unwrap_or_else(|| path.to_owned())
+}
+
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
     }
 }
 
@@ -177,10 +188,7 @@ pub(crate) fn write_outputs<F: Copy>(
 }
 
 fn beside(path: PathBuf, permissions: Permissions) -> io::Result<Place> {
-    let folder = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
+    let folder = folder_of(&path);
     let mut builder = tempfile::Builder::new();
     let builder = builder.prefix(".hotproof-").permissions(permissions);
     let scratch = builder.tempfile_in(folder)?;
