@@ -140,7 +140,7 @@ pub(crate) fn count(
         })?;
         code.add(&imported);
     }
-    code.sort();
+    code.sort_calls();
     naming.name(&task.worktree, &mut code.profile, checkout.symbolizer);
     if let Some(scope) = checkout.scope {
         code.keep_under(scope)?;
@@ -270,7 +270,7 @@ impl Code {
 
     /// Gives the calls an order of their own. Callgrind writes functions in the order of a hash
     /// table, which is another one now and then, and rows follow the order in which they are seen.
-    fn sort(&mut self) {
+    fn sort_calls(&mut self) {
         let mut calls = std::mem::take(&mut self.calls);
         calls.sort_by_key(|call| (self.place(call.from), self.place(call.to)));
         self.calls = calls;
@@ -422,7 +422,7 @@ mod tests {
                     instructions: 5,
                 });
             }
-            code.sort();
+            code.sort_calls();
             let place = |at| {
                 let (path, address) = code.place(at);
                 (path.map(str::to_owned), address)

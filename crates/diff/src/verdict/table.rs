@@ -127,13 +127,12 @@ fn obstacle(facts: &Facts<'_>) -> Option<Reason> {
 /// of the same base differ so much.
 fn too_short(facts: &Facts<'_>) -> Option<f64> {
     let comparison = facts.comparison;
-    let of_base = |pair| values(pair, comparison.metric).map(|(base, _)| base);
-    let placebo: Vec<f64> = comparison.placebo.iter().filter_map(of_base).collect();
-    let time_ns = match facts.metrics.first() {
-        Some(row) => row.base,
-        None if placebo.is_empty() => return None,
-        None => median(&placebo),
-    };
+    let of_pairs = facts.metrics.first().map(|row| row.base);
+    let time_ns = of_pairs.or_else(|| {
+        let of_base = |pair| values(pair, comparison.metric).map(|(base, _)| base);
+        let placebo: Vec<f64> = comparison.placebo.iter().filter_map(of_base).collect();
+        (!placebo.is_empty()).then(|| median(&placebo))
+    })?;
     let timed = matches!(comparison.metric, Metric::CpuTime | Metric::WallTime);
     (timed && time_ns < comparison.rule.shortest_run_ns as f64).then_some(time_ns)
 }
