@@ -11,6 +11,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use hotproof_profile::transform::keep;
 use hotproof_profile::{
     Code, CodeTotal, ImageKind, Inline, LocationId, Profile, StackEnd, StackId,
 };
@@ -214,31 +215,22 @@ fn is_kernel(profile: &Profile, location: LocationId) -> bool {
     })
 }
 
-/// Weight of samples whose leaf is the kernel's: interrupts and task switches, which are in the
-/// total of whatever they interrupt and nobody's own. The busier the machine, the more there are.
-fn kernel_weight(profile: &Profile, weight: usize) -> i64 {
-    let stacks = profile.stack_weights(weight);
-    let in_kernel = stacks.iter().filter(|entry| {
-        entry
-            .stack
-            .is_some_and(|id| is_kernel(profile, profile.stacks[id].location))
-    });
-    in_kernel.map(|entry| entry.weight).sum()
+/// Which samples have a leaf that is not the kernel's: interrupts and task switches are no work of the
+/// table, and the busier the machine, the more there are. Their stacks are judged like all others.
+fn of_programs(profile: &Profile) -> Vec<bool> {
+    let is_program = |stack: StackId| !is_kernel(profile, profile.stacks[stack].location);
+    let stacks = profile.samples.stack.iter();
+    stacks.map(|stack| stack.is_none_or(is_program)).collect()
 }
 
-/// Shares of the whole for totals, and of what is not the kernel's own for the rest.
+/// Shares of what the programs themselves did.
 fn measured_shares(profile: &Profile, weight: usize, program: &str, source: &str) -> Shares {
+    let profile = &keep(profile.clone(), &of_programs(profile), "known work");
     let whole = profile.total_weight(weight) as f64;
-    let of_programs = whole - kernel_weight(profile, weight) as f64;
     let mut shares = Shares::new();
     let mut add = |kind, row: &CodeTotal, weight: i64| {
-        let all = if kind == Kind::Total {
-            whole
-        } else {
-            of_programs
-        };
         if let Some(name) = own_name(profile, row.code, program, source) {
-            *shares.entry((kind, name)).or_default() += 100.0 * weight as f64 / all;
+            *shares.entry((kind, name)).or_default() += 100.0 * weight as f64 / whole;
         }
     };
     for row in profile.code_totals(weight, Inline::Expand) {
@@ -341,6 +333,7 @@ fn check(program: &str) -> Option<Profile> {
 fn judge(program: &str, truth: &Truth, profile: &Profile, bar: &Bar) {
     let measured = measured_shares(profile, bar.weight, program, &truth.source);
     let stacks = judged_stacks(profile, truth, program);
+    let kernel = of_programs(profile).iter().filter(|kept| !**kept).count();
     let expected = truth.shares();
     let mut worst = 0.0f64;
     for (key, &share) in &expected {
@@ -360,7 +353,7 @@ fn judge(program: &str, truth: &Truth, profile: &Profile, bar: &Bar) {
         stacks.samples,
         profile.meta.rate_hz.unwrap_or(0),
         profile.meta.lost.samples,
-        100.0 * kernel_weight(profile, 0) as f64 / profile.total_weight(0) as f64,
+        percent(kernel),
         percent(stacks.complete),
         percent(stacks.correct),
         stacks.wrong
